@@ -1,0 +1,37 @@
+"""Packaging of rtwist; `pip install .` also installs the `twistd rtwist` plugin."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name="rtwist",
+    version="0.1.0",
+    description="Real-time event server on Twisted: domain events in, socket.io-client browsers out",
+    long_description=(HERE / "README.rst").read_text(encoding="utf-8"),
+    long_description_content_type="text/x-rst",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    packages=[*find_packages(include=["rtwist", "rtwist.*"]), "twisted.plugins"],
+    package_data={"rtwist": ["py.typed", "*.html"]},
+    zip_safe=False,
+    install_requires=[
+        "twisted[tls]>=24.10",
+        "autobahn>=24.4.2",
+        "klein>=24.8.0",
+        "msgspec>=0.19",
+        "pyjwt>=2.10.1",
+    ],
+    classifiers=[
+        "Framework :: Twisted",
+        "Intended Audience :: Developers",
+        "License :: OSI Approved :: MIT License",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Topic :: Internet :: WWW/HTTP",
+        "Typing :: Typed",
+    ],
+)
