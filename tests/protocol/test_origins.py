@@ -1,0 +1,176 @@
+"""Who may come from another site."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.protocol.peers import BAD_REQUEST, EngineSocket, Polling, Server
+from tests.support.wire import Response, WebSocketClient, fetch
+
+GOOD = "https://a.example"
+EVIL = "https://evil.example"
+FORBIDDEN = {"code": 4, "message": "Forbidden"}
+RAW_BAD_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-type: text/html\r\nContent-Length: 11\r\n\r\nBad request"
+)
+
+departure = pytest.mark.departure
+
+
+def origin(value: str) -> list[tuple[str, str]]:
+    return [("Origin", value)]
+
+
+def vary(answer: Response) -> set[str]:
+    return {name.strip().lower() for name in (answer.header("Vary") or "").split(",") if name}
+
+
+def test_everybody_is_welcome_when_all_origins_are(eio: Server) -> None:
+    answer = eio.fetch(headers=origin(EVIL))
+    assert (answer.status, answer.header("Access-Control-Allow-Origin")) == (200, "*")
+    assert answer.header("Access-Control-Allow-Credentials") is None
+
+
+def test_refusals_carry_the_cors_headers_too(eio: Server) -> None:
+    answer = eio.fetch(headers=origin(EVIL), transport="abc")
+    assert (answer.status, answer.header("Access-Control-Allow-Origin")) == (400, "*")
+
+
+@pytest.mark.parametrize("listed", [GOOD, "https://b.example"])
+def test_a_listed_origin_is_named_in_every_answer(guarded: Server, listed: str) -> None:
+    with Polling(guarded, origin(listed)) as client:
+        answers = [client.handshake, client.post("4hello", headers=origin(listed)), client.get(origin(listed))]
+    for answer in answers:
+        assert (answer.status, answer.header("Access-Control-Allow-Origin")) == (200, listed)
+        assert "origin" in vary(answer)
+
+
+def test_a_listed_origin_may_open_a_websocket(guarded: Server) -> None:
+    with EngineSocket.connect(guarded, origin(GOOD)) as client:
+        assert client.echoes()
+
+
+def test_who_names_no_origin_is_served(guarded: Server) -> None:
+    with Polling(guarded) as polling, EngineSocket.connect(guarded) as websocket:
+        assert polling.echoes()
+        assert websocket.echoes()
+
+
+UNLISTED = [
+    EVIL, "null", "https://a.example.evil.example", "http://a.example", "https://a.example:8443", "https://A.example/x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("unlisted", UNLISTED)
+def test_an_unlisted_origin_is_never_allowed_by_cors(guarded: Server, unlisted: str) -> None:
+    answer = guarded.fetch(headers=origin(unlisted))
+    assert answer.header("Access-Control-Allow-Origin") is None
+
+
+@pytest.mark.departure("Node leaves refusal to the browser")
+@pytest.mark.parametrize("unlisted", UNLISTED)
+@pytest.mark.parametrize("which", ["guarded", "closed_origins"])
+def test_an_unlisted_origin_gets_no_session(request: pytest.FixtureRequest, which: str, unlisted: str) -> None:
+    answer = request.getfixturevalue(which).fetch(headers=origin(unlisted))
+    assert (answer.status, answer.json()) == (403, FORBIDDEN)
+    assert answer.header("Access-Control-Allow-Origin") is None
+
+
+@pytest.mark.departure("Node leaves refusal to the browser")
+@pytest.mark.parametrize(("method", "body"), [("GET", None), ("POST", b"4stolen")])
+def test_an_unlisted_origin_cannot_use_a_session(guarded: Server, method: str, body: bytes | None) -> None:
+    with Polling(guarded) as client:
+        answer = fetch(guarded.port, method, client.target, origin(EVIL), body)
+        assert (answer.status, answer.json()) == (403, FORBIDDEN)
+        assert client.echoes()
+
+
+@pytest.mark.departure("Node leaves refusal to the browser")
+@pytest.mark.parametrize("session", ["new", "existing"])
+def test_an_unlisted_origin_gets_no_websocket(guarded: Server, session: str) -> None:
+    with Polling(guarded) as client, WebSocketClient(guarded.port) as intruder:
+        query = {"sid": client.sid} if session == "existing" else {}
+        target = guarded.target(transport="websocket", **query)
+        intruder.send(intruder.handshake_bytes(target, origin(EVIL)))
+        answer = intruder.read_to_end()
+        assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-type: text/html\r\n")
+        assert answer.endswith(b"\r\n\r\nForbidden")
+        assert client.echoes()
+
+
+# What a server of one page needs: its own origin, and nobody else's.
+def test_the_own_origin_is_served_without_cors(closed_origins: Server) -> None:
+    host = f"127.0.0.1:{closed_origins.port}"
+    answer = closed_origins.fetch(headers=[("Host", host), *origin(f"http://{host}")])
+    assert answer.status == 200
+
+
+@pytest.mark.departure("Node leaves refusal to the browser")
+def test_the_own_host_under_another_port_is_another_origin(closed_origins: Server) -> None:
+    host = f"127.0.0.1:{closed_origins.port}"
+    assert closed_origins.fetch(headers=[("Host", host), *origin("http://127.0.0.1:1")]).status == 403
+
+
+# --- control characters in Origin
+
+CONTROLS = [
+    pytest.param("\x01https://a.example", id="first"),
+    pytest.param("https://a.example\x01", id="last"),
+    pytest.param("https://a\x0b.example", id="vertical tab"),
+    pytest.param("https://a\x7f.example", id="delete"),
+]
+
+
+@pytest.mark.parametrize("value", CONTROLS)
+def test_an_origin_with_control_characters_is_refused_and_not_repeated(eio: Server, value: str) -> None:
+    answer = eio.fetch(headers=origin(value))
+    assert answer.status == 400
+    assert value.encode() not in answer.body
+    assert all(value not in line for _, line in answer.headers)
+
+
+@pytest.mark.parametrize("value", CONTROLS)
+def test_a_websocket_origin_with_control_characters_is_refused(eio: Server, value: str) -> None:
+    with WebSocketClient(eio.port) as client:
+        client.send(client.handshake_bytes(eio.target(transport="websocket"), origin(value)))
+        assert client.read_to_end().startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+@pytest.mark.departure("Node's own HTTP parser answers first")
+@pytest.mark.parametrize("value", CONTROLS)
+def test_a_bad_origin_is_a_bad_request(eio: Server, value: str) -> None:
+    assert eio.fetch(headers=origin(value)).json() == BAD_REQUEST
+
+
+# --- preflight requests
+
+
+def preflight(server: Server, value: str) -> Response:
+    headers = [
+        *origin(value), ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "x-one, x-two"),
+    ]  # fmt: skip
+    return fetch(server.port, "OPTIONS", server.target(), headers)
+
+
+def test_a_preflight_request_is_answered(eio: Server) -> None:
+    answer = preflight(eio, EVIL)
+    assert (answer.status, answer.body) == (204, b"")
+    assert answer.header("Access-Control-Allow-Origin") == "*"
+    assert answer.header("Access-Control-Allow-Headers") == "x-one, x-two"
+    methods = (answer.header("Access-Control-Allow-Methods") or "").split(",")
+    assert {"GET", "POST"} <= {method.strip() for method in methods}
+
+
+def test_a_preflight_request_of_a_listed_origin_is_answered(guarded: Server) -> None:
+    answer = preflight(guarded, GOOD)
+    assert (answer.status, answer.header("Access-Control-Allow-Origin")) == (204, GOOD)
+
+
+def test_a_preflight_request_of_an_unlisted_origin_allows_nothing(guarded: Server) -> None:
+    assert preflight(guarded, EVIL).header("Access-Control-Allow-Origin") is None
+
+
+def test_without_cors_options_is_not_understood(closed_origins: Server) -> None:
+    host = f"127.0.0.1:{closed_origins.port}"
+    answer = fetch(closed_origins.port, "OPTIONS", closed_origins.target(), [("Host", host)])
+    assert (answer.status, answer.json()["code"]) == (400, 2)
