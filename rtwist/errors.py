@@ -8,6 +8,7 @@
     - `KeysUnavailable`: nobody can be authenticated right now; the client should retry.
     - `Refused`: a request was understood and refused; becomes an acknowledgement or a REST answer.
     - `BadEvent`: a domain event cannot be used; its publisher should hear why.
+        - `UnknownKind`: no rule is there for events of its kind.
 """
 
 from __future__ import annotations
@@ -60,3 +61,7 @@ class Refused(RtwistError):
 
 class BadEvent(RtwistError):
     """A domain event is not usable; the text says which field and why."""
+
+
+class UnknownKind(BadEvent):
+    """No rule is there for events of this kind; the text says which kind."""

@@ -1,0 +1,56 @@
+"""What may serve as an id: the one check for ids in events, in tokens and from clients."""
+
+from __future__ import annotations
+
+import re
+
+MAX_ID_CHARS = 200
+"""Ids become room names and dictionary keys, so they are bounded; real ones have 10 to 40 characters."""
+
+_MAX_ID_BITS = 665
+"""The bits of the largest integer of 200 digits."""
+
+_TOO_LONG = f"must not be longer than {MAX_ID_CHARS} characters"
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def plain_text(value: object) -> str:
+    """Take a string or an integer and return it as text without control characters.
+
+    Raises ValueError, whose text fits behind a field's name ("must be ..."), for other types (bool and
+    float included), for blank or too long text, control characters and lone surrogates, which no encoder
+    can send.
+    """
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, int) and not isinstance(value, bool):
+        if value.bit_length() > _MAX_ID_BITS:  # str() refuses thousands of digits, in its own words
+            raise ValueError(_TOO_LONG)
+        text = str(value)
+    else:
+        raise ValueError(f"must be a string or an integer, not {json_type(value)}")  # noqa: TRY004 - one error
+    if len(text) > MAX_ID_CHARS:
+        raise ValueError(_TOO_LONG)
+    if not text.strip():
+        raise ValueError("must not be empty")
+    if _UNPRINTABLE.search(text):
+        raise ValueError("must not contain control characters or lone surrogates")
+    return text
+
+
+def text_id(value: object) -> str:
+    """Take the id of a user, order and so on, and return it as text.
+
+    Raises ValueError as `plain_text` does, and for `|`, which separates the parts of a scoped room name.
+    """
+    text = plain_text(value)
+    if "|" in text:
+        raise ValueError("must not contain '|'")
+    return text
+
+
+def json_type(value: object) -> str:
+    """Name the type of a decoded JSON value in JSON's words, for error texts."""
+    names = {type(None): "null", bool: "a boolean", float: "a fraction", list: "an array", dict: "an object"}
+    names |= {str: "a string", int: "an integer"}
+    return names.get(type(value), type(value).__name__)

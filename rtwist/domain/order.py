@@ -1,0 +1,39 @@
+"""Order events: to the customer, to those who watch the order, and new ones to the company and the shop."""
+
+from __future__ import annotations
+
+from rtwist.domain.emission import Emission
+from rtwist.domain.event import DomainEvent
+from rtwist.domain.owners import Owners
+from rtwist.domain.rooms import company_audience, order_scopes_of_owners, shop_room, user_room
+from rtwist.domain.wording import scalars, spoken, status_of
+
+
+def order_emissions(event: DomainEvent, owners: Owners) -> list[Emission]:
+    """Return the emissions of an `order.*` event.
+
+    `order.created` goes to company and shop as news; every event goes to the order's subscribers, and to the
+    customer if it tells a status. The customer gets `orderId`, `orderNumber`, `status`, `message` and
+    `timestamp`; the others these and all else the event holds. Raises `BadEvent` without an `orderId`.
+    """
+    order_id = event.required_id("orderId")
+    status = status_of(event)
+    told = {"orderId": order_id, **scalars(event.data, "orderNumber")}
+    name = told.get("orderNumber") or order_id
+    if status:
+        told["status"] = status
+    told["message"] = f"Your order #{name} " + (f"is now {spoken(status)}" if status else "has been updated")
+    told["timestamp"] = event.timestamp
+    everything = {**event.data, **told}
+
+    emissions = []
+    if event.kind == "order.created":
+        news = {**everything, "message": f"New order #{name}"}
+        if owners.company:
+            emissions.append(Emission("order:new_order", news, company_audience(owners.company)))
+        if owners.shop:
+            emissions.append(Emission("order:shop_order", news, (shop_room(owners.shop),)))
+    if owners.user and status:
+        emissions.append(Emission("order:status_updated", told, (user_room(owners.user),)))
+    emissions.append(Emission("order:update", everything, order_scopes_of_owners(order_id, owners)))
+    return emissions

@@ -1,0 +1,46 @@
+"""Payment events: to the customer, and to those who watch the order that is paid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rtwist.domain.emission import Emission
+from rtwist.domain.event import DomainEvent
+from rtwist.domain.owners import Owners
+from rtwist.domain.rooms import order_scopes_of_owners, user_room
+from rtwist.domain.wording import scalars, spoken, status_of
+from rtwist.errors import BadEvent
+
+
+def payment_emissions(event: DomainEvent, owners: Owners) -> list[Emission]:
+    """Return the emissions of a `payment.*` event.
+
+    The customer is the one the event names, else the order's, and hears of a status: `paymentId`, `orderId`,
+    `orderNumber`, `status`, `amount`, `currency`, `message`, `timestamp` and nothing else. The order's
+    subscribers get these and all else the event holds. Raises `BadEvent` if nobody can be addressed.
+    """
+    order_id = event.id_of("orderId")
+    customer = event.id_of("userId", "customerId") or owners.user
+    if order_id is None and customer is None:
+        raise BadEvent(f"orderId and userId are both missing in an event of kind {event.kind}")
+    status = status_of(event)
+    told = _told(event, order_id, status)
+
+    emissions = []
+    if customer and status:
+        emissions.append(Emission("payment:status_updated", told, (user_room(customer),)))
+    if order_id:
+        everything = {**event.data, **told}
+        emissions.append(Emission("payment:update", everything, order_scopes_of_owners(order_id, owners)))
+    return emissions
+
+
+def _told(event: DomainEvent, order_id: str | None, status: str | None) -> dict[str, Any]:
+    told: dict[str, Any] = {"paymentId": event.id_of("paymentId"), "orderId": order_id, "status": status}
+    told |= scalars(event.data, "orderNumber", "amount", "currency")
+    subject = "Payment"
+    if order_id:
+        subject += f" for order #{told.get('orderNumber') or order_id}"
+    told["message"] = f"{subject}: {spoken(status or 'updated')}"
+    told["timestamp"] = event.timestamp
+    return {name: value for name, value in told.items() if value is not None}

@@ -1,0 +1,95 @@
+"""From an event to its emissions: finds the rule for the event's kind and the owners of its order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Protocol
+
+from rtwist.domain.emission import Emission
+from rtwist.domain.event import DomainEvent
+from rtwist.domain.owners import UNKNOWN, Owners, owners_in
+from rtwist.errors import ConfigError, UnknownKind
+
+Rule = Callable[[DomainEvent, Owners], list[Emission]]
+"""A pure function; the owners are those of the order the event names, `UNKNOWN` if it names none."""
+
+CACHED_KINDS = 1024
+"""Kinds in use number a few dozen; the bound is against publishers who make them up."""
+
+_PATTERN = re.compile(r"(?:[a-z0-9_-]+|\*|#)(?:\.(?:[a-z0-9_-]+|\*|#))*")
+
+
+class OwnerStore(Protocol):
+    """The memory of who owns which order.
+
+    Neither method waits for anything: a store shared between nodes answers from its local copy.
+    """
+
+    def recall(self, order_id: str) -> Owners:
+        """Return the owners remembered of an order, `UNKNOWN` if there are none."""
+
+    def remember(self, order_id: str, owners: Owners) -> None:
+        """Replace what is remembered of an order."""
+
+
+class Router:
+    """Applies to each event the rule with the most specific pattern that matches its kind.
+
+    Patterns are AMQP topic patterns over the dotted words of a kind: `*` stands for one word, `#` for any
+    number of them, none included. Word by word from the left, a literal is more specific than `*`, and `*`
+    than `#`. Raises `ConfigError` for a pattern of another form.
+    """
+
+    def __init__(self, rules: Mapping[str, Rule], owners: OwnerStore) -> None:
+        self._owners = owners
+        patterns = sorted(rules, key=lambda pattern: (_breadth(pattern), pattern))
+        self._rules = [(_regex(pattern), rules[pattern]) for pattern in patterns]
+        self._rule_for = lru_cache(maxsize=CACHED_KINDS)(self._find)
+
+    def route(self, event: DomainEvent) -> list[Emission]:
+        """Return what the event causes; learns the owners of an order from order and payment events.
+
+        Raises `UnknownKind` if there is no rule, and `BadEvent` if the event does not satisfy its rule; then
+        nothing is learnt from it.
+        """
+        rule = self._rule_for(event.kind)
+        if rule is None:
+            raise UnknownKind(f"unknown kind {event.kind!r}: there is no rule for it")
+        order_id = event.id_of("orderId")
+        if order_id is None:
+            return rule(event, UNKNOWN)
+        remembered = self._owners.recall(order_id)
+        owners = _merged(event, remembered)
+        emissions = rule(event, owners)
+        if owners != remembered:
+            self._owners.remember(order_id, owners)
+        return emissions
+
+    def _find(self, kind: str) -> Rule | None:
+        return next((rule for regex, rule in self._rules if regex.fullmatch("." + kind)), None)
+
+
+def _merged(event: DomainEvent, remembered: Owners) -> Owners:
+    if event.domain == "order":
+        return owners_in(event).or_else(remembered)
+    if event.domain == "payment":
+        # Who pays need not be the customer: a payment must not take an order away from its owners.
+        return remembered.or_else(owners_in(event))
+    # Others may mean anybody by `userId`, so they teach nothing.
+    return remembered
+
+
+def _breadth(pattern: str) -> tuple[int, ...]:
+    # The 2 ends the pattern: `order` is narrower than `order.#`, and `#.created` narrower than `#`.
+    return (*({"*": 1, "#": 3}.get(word, 0) for word in pattern.split(".")), 2)
+
+
+def _regex(pattern: str) -> re.Pattern[str]:
+    if not _PATTERN.fullmatch(pattern):
+        raise ConfigError(
+            f"{pattern!r} is no pattern for kinds: write dotted words of a-z, 0-9, _ and -, or * or #"
+        )
+    words = {"*": r"\.[^.]+", "#": r"(?:\.[^.]+)*"}
+    return re.compile("".join(words.get(word, rf"\.{re.escape(word)}") for word in pattern.split(".")))
