@@ -1,0 +1,17 @@
+"""WebSocket frames as a server sends them (RFC 6455, section 5.2); pure."""
+
+from __future__ import annotations
+
+TEXT = 0x1
+BINARY = 0x2
+_FIN = 0x80
+
+
+def build_frame(payload: bytes, opcode: int) -> bytes:
+    """One whole unmasked frame: FIN set, the shortest length form, then `payload` as it is."""
+    size = len(payload)
+    if size < 126:
+        return bytes((_FIN | opcode, size)) + payload
+    if size < 65536:
+        return bytes((_FIN | opcode, 126)) + size.to_bytes(2, "big") + payload
+    return bytes((_FIN | opcode, 127)) + size.to_bytes(8, "big") + payload

@@ -1,0 +1,131 @@
+"""Engine.IO v4 packets and polling payloads; pure (https://socket.io/docs/v4/engine-io-protocol/)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+from enum import IntEnum
+
+from rtwist.engineio.frame import BINARY, TEXT, build_frame
+from rtwist.errors import RemoteProtocolError
+
+SEPARATOR = "\x1e"
+_SEPARATOR = b"\x1e"
+
+
+class PacketType(IntEnum):
+    """The first character of a packet in text form."""
+
+    OPEN = 0
+    CLOSE = 1
+    PING = 2
+    PONG = 3
+    MESSAGE = 4
+    UPGRADE = 5
+    NOOP = 6
+
+
+_TYPES = {str(int(packet_type)): packet_type for packet_type in PacketType}
+
+
+class Packet:
+    """One Engine.IO packet: a type and its data, `str` for text, `bytes` for binary (messages only).
+
+    Treat it as frozen: its two wire forms are made once, on first use, and shared by every receiver.
+    """
+
+    __slots__ = ("_frame", "_segment", "data", "type")
+
+    def __init__(self, packet_type: PacketType, data: str | bytes = "") -> None:
+        self.type = packet_type
+        self.data = data
+        self._frame: bytes | None = None
+        self._segment: bytes | None = None
+
+    @property
+    def frame(self) -> bytes:
+        """The packet as one WebSocket frame: binary raw, text behind its type digit."""
+        frame = self._frame
+        if frame is None:
+            if isinstance(self.data, str):
+                frame = build_frame(f"{self.type:d}{self.data}".encode(), TEXT)
+            else:
+                frame = build_frame(self.data, BINARY)
+            self._frame = frame
+        return frame
+
+    @property
+    def segment(self) -> bytes:
+        """The packet as a part of a polling payload: binary as `b` and base64."""
+        segment = self._segment
+        if segment is None:
+            if isinstance(self.data, str):
+                segment = f"{self.type:d}{self.data}".encode()
+            else:
+                segment = b"b" + base64.b64encode(self.data)
+            self._segment = segment
+        return segment
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Packet):
+            return NotImplemented
+        return self.type == other.type and type(self.data) is type(other.data) and self.data == other.data
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.data))
+
+    def __repr__(self) -> str:
+        return f"Packet({self.type.name}, {self.data!r})"
+
+
+CLOSE = Packet(PacketType.CLOSE)
+PING = Packet(PacketType.PING)
+PROBE_PONG = Packet(PacketType.PONG, "probe")
+NOOP = Packet(PacketType.NOOP)
+
+
+def message(data: str | bytes) -> Packet:
+    """A MESSAGE packet that carries `data`."""
+    return Packet(PacketType.MESSAGE, data)
+
+
+def decode_packet(encoded: str | bytes) -> Packet:
+    """The packet in one WebSocket message, or in one segment of a polling payload given as `str`.
+
+    Raises `RemoteProtocolError` for an empty segment, an unknown type and anything but strict base64.
+    """
+    if isinstance(encoded, bytes):
+        return Packet(PacketType.MESSAGE, encoded)
+    kind = encoded[:1]
+    if kind == "b":
+        return Packet(PacketType.MESSAGE, _decode_base64(encoded[1:]))
+    packet_type = _TYPES.get(kind)
+    if packet_type is None:
+        raise RemoteProtocolError("unknown packet type" if kind else "empty packet")
+    return Packet(packet_type, encoded[1:])
+
+
+def _decode_base64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RemoteProtocolError("binary packet is not base64") from error
+
+
+def encode_payload(packets: Iterable[Packet]) -> bytes:
+    """The body of a polling response that carries `packets`."""
+    return _SEPARATOR.join([packet.segment for packet in packets])
+
+
+def split_payload(body: bytes, max_packets: int) -> list[str]:
+    """The segments of a polling request's body, not yet decoded.
+
+    Raises `RemoteProtocolError` when the body is not UTF-8 or holds more than `max_packets` segments.
+    """
+    if body.count(_SEPARATOR) >= max_packets:
+        raise RemoteProtocolError(f"more than {max_packets} packets in one payload")
+    try:
+        return body.decode("utf-8").split(SEPARATOR)
+    except UnicodeDecodeError as error:
+        raise RemoteProtocolError("payload is not UTF-8") from error

@@ -1,0 +1,147 @@
+"""The web resource at the root: Engine.IO requests to the server, everything else to the fallback."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+from twisted.web.resource import IResource, Resource, getChildForRequest
+from twisted.web.server import NOT_DONE_YET
+from twisted.web.server import Request as _Request
+
+from rtwist.engineio.answers import answer
+from rtwist.engineio.polling import Headers, PollingTransport
+from rtwist.engineio.request import ErrorCode, Handshake, Refusal, parse_query
+from rtwist.engineio.server import Server
+from rtwist.engineio.websocket import WebSocketTransport, handshake_bytes
+
+if TYPE_CHECKING:
+    from rtwist.engineio.site import Channel, Request
+
+_JSON = ("Content-Type", "application/json")
+_WEBSOCKET_VERSION = "13"
+
+
+class Root(Resource):
+    """Looks at the path once: an exact name in `files`, the Engine.IO path, or `fallback`."""
+
+    isLeaf = True
+
+    def __init__(self, server: Server, fallback: IResource, files: Mapping[str, IResource]) -> None:
+        super().__init__()
+        self._server = server
+        self._path = server.options.path.encode()
+        self._fallback = fallback
+        self._files = {(server.options.path + name).encode(): resource for name, resource in files.items()}
+
+    def render(self, request: _Request) -> int | bytes:
+        """Answer `request`, now or later."""
+        path = request.uri.partition(b"?")[0]
+        resource = self._files.get(path)
+        if resource is not None:
+            return cast(bytes, resource.render(request))
+        if path.startswith(self._path):
+            return self._render_engine(cast("Request", request))
+        return cast(bytes, getChildForRequest(self._fallback, request).render(request))
+
+    def _render_engine(self, request: Request) -> int:
+        handshake = read_handshake(request, self._server.clock.seconds())
+        if handshake is None:
+            return _refuse(request, Refusal(ErrorCode.BAD_REQUEST, "unreadable request"), [])
+        cors = self._server.cors
+        if handshake.method == "OPTIONS" and cors.enabled:
+            requested = handshake.headers.get("access-control-request-headers")
+            return answer(request, 204, cors.preflight_headers(handshake.origin, requested))
+        refusal = self._server.check(handshake)
+        if handshake.asks_websocket:
+            return self._render_websocket(request, handshake, refusal)
+        headers = cors.headers(handshake.origin)
+        if refusal is not None:
+            return _refuse(request, refusal, headers)
+        return self._render_polling(request, handshake, headers)
+
+    def _render_polling(self, request: Request, handshake: Handshake, headers: Headers) -> int:
+        sid = handshake.query.get("sid")
+        if not sid:
+            self._server.open_polling(handshake, request, headers)
+            return NOT_DONE_YET
+        transport = cast(PollingTransport, self._server.sessions[sid].transport)
+        if handshake.method == "GET":
+            transport.poll(request, headers)
+        elif handshake.method == "POST":
+            transport.post(request, request.content.getvalue(), headers)
+        else:
+            answer(request, 500, headers)
+        return NOT_DONE_YET
+
+    def _render_websocket(self, request: Request, handshake: Handshake, refusal: Refusal | None) -> int:
+        if refusal is not None:
+            return _refuse_upgrade(request, refusal.message)
+        fault = websocket_fault(handshake)
+        if fault is not None:
+            return _refuse_upgrade(request, fault)
+        key = handshake.headers["sec-websocket-key"]
+        sid = handshake.query.get("sid")
+        channel: Channel = request.channel
+        transport: WebSocketTransport = self._server.websocket_factory.buildProtocol(channel.getPeer())
+        channel.become(transport)
+        transport.dataReceived(handshake_bytes(key))
+        transport.transport.registerProducer(transport, True)  # noqa: FBT003
+        if sid:
+            self._server.sessions[sid].probe(transport)
+        else:
+            self._server.open_websocket(handshake, transport)
+        return NOT_DONE_YET
+
+
+def read_handshake(request: Request, now: float) -> Handshake | None:
+    """`request` as the rules see it, or None when its query cannot be read."""
+    path, _, query = request.uri.decode("latin-1").partition("?")
+    try:
+        fields = parse_query(query)
+    except ValueError:
+        return None
+    headers = {
+        name.decode("latin-1").lower(): b", ".join(values).decode("latin-1")
+        for name, values in request.requestHeaders.getAllRawHeaders()
+    }
+    peer = request.getClientAddress()
+    return Handshake(
+        method=request.method.decode("latin-1"),
+        path=path,
+        query=fields,
+        headers=headers,
+        address=getattr(peer, "host", ""),
+        secure=request.isSecure(),
+        time=now,
+    )
+
+
+def websocket_fault(handshake: Handshake) -> str | None:
+    """What is wrong with the request for a WebSocket (RFC 6455, section 4.2.1), or None."""
+    headers = handshake.headers
+    if handshake.method != "GET" or headers.get("upgrade", "").strip().lower() != "websocket":
+        return "Invalid Upgrade header"
+    if headers.get("sec-websocket-version", "").strip() != _WEBSOCKET_VERSION:
+        return "Missing or invalid Sec-WebSocket-Version header"
+    if int(headers.get("content-length") or 0) > 0 or "transfer-encoding" in headers:
+        return "A request for a WebSocket has no body"
+    try:
+        key = base64.b64decode(headers.get("sec-websocket-key", ""), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    return None if len(key) == 16 else "Missing or invalid Sec-WebSocket-Key header"
+
+
+def _refuse(request: Request, refusal: Refusal, headers: Headers) -> int:
+    body = msgspec.json.encode({"code": int(refusal.code), "message": refusal.message})
+    return answer(request, refusal.status, [_JSON, *headers], body)
+
+
+def _refuse_upgrade(request: Request, message: str) -> int:
+    request.channel.persistent = False
+    body = message.encode()
+    return answer(request, 400, [("Connection", "close"), ("Content-Type", "text/html")], body)

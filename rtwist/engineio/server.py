@@ -1,0 +1,88 @@
+"""The Engine.IO server: its sessions, and what happens to each kind of request."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.server import Request
+
+from rtwist.engineio import reasons
+from rtwist.engineio.cors import Cors
+from rtwist.engineio.options import Options
+from rtwist.engineio.polling import Headers, PollingTransport
+from rtwist.engineio.request import Handshake, Refusal, verify
+from rtwist.engineio.session import Listener, Session
+from rtwist.engineio.websocket import WebSocketFactory, WebSocketTransport
+
+_SID_BYTES = 18
+
+
+class Server:
+    """Engine.IO for any layer above.
+
+    `connected` is called with each new `Session` once its handshake is on the way; it returns the `Listener`
+    that hears of the session's messages and end. `refused` hears of each request that was refused.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        options: Options,
+        connected: Callable[[Session], Listener],
+        refused: Callable[[Handshake, Refusal], None] = lambda request, refusal: None,
+    ) -> None:
+        self.options = options
+        self.clock = clock
+        self.cors = Cors(options.cors_origins)
+        self.websocket_factory = WebSocketFactory(options, clock)
+        self._connected = connected
+        self._refused = refused
+        self._sessions: dict[str, Session] = {}
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """The living sessions by sid."""
+        return self._sessions
+
+    def check(self, request: Handshake) -> Refusal | None:
+        """Why `request` is refused, or None; a refusal is reported to `refused`."""
+        refusal = verify(request, self._sessions, self.options, self.cors)
+        if refusal is not None:
+            self._refused(request, refusal)
+        return refusal
+
+    def open_polling(self, handshake: Handshake, request: Request, headers: Headers) -> None:
+        """A handshake by GET: open a session and answer with its handshake packet."""
+        transport = PollingTransport(self.options)
+        session = self._new_session(handshake, transport)
+        if self.options.cookie is not None:
+            headers = [*headers, ("Set-Cookie", self.options.cookie.header(session.sid))]
+        transport.poll(request, headers)
+        self._open(session)
+
+    def open_websocket(self, handshake: Handshake, transport: WebSocketTransport) -> None:
+        """A handshake by WebSocket upgrade."""
+        session = self._new_session(handshake, transport)
+        self._open(session)
+
+    def forget(self, session: Session) -> None:
+        """Called by a session that has ended."""
+        self._sessions.pop(session.sid, None)
+
+    def close(self) -> None:
+        """End every session; clients see their transport close and reconnect."""
+        for session in tuple(self._sessions.values()):
+            session.abort(reasons.FORCED_CLOSE, "the server is shutting down")
+
+    def _new_session(self, handshake: Handshake, transport: PollingTransport | WebSocketTransport) -> Session:
+        sid = secrets.token_urlsafe(_SID_BYTES)
+        session = Session(
+            sid, handshake, transport, clock=self.clock, options=self.options, registry=self
+        )
+        self._sessions[sid] = session
+        return session
+
+    def _open(self, session: Session) -> None:
+        session.open(self._connected(session))

@@ -1,0 +1,347 @@
+"""One Engine.IO session: its life, heartbeat, upgrade and buffer, whatever transport feeds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from rtwist.engineio import lifecycle, reasons
+from rtwist.engineio.lifecycle import Action, Event, Probe, State
+from rtwist.engineio.options import POLLING, WEBSOCKET, Options
+from rtwist.engineio.packet import CLOSE, NOOP, PING, PROBE_PONG, Packet, PacketType, decode_packet
+from rtwist.engineio.request import Handshake
+from rtwist.errors import RemoteProtocolError
+
+_NOOP_INTERVAL = 0.1
+
+
+class Transport(Protocol):
+    """A way to the client. Its news go to the session: `received`, `ready`, `lost`."""
+
+    name: str
+    session: Session
+
+    @property
+    def writable(self) -> bool:
+        """Whether `send` may be called now."""
+
+    def send(self, packets: Sequence[Packet]) -> None:
+        """Put `packets` on the wire in order; the transport must be writable."""
+
+    def close(self) -> None:
+        """Let the client know and leave; nothing is received or sent afterwards."""
+
+
+class Listener(Protocol):
+    """What a session tells the layer above."""
+
+    def message(self, data: str | bytes) -> None:
+        """The client sent `data`."""
+
+    def closed(self, reason: str, description: str) -> None:
+        """The session has ended for `reason`, one of `rtwist.engineio.reasons`."""
+
+
+class Registry(Protocol):
+    """Where a session takes itself out when it has ended."""
+
+    def forget(self, session: Session) -> None:
+        """Drop the session."""
+
+
+class Session:
+    """The server's side of one client. `sid` is a secret: whoever knows it can read the client's messages."""
+
+    __slots__ = (
+        "_buffer",
+        "_buffered",
+        "_clock",
+        "_drain_timer",
+        "_heartbeat",
+        "_listener",
+        "_options",
+        "_pong_due",
+        "_registry",
+        "_state",
+        "_upgrade",
+        "handshake",
+        "sid",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        sid: str,
+        handshake: Handshake,
+        transport: Transport,
+        *,
+        clock: IReactorTime,
+        options: Options,
+        registry: Registry,
+    ) -> None:
+        self.sid = sid
+        self.handshake = handshake
+        self.transport = transport
+        self._clock = clock
+        self._options = options
+        self._registry = registry
+        self._state = State.OPENING
+        self._listener: Listener | None = None
+        self._buffer: list[Packet] = []
+        self._buffered = 0
+        self._heartbeat: IDelayedCall | None = None
+        self._pong_due = False
+        self._upgrade: _Upgrade | None = None
+        self._drain_timer: IDelayedCall | None = None
+        transport.session = self
+
+    # What the layer above calls
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be sent."""
+        return self._state is State.OPEN
+
+    @property
+    def writable(self) -> bool:
+        """Whether a message sent now would leave at once."""
+        return self._state is State.OPEN and not self._buffer and self.transport.writable
+
+    @property
+    def transport_name(self) -> str:
+        """`polling` or `websocket`."""
+        return self.transport.name
+
+    def open(self, listener: Listener) -> None:
+        """Send the handshake packet; from now on `listener` hears of messages and of the end."""
+        self._listener = listener
+        self._advance(Event.OPEN_SENT)
+        self.send((Packet(PacketType.OPEN, self._handshake_json()),))
+        self._schedule(self._options.ping_interval, self._send_ping)
+
+    def send(self, packets: Sequence[Packet]) -> None:
+        """Send `packets` in order; they wait when the transport cannot take them now.
+
+        Does nothing on a session that is not open. A client whose packets wait beyond `max_buffered` bytes
+        is disconnected with reason `transport error`.
+        """
+        if self._state is not State.OPEN:
+            return
+        if not self._buffer and self.transport.writable:
+            self.transport.send(packets)
+            return
+        self._buffer.extend(packets)
+        self._buffered += sum(len(packet.data) for packet in packets)
+        if self._buffered > self._options.max_buffered:
+            self._end(reasons.TRANSPORT_ERROR, "slow consumer: more than max_buffered bytes wait for it")
+
+    def close(self) -> None:
+        """End the session with reason `forced close` once what is buffered has gone out."""
+        if self._advance(Event.CLOSE_ASKED):
+            self._cancel_heartbeat()
+            if self.transport.name == WEBSOCKET or self.transport.writable:
+                self._finish_close()
+            else:
+                timeout = self._options.poll_close_timeout
+                self._drain_timer = self._clock.callLater(timeout, self._finish_close)
+
+    def abort(self, reason: str, description: str = "") -> None:
+        """End the session at once for `reason`; what is buffered is lost."""
+        self._end(reason, description)
+
+    # What transports call
+
+    def received(self, transport: Transport, encoded: str | bytes) -> None:
+        """The client sent one packet over `transport`: a text (`str`) or binary (`bytes`) message of the wire."""
+        upgrade = self._upgrade
+        if upgrade is not None and transport is upgrade.transport:
+            upgrade.received(encoded)
+            return
+        if self._state is not State.OPEN or transport is not self.transport:
+            return
+        try:
+            packet = decode_packet(encoded)
+        except RemoteProtocolError as error:
+            self._end(reasons.PARSE_ERROR, str(error))
+            return
+        self._act(packet)
+
+    def ready(self, transport: Transport) -> None:
+        """`transport` has become writable: a poll has come, or a full socket has drained."""
+        if transport is not self.transport:
+            return
+        if self._state is State.CLOSING:
+            self._finish_close()
+        elif self._buffer:
+            packets, self._buffer, self._buffered = self._buffer, [], 0
+            transport.send(packets)
+
+    def lost(self, transport: Transport, reason: str, description: str = "") -> None:
+        """`transport` has broken, or its client broke the rules of the transport."""
+        upgrade = self._upgrade
+        if upgrade is not None and transport is upgrade.transport:
+            upgrade.give_up()
+        elif transport is self.transport:
+            self._end(reason, description)
+
+    def probe(self, transport: Transport) -> None:
+        """A new WebSocket names this session: it replaces polling if it completes the upgrade in time."""
+        transport.session = self
+        if self._state is not State.OPEN or self._upgrade is not None or self.transport.name != POLLING:
+            transport.close()
+            return
+        self._upgrade = _Upgrade(self, transport, self._clock, self._options.upgrade_timeout)
+
+    # What the upgrade calls
+
+    def upgrade_ended(self, replacement: Transport | None) -> None:
+        """The probe is over; `replacement` is the WebSocket to go on with, None to stay on polling."""
+        self._upgrade = None
+        if replacement is None:
+            return
+        former, self.transport = self.transport, replacement
+        if former.writable:
+            former.send((NOOP,))
+        if replacement.writable:
+            self.ready(replacement)
+
+    # Within
+
+    def _act(self, packet: Packet) -> None:
+        table = lifecycle.ON_POLLING if self.transport.name == POLLING else lifecycle.ON_WEBSOCKET
+        action = table[packet.type]
+        if action is Action.DELIVER:
+            assert self._listener is not None
+            self._listener.message(packet.data)
+        elif action is Action.HEARTBEAT:
+            self._pong()
+        elif action is Action.CLOSE:
+            if self.transport.writable:
+                self.transport.send((NOOP,))
+            self._end(reasons.TRANSPORT_CLOSE, "closed by the client")
+        elif action is Action.HEARTBEAT_FAULT:
+            self._end(reasons.TRANSPORT_ERROR, "invalid heartbeat direction")
+        elif action is Action.FAULT:
+            self._end(reasons.PARSE_ERROR, f"a client must not send {packet.type.name}")
+
+    def _advance(self, event: Event) -> bool:
+        state = lifecycle.step(self._state, event)
+        if state is None:
+            return False
+        self._state = state
+        return True
+
+    def _schedule(self, delay: float, call: Callable[[], None]) -> None:
+        self._heartbeat = self._clock.callLater(delay, call)
+
+    def _cancel_heartbeat(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+            self._heartbeat = None
+
+    def _send_ping(self) -> None:
+        self._pong_due = True
+        self._schedule(self._options.ping_timeout, self._ping_timed_out)
+        self.send((PING,))
+
+    def _ping_timed_out(self) -> None:
+        self._heartbeat = None
+        self._end(reasons.PING_TIMEOUT, "no pong in time")
+
+    def _pong(self) -> None:
+        # A pong nobody asked for must not move the timer: a flood of them would cost one each.
+        if self._pong_due:
+            self._pong_due = False
+            self._cancel_heartbeat()
+            self._schedule(self._options.ping_interval, self._send_ping)
+
+    def _finish_close(self) -> None:
+        packets, self._buffer, self._buffered = self._buffer, [], 0
+        if packets and self.transport.name == WEBSOCKET:
+            self.transport.send(packets)
+        elif self.transport.writable:
+            self.transport.send((*packets, CLOSE))
+        self._end(reasons.FORCED_CLOSE, "closed by the server")
+
+    def _end(self, reason: str, description: str) -> None:
+        if not self._advance(Event.ENDED):
+            return
+        self._cancel_heartbeat()
+        if self._drain_timer is not None and self._drain_timer.active():
+            self._drain_timer.cancel()
+        self._buffer, self._buffered = [], 0
+        if self._upgrade is not None:
+            self._upgrade.give_up()
+        self._registry.forget(self)
+        self.transport.close()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.closed(reason, description)
+
+    def _handshake_json(self) -> str:
+        options = self._options
+        upgrades = options.allow_upgrades and self.transport.name == POLLING and WEBSOCKET in options.transports
+        return msgspec.json.encode(
+            {
+                "sid": self.sid,
+                "upgrades": [WEBSOCKET] if upgrades else [],
+                "pingInterval": round(options.ping_interval * 1000),
+                "pingTimeout": round(options.ping_timeout * 1000),
+                "maxPayload": options.max_payload,
+            }
+        ).decode()
+
+
+class _Upgrade:
+    """A WebSocket on probation beside a polling session."""
+
+    __slots__ = ("_clock", "_noop_timer", "_session", "_timer", "transport")
+
+    def __init__(self, session: Session, transport: Transport, clock: IReactorTime, timeout: float) -> None:
+        self.transport = transport
+        self._session = session
+        self._clock = clock
+        self._noop_timer: IDelayedCall | None = None
+        self._timer = clock.callLater(timeout, self.give_up)
+
+    def received(self, encoded: str | bytes) -> None:
+        """The WebSocket on probation received a packet."""
+        try:
+            packet = decode_packet(encoded)
+            probe = lifecycle.probe_step(packet.type, packet.data)
+        except RemoteProtocolError:
+            probe = Probe.REFUSED
+        if probe is Probe.PROBED:
+            self.transport.send((PROBE_PONG,))
+            self._cancel_noop()
+            self._noop_timer = self._clock.callLater(_NOOP_INTERVAL, self._flush_poll)
+        elif probe is Probe.UPGRADED:
+            self._cancel()
+            self._session.upgrade_ended(self.transport)
+        else:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Stay on polling; only the WebSocket ends."""
+        self._cancel()
+        self._session.upgrade_ended(None)
+        self.transport.close()
+
+    def _flush_poll(self) -> None:
+        # The client upgrades only once its pending poll is answered.
+        polling = self._session.transport
+        if polling.writable:
+            polling.send((NOOP,))
+        self._noop_timer = self._clock.callLater(_NOOP_INTERVAL, self._flush_poll)
+
+    def _cancel_noop(self) -> None:
+        if self._noop_timer is not None and self._noop_timer.active():
+            self._noop_timer.cancel()
+
+    def _cancel(self) -> None:
+        self._cancel_noop()
+        if self._timer.active():
+            self._timer.cancel()

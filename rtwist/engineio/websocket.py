@@ -1,0 +1,211 @@
+"""The WebSocket transport: an Autobahn server protocol that takes over a connection of twisted.web."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from rtwist.engineio import reasons
+from rtwist.engineio.options import WEBSOCKET, Options
+from rtwist.engineio.packet import Packet
+from rtwist.engineio.session import Session
+
+# RFC 6455, section 7.4.1
+_INVALID_DATA = 1007
+_TOO_BIG = 1009
+
+
+class _Silent:
+    """Stands in for Autobahn's own log, which would warn about every misbehaving client and format each read."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self._ignore
+
+    def _ignore(self, *args: object, **fields: object) -> None:
+        pass
+
+
+@implementer(IPushProducer)
+class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
+    """One WebSocket connection; each packet is one message.
+
+    Autobahn parses frames and does the closing handshake. Outgoing frames come ready made with their packet and
+    go straight to the connection.
+    """
+
+    log = _Silent()
+    name = WEBSOCKET
+    session: Session
+    factory: WebSocketFactory
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._paused = False
+        self._heard_end = False
+        self._fragments = 0
+        self._incoming = bytearray()
+        self._abort_timer: IDelayedCall | None = None
+
+    # Transport
+
+    @property
+    def writable(self) -> bool:
+        """Whether the connection takes more bytes now."""
+        return not self._paused
+
+    def send(self, packets: Sequence[Packet]) -> None:
+        """Write each packet as one frame, all of them in one piece."""
+        if self.state != self.STATE_OPEN:
+            return
+        if len(packets) == 1:
+            self.transport.write(packets[0].frame)
+        else:
+            self.transport.write(b"".join([packet.frame for packet in packets]))
+
+    def close(self) -> None:
+        """Start the closing handshake without a status, as the Node server does (seen as 1005)."""
+        self._heard_end = True
+        if self.state == self.STATE_OPEN:
+            self.sendClose()
+        self._abort_later()
+
+    # What Autobahn calls
+
+    def onConnect(self, request: object) -> None:
+        """Accept: the request was checked before it became a WebSocket."""
+
+    def onMessageBegin(self, isBinary: bool) -> None:  # noqa: N803
+        """A message begins: start collecting."""
+        self.message_is_binary = isBinary
+        self.message_data_total_length = 0
+        self._fragments = 0
+        self._incoming = bytearray()
+
+    def onMessageFrameBegin(self, length: int) -> None:
+        """A frame of a message begins: check the limits before its payload comes."""
+        self._fragments += 1
+        self.message_data_total_length += length
+        options = self.factory.options
+        if self.failedByMe:
+            return
+        if self.message_data_total_length > options.max_payload:
+            self._fail_connection(_TOO_BIG, f"message of more than {options.max_payload} bytes")
+        elif self._fragments > options.max_fragments:
+            self._fail_connection(_TOO_BIG, f"message of more than {options.max_fragments} fragments")
+
+    def onMessageFrameData(self, payload: bytes) -> None:
+        """Payload bytes have come."""
+        if not self.failedByMe:
+            self._incoming += payload
+
+    def onMessageFrameEnd(self) -> None:
+        """A frame has ended; the message may go on."""
+
+    def onMessageEnd(self) -> None:
+        """A message is whole: hand it to the session."""
+        incoming, self._incoming = self._incoming, bytearray()
+        if self.failedByMe or self._heard_end:
+            return
+        if self.message_is_binary:
+            self.session.received(self, bytes(incoming))
+            return
+        try:
+            text = incoming.decode("utf-8")
+        except UnicodeDecodeError:
+            self._fail_connection(_INVALID_DATA, "text message is not UTF-8")
+            return
+        self.session.received(self, text)
+
+    def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> bool | None:  # noqa: N803
+        """The client closes: Autobahn answers; a client that does not read the answer is aborted later."""
+        result: bool | None = super().onCloseFrame(code, reasonRaw)
+        self._abort_later()
+        if not self.failedByMe:
+            self._tell_session(reasons.TRANSPORT_CLOSE, f"close frame {code or 1005}")
+        return result
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The connection is gone, cleanly or not."""
+        if self._abort_timer is not None and self._abort_timer.active():
+            self._abort_timer.cancel()
+        super().connectionLost(reason)
+        self._tell_session(reasons.TRANSPORT_CLOSE, reason.getErrorMessage())
+
+    def _fail_connection(self, code: int = 1001, reason: str = "going away") -> None:
+        # Autobahn's one place for a fault of the client: it sends the close frame and ignores the rest.
+        super()._fail_connection(code, reason)
+        self._tell_session(reasons.TRANSPORT_ERROR, reason)
+
+    # What the connection calls
+
+    def pauseProducing(self) -> None:
+        """The socket's buffer is full."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """The socket's buffer has drained."""
+        self._paused = False
+        if not self._heard_end:
+            self.session.ready(self)
+
+    def stopProducing(self) -> None:
+        """The connection is ending; `connectionLost` follows."""
+
+    # Within
+
+    def _tell_session(self, reason: str, description: str) -> None:
+        if not self._heard_end:
+            self._heard_end = True
+            self.session.lost(self, reason, description)
+
+    def _abort_later(self) -> None:
+        if self._abort_timer is None:
+            timeout = self.factory.options.close_timeout
+            self._abort_timer = self.factory.clock.callLater(timeout, self.transport.abortConnection)
+
+
+class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
+    """Makes WebSocket transports; holds no rules but the limits Autobahn must keep."""
+
+    protocol = WebSocketTransport
+    log = _Silent()
+
+    def __init__(self, options: Options, clock: IReactorTime) -> None:
+        super().__init__(server=None, reactor=clock)
+        self.options = options
+        self.clock = clock
+        self.setProtocolOptions(
+            versions=[13],
+            webStatus=False,
+            utf8validateIncoming=False,
+            maxFramePayloadSize=options.max_payload,
+            maxMessagePayloadSize=options.max_payload,
+            failByDrop=False,
+            echoCloseCodeReason=True,
+            openHandshakeTimeout=0,
+            closeHandshakeTimeout=0,
+            tcpNoDelay=True,
+            autoPingInterval=0,
+            autoPingTimeout=0,
+            allowedOrigins=["*"],
+            allowNullOrigin=True,
+        )
+
+
+def handshake_bytes(key: str, extensions: Iterable[str] = ()) -> bytes:
+    """The opening handshake for Autobahn, made of what was checked and nothing else of the client's request."""
+    lines = [
+        "GET / HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {key}",
+        *(f"Sec-WebSocket-Extensions: {extension}" for extension in extensions),
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
