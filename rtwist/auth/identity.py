@@ -1,0 +1,99 @@
+"""Who a client is: read from the claims of its token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rtwist.domain.ids import text_id
+from rtwist.domain.rooms import SUPER_ADMIN, company_room, role_room, shop_room, user_room
+
+MAX_SHOPS = 1000
+"""Each shop is a room to join at every connection."""
+
+MAX_ROLES = 100
+"""As for shops; people have a handful."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimNames:
+    """Under which claims a token may name things; of each tuple the first claim present counts."""
+
+    user: tuple[str, ...] = ("userId", "user_id", "sub", "id")
+    company: tuple[str, ...] = ("companyId", "company_id")
+    shops: tuple[str, ...] = ("shopIds", "shops", "shop_ids")
+    roles: tuple[str, ...] = ("role", "roles")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user with their company, shops and roles; `claims` is all the token says.
+
+    `expires_at` is when the token ends, in seconds since 1970.
+    """
+
+    user_id: str
+    company_id: str | None
+    shop_ids: tuple[str, ...]
+    roles: tuple[str, ...]
+    claims: Mapping[str, Any] = field(repr=False)
+    expires_at: float
+
+    @property
+    def is_super_admin(self) -> bool:
+        """Whether this user hears what every company hears."""
+        return SUPER_ADMIN in self.roles
+
+    @property
+    def rooms(self) -> tuple[str, ...]:
+        """The rooms the user is in without asking: user, company, shops, roles, super admins."""
+        rooms = [user_room(self.user_id)]
+        if self.company_id is not None:
+            rooms.append(company_room(self.company_id))
+        rooms += map(shop_room, self.shop_ids)
+        rooms += map(role_room, self.roles)
+        if self.is_super_admin:
+            rooms.append(SUPER_ADMIN)
+        return tuple(rooms)
+
+
+def identity_from_claims(
+    claims: Mapping[str, Any], *, expires_at: float, names: ClaimNames | None = None
+) -> Identity:
+    """Take the claims of a verified token and return who it speaks of.
+
+    Integers become text. A claim that is null counts as absent. Raises ValueError, naming the claim, without
+    a user, for ids that `text_id` refuses, and for too many shops or roles: such a token is not used in part.
+    """
+    names = names or ClaimNames()
+    name, user = _first(claims, names.user)
+    if user is None:
+        raise ValueError(f"no claim names the user: one of {', '.join(names.user)} must")
+    user_id = _id(name, user)
+    name, company = _first(claims, names.company)
+    company_id = None if company is None else _id(name, company)
+    shop_ids = _ids(*_first(claims, names.shops), limit=MAX_SHOPS)
+    roles = _ids(*_first(claims, names.roles), limit=MAX_ROLES)
+    return Identity(user_id, company_id, shop_ids, roles, claims, expires_at)
+
+
+def _first(claims: Mapping[str, Any], names: Iterable[str]) -> tuple[str, Any]:
+    return next(((name, claims[name]) for name in names if claims.get(name) is not None), ("", None))
+
+
+def _ids(name: str, value: Any, *, limit: int) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    values = value if isinstance(value, list) else [value]
+    if len(values) > limit:
+        raise ValueError(f"{name} must not hold more than {limit}")
+    found = (_id(name, item.get("id") if isinstance(item, dict) else item) for item in values)
+    return tuple(dict.fromkeys(found))
+
+
+def _id(name: str, value: object) -> str:
+    try:
+        return text_id(value)
+    except ValueError as reason:
+        raise ValueError(f"{name} {reason}") from None
