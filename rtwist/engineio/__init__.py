@@ -1,22 +1,22 @@
 """Engine.IO v4 on Twisted: one session over HTTP long-polling and WebSocket, with nothing above it.
 
-    from twisted.internet import reactor
-    from twisted.internet.endpoints import serverFromString
-    from rtwist.engineio import Options, Server, Site, message
+from twisted.internet import reactor
+from twisted.internet.endpoints import serverFromString
+from rtwist.engineio import Options, Server, Site, message
 
-    class Echo:
-        def __init__(self, session):
-            self.session = session
+class Echo:
+    def __init__(self, session):
+        self.session = session
 
-        def message(self, data):
-            self.session.send([message(data)])
+    def message(self, data):
+        self.session.send([message(data)])
 
-        def closed(self, reason, description):
-            pass
+    def closed(self, reason, description):
+        pass
 
-    server = Server(reactor, Options(), Echo)
-    serverFromString(reactor, "tcp:3000").listen(Site(server))
-    reactor.run()
+server = Server(reactor, Options(), Echo)
+serverFromString(reactor, "tcp:3000").listen(Site(server))
+reactor.run()
 """
 
 from rtwist.engineio.options import Cookie, Options

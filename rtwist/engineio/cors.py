@@ -53,13 +53,16 @@ class Cors:
             return headers
         headers.append(("Access-Control-Allow-Methods", ALLOWED_METHODS))
         if requested and has_only_header_characters(requested):
-            headers += [("Access-Control-Allow-Headers", requested), ("Vary", "Access-Control-Request-Headers")]
+            headers += [
+                ("Access-Control-Allow-Headers", requested),
+                ("Vary", "Access-Control-Request-Headers"),
+            ]
         return headers
 
 
 def has_only_header_characters(value: str) -> bool:
     """Whether `value` may stand in a header (RFC 9110, section 5.5): no control characters but tab."""
-    return all(character == "\t" or (" " <= character and character != "\x7f") for character in value)
+    return all(character == "\t" or (character >= " " and character != "\x7f") for character in value)
 
 
 def _normal(origin: str) -> str:

@@ -113,7 +113,9 @@ class KnownSession(Protocol):
         """The transport it is on."""
 
 
-def verify(request: Handshake, sessions: Mapping[str, KnownSession], options: Options, cors: Cors) -> Refusal | None:
+def verify(
+    request: Handshake, sessions: Mapping[str, KnownSession], options: Options, cors: Cors
+) -> Refusal | None:
     """Why `request` must be refused, or None when the server shall go on with it.
 
     The order of the checks is the Node server's, since it decides which error a client sees.

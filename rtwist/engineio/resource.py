@@ -89,7 +89,7 @@ class Root(Resource):
         transport: WebSocketTransport = self._server.websocket_factory.buildProtocol(channel.getPeer())
         channel.become(transport)
         transport.dataReceived(handshake_bytes(key))
-        transport.transport.registerProducer(transport, True)  # noqa: FBT003
+        transport.transport.registerProducer(transport, True)
         if sid:
             self._server.sessions[sid].probe(transport)
         else:

@@ -78,9 +78,7 @@ class Server:
 
     def _new_session(self, handshake: Handshake, transport: PollingTransport | WebSocketTransport) -> Session:
         sid = secrets.token_urlsafe(_SID_BYTES)
-        session = Session(
-            sid, handshake, transport, clock=self.clock, options=self.options, registry=self
-        )
+        session = Session(sid, handshake, transport, clock=self.clock, options=self.options, registry=self)
         self._sessions[sid] = session
         return session
 

@@ -283,7 +283,9 @@ class Session:
 
     def _handshake_json(self) -> str:
         options = self._options
-        upgrades = options.allow_upgrades and self.transport.name == POLLING and WEBSOCKET in options.transports
+        upgrades = (
+            options.allow_upgrades and self.transport.name == POLLING and WEBSOCKET in options.transports
+        )
         return msgspec.json.encode(
             {
                 "sid": self.sid,

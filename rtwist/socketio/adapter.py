@@ -1,0 +1,63 @@
+"""Delivery to rooms: which sockets are meant is one thing, how packets reach them another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rtwist.engineio.packet import Packet as EnginePacket
+from rtwist.socketio.packet import Packet, encode
+from rtwist.socketio.rooms import Rooms
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The sockets in any of `rooms` (all, when empty) that are in none of the `excluded` rooms."""
+
+    rooms: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+
+
+class Receiver(Protocol):
+    """What delivery needs of a socket."""
+
+    id: str
+
+    def deliver(self, encoded: Sequence[EnginePacket], *, volatile: bool) -> None:
+        """Send packets that are encoded already."""
+
+
+class Adapter:
+    """The rooms of one namespace on this node; a cluster's adapter extends it to other nodes.
+
+    Only sockets whose CONNECT was accepted are ever in it.
+    """
+
+    def __init__(self) -> None:
+        self.rooms: Rooms[Any] = Rooms()
+
+    def add(self, socket: Receiver, rooms: Iterable[str]) -> list[str]:
+        """Put a socket into rooms; returns those that are new to it."""
+        return self.rooms.add(socket, rooms)
+
+    def remove(self, socket: Receiver, room: str) -> bool:
+        """Take a socket out of a room; returns whether it was in it."""
+        return self.rooms.remove(socket, room)
+
+    def remove_all(self, socket: Receiver) -> None:
+        """Forget a socket."""
+        self.rooms.remove_all(socket)
+
+    def select(self, selection: Selection) -> Iterable[Any]:
+        """The sockets of this node that `selection` means, each once."""
+        return self.rooms.members(selection.rooms, selection.excluded)
+
+    def broadcast(self, packet: Packet, selection: Selection, *, volatile: bool = False) -> int:
+        """Send `packet`, encoded once, to every selected socket; returns how many there are on this node."""
+        encoded = encode(packet)
+        count = 0
+        for socket in self.select(selection):
+            socket.deliver(encoded, volatile=volatile)
+            count += 1
+        return count

@@ -1,0 +1,52 @@
+"""Binary values inside JSON: out of a packet into attachments, and back; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rtwist.errors import RemoteProtocolError
+
+_BINARY = (bytes, bytearray, memoryview)
+
+
+def has_binary(value: Any) -> bool:
+    """Whether `value` is or holds bytes anywhere."""
+    kind = type(value)
+    if kind is str or kind is int:
+        return False
+    if isinstance(value, dict):
+        return any(type(item) is not str and has_binary(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(type(item) is not str and has_binary(item) for item in value)
+    return isinstance(value, _BINARY)
+
+
+def deconstruct(value: Any, attachments: list[bytes]) -> Any:
+    """`value` with each binary part replaced by a placeholder; the parts are appended to `attachments`."""
+    if isinstance(value, _BINARY):
+        attachments.append(bytes(value))
+        return {"_placeholder": True, "num": len(attachments) - 1}
+    if isinstance(value, dict):
+        return {key: deconstruct(item, attachments) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [deconstruct(item, attachments) for item in value]
+    return value
+
+
+def reconstruct(value: Any, attachments: Sequence[bytes]) -> Any:
+    """`value` with each placeholder replaced by its attachment.
+
+    Raises `RemoteProtocolError` unless every placeholder's number is an integer that an attachment has:
+    Python would take -1, True and 1.0 as indexes.
+    """
+    if isinstance(value, dict):
+        if value.get("_placeholder") is True:
+            number = value.get("num")
+            if type(number) is not int or not 0 <= number < len(attachments):
+                raise RemoteProtocolError("illegal attachments")
+            return attachments[number]
+        return {key: reconstruct(item, attachments) for key, item in value.items()}
+    if isinstance(value, list):
+        return [reconstruct(item, attachments) for item in value]
+    return value

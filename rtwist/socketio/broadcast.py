@@ -1,0 +1,103 @@
+"""`to(room).except_(other).emit(...)`: who shall get an event, built up step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from rtwist.socketio.acks import BroadcastAck
+from rtwist.socketio.adapter import Selection
+from rtwist.socketio.packet import Packet, PacketType, event_data
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from rtwist.socketio.namespace import Namespace
+    from rtwist.socketio.socket import Socket
+
+RoomNames = str | Iterable[str]
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastOperator:
+    """A selection of sockets of one namespace; each method returns a new, narrower or wider one."""
+
+    _namespace: Namespace
+    _rooms: tuple[str, ...] = ()
+    _excluded: tuple[str, ...] = ()
+    _volatile: bool = False
+    _timeout: float | None = None
+
+    def to(self, room: RoomNames) -> BroadcastOperator:
+        """Also the sockets in `room`, a name or several; each socket is meant once however many it is in."""
+        return replace(self, _rooms=self._rooms + names(room))
+
+    def in_(self, room: RoomNames) -> BroadcastOperator:
+        """The same as `to`."""
+        return self.to(room)
+
+    def except_(self, room: RoomNames) -> BroadcastOperator:
+        """Not the sockets in `room`, a name or several."""
+        return replace(self, _excluded=self._excluded + names(room))
+
+    @property
+    def volatile(self) -> BroadcastOperator:
+        """Drop the event for sockets that cannot take it at once."""
+        return replace(self, _volatile=True)
+
+    def timeout(self, seconds: float) -> BroadcastOperator:
+        """How long `emit_with_ack` waits."""
+        return replace(self, _timeout=seconds)
+
+    def emit(self, event: str, *args: Any) -> int:
+        """Send `event` to the selected sockets; returns how many of them are on this node.
+
+        Raises `LocalProtocolError` for a reserved name and `TypeError` for arguments without a JSON form.
+        """
+        packet = Packet(PacketType.EVENT, self._namespace.name, event_data(event, args))
+        return self._namespace.adapter.broadcast(packet, self.selection, volatile=self._volatile)
+
+    def emit_with_ack(self, event: str, *args: Any) -> Deferred[list[Any]]:
+        """Send `event`; fires with the first argument of each acknowledgement once all have come.
+
+        Fails with `AckTimeout`, which holds the responses so far, after the `timeout`.
+        """
+        namespace = self._namespace
+        packet_id = namespace.next_ack_id()
+        packet = Packet(PacketType.EVENT, namespace.name, event_data(event, args), packet_id)
+        ack = BroadcastAck(namespace.clock, packet_id, self._timeout)
+        for socket in namespace.adapter.select(self.selection):
+            ack.expect(socket.acks)
+        namespace.adapter.broadcast(packet, self.selection)
+        return ack.sent()
+
+    async def fetch_sockets(self) -> list[Socket]:
+        """The selected sockets."""
+        return list(self._namespace.adapter.select(self.selection))
+
+    def sockets_join(self, room: RoomNames) -> None:
+        """Put the selected sockets into `room`, a name or several."""
+        for socket in self._namespace.adapter.select(self.selection):
+            socket.join(room)
+
+    def sockets_leave(self, room: RoomNames) -> None:
+        """Take the selected sockets out of `room`, a name or several."""
+        for socket in self._namespace.adapter.select(self.selection):
+            for name in names(room):
+                socket.leave(name)
+
+    def disconnect_sockets(self, close: bool = False) -> None:
+        """Disconnect the selected sockets; `close` also ends their connections."""
+        for socket in self._namespace.adapter.select(self.selection):
+            socket.disconnect(close)
+
+    @property
+    def selection(self) -> Selection:
+        """Whom this means."""
+        return Selection(self._rooms, self._excluded)
+
+
+def names(room: RoomNames) -> tuple[str, ...]:
+    """One or several room names as a tuple."""
+    return (room,) if isinstance(room, str) else tuple(room)

@@ -1,0 +1,188 @@
+"""One connection and the namespaces it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from rtwist.engineio.packet import Packet as EnginePacket
+from rtwist.engineio.session import Session
+from rtwist.errors import RemoteProtocolError
+from rtwist.socketio.errors import ConnectionRefused, ConnectLater
+from rtwist.socketio.options import Options
+from rtwist.socketio.packet import ABSENT, Decoder, Packet, PacketType, encode
+from rtwist.socketio.socket import Handshake, Socket
+from rtwist.tasks import Tasks
+
+if TYPE_CHECKING:
+    from rtwist.socketio.namespace import Namespace
+
+
+class Directory(Protocol):
+    """What a client must know of its server."""
+
+    options: Options
+    clock: IReactorTime
+    tasks: Tasks
+
+    @property
+    def namespaces(self) -> Mapping[str, Namespace]:
+        """The namespaces by name."""
+
+    def forget_client(self, client: Client) -> None:
+        """The client has gone."""
+
+
+class Client:
+    """One Engine.IO session as Socket.IO sees it: takes packets apart and hands them to its sockets."""
+
+    _log = Logger()
+    __slots__ = ("_connecting", "_decoder", "_server", "_sockets", "_timer", "options", "session", "tasks")
+
+    def __init__(self, session: Session, server: Directory) -> None:
+        self.session = session
+        self.options = server.options
+        self.tasks = server.tasks
+        self._server = server
+        self._decoder = Decoder(
+            max_attachments=server.options.max_attachments, max_depth=server.options.max_depth
+        )
+        self._sockets: dict[str, Socket] = {}
+        self._connecting: set[str] = set()
+        self._timer: IDelayedCall | None = None
+        self._expect_connect(server.options.connect_timeout)
+
+    @property
+    def sockets(self) -> tuple[Socket, ...]:
+        """One socket for each namespace this client is in."""
+        return tuple(self._sockets.values())
+
+    # What the session calls
+
+    def message(self, data: str | bytes) -> None:
+        """A message of the wire has come; anything the protocol does not allow ends the connection."""
+        try:
+            packet = self._decoder.add(data)
+            if packet is not None:
+                self._route(packet)
+        except RemoteProtocolError as error:
+            self._log.info("{sid} broke the protocol: {error}", sid=self._public_name(), error=str(error))
+            self.close()
+
+    def closed(self, reason: str, description: str) -> None:
+        """The session has ended."""
+        self._stop_timer()
+        for socket in self.sockets:
+            socket.closed(reason)
+        self._server.forget_client(self)
+
+    # What sockets call
+
+    def send(self, encoded: Sequence[EnginePacket], *, volatile: bool = False) -> None:
+        """Send the packets of one Socket.IO packet; a volatile one is dropped when it would have to wait."""
+        session = self.session
+        if not volatile or session.writable:
+            session.send(encoded)
+
+    def forget(self, socket: Socket) -> None:
+        """A socket has left its namespace."""
+        self._sockets.pop(socket.namespace.name, None)
+        if not self._sockets and self.session.is_open:
+            self._expect_connect(self.options.connect_timeout)
+
+    def disconnect(self) -> None:
+        """Disconnect every socket of this connection, then close it."""
+        for socket in self.sockets:
+            socket.disconnect()
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; what is still to be sent goes first."""
+        self.session.close()
+
+    # Within
+
+    def _route(self, packet: Packet) -> None:
+        socket = self._sockets.get(packet.namespace)
+        if packet.type is PacketType.CONNECT:
+            if socket is not None or packet.namespace in self._connecting:
+                raise RemoteProtocolError(f"second CONNECT to {packet.namespace}")
+            self._connect(packet)
+        elif socket is None:
+            raise RemoteProtocolError(f"{packet.type.name} before CONNECT to {packet.namespace}")
+        elif packet.type is PacketType.CONNECT_ERROR:
+            raise RemoteProtocolError("CONNECT_ERROR from a client")
+        else:
+            socket.received(packet)
+
+    def _connect(self, packet: Packet) -> None:
+        namespace = self._server.namespaces.get(packet.namespace)
+        if namespace is None:
+            self._refuse(packet.namespace, {"message": "Invalid namespace"})
+            return
+        auth = {} if packet.data is ABSENT else packet.data
+        first = self.session.handshake
+        handshake = Handshake(auth, first.headers, first.query, first.address, first.secure, first.time)
+        socket = namespace.new_socket(self, handshake)
+        if not namespace.middleware:
+            self._accept(socket)
+            return
+        self._connecting.add(namespace.name)
+        self.tasks.start(f"connecting to {namespace.name}", self._pass_middleware(socket))
+
+    async def _pass_middleware(self, socket: Socket) -> None:
+        namespace = socket.namespace
+        try:
+            for middleware in namespace.middleware:
+                result = middleware(socket)
+                if isinstance(result, (Deferred, Awaitable)):
+                    await result
+        except ConnectionRefused as refused:
+            reason: dict[str, Any] = {"message": refused.message}
+            if refused.data is not None:
+                reason["data"] = refused.data
+            self._refuse(namespace.name, reason)
+        except ConnectLater as error:
+            self._log.warn("cannot connect clients to {name} now: {error}", name=namespace.name, error=error)
+            self.close()
+        except Exception:
+            # Refusing would stop the client from retrying, and the fault is ours.
+            self._log.failure("middleware of {name} failed", name=namespace.name)
+            self.close()
+        else:
+            if self.session.is_open:
+                self._accept(socket)
+        finally:
+            self._connecting.discard(namespace.name)
+
+    def _accept(self, socket: Socket) -> None:
+        self._stop_timer()
+        self._connecting.discard(socket.namespace.name)
+        self._sockets[socket.namespace.name] = socket
+        socket.namespace.accept(socket)
+
+    def _refuse(self, name: str, reason: dict[str, Any]) -> None:
+        self.send(encode(Packet(PacketType.CONNECT_ERROR, name, reason)))
+        if not self._sockets and self.session.is_open:
+            self._expect_connect(min(self.options.refused_timeout, self.options.connect_timeout))
+
+    def _expect_connect(self, seconds: float) -> None:
+        self._stop_timer()
+        self._timer = self._server.clock.callLater(seconds, self._connect_timed_out)
+
+    def _connect_timed_out(self) -> None:
+        self._timer = None
+        self.close()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _public_name(self) -> str:
+        # The session's sid is a secret; sockets' ids are not.
+        return next((socket.id for socket in self._sockets.values()), self.session.handshake.address)

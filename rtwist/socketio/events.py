@@ -1,0 +1,143 @@
+"""Handlers by event name: plain functions or `async def`, called in the order they were added."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar, overload
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+Handler = Callable[..., Any]
+H = TypeVar("H", bound=Handler)
+
+
+class Handlers:
+    """What is to be called for which event; a failing handler is logged and stops nobody else."""
+
+    _log = Logger()
+    __slots__ = ("_any", "_by_event")
+
+    def __init__(self) -> None:
+        self._by_event: dict[str, list[_Registered]] = {}
+        self._any: list[_Registered] = []
+
+    def add(self, event: str, handler: Handler) -> None:
+        """Call `handler` for each `event` from now on."""
+        self._by_event.setdefault(event, []).append(_Registered(handler))
+
+    def add_any(self, handler: Handler) -> None:
+        """Call `handler` with the name and the arguments of each event, before the event's own handlers."""
+        self._any.append(_Registered(handler))
+
+    def remove(self, event: str, handler: Handler | None = None) -> None:
+        """Stop calling `handler`, or all handlers of `event`."""
+        kept = (
+            []
+            if handler is None
+            else [one for one in self._by_event.get(event, ()) if one.call is not handler]
+        )
+        if kept:
+            self._by_event[event] = kept
+        else:
+            self._by_event.pop(event, None)
+
+    def clear(self) -> None:
+        """Forget every handler, and with them whatever they hold on to."""
+        self._by_event = {}
+        self._any = []
+
+    def has(self, event: str) -> bool:
+        """Whether anybody listens for `event`."""
+        return event in self._by_event
+
+    def call(self, event: str, args: Sequence[Any]) -> list[Awaitable[Any]]:
+        """Call the handlers of `event`; returns what is still going on, in order."""
+        pending = [self._call_one(one, event, (event, *args)) for one in self._any] if self._any else []
+        pending += [self._call_one(one, event, args) for one in self._by_event.get(event, ())]
+        return [awaitable for awaitable in pending if awaitable is not None]
+
+    async def finish(self, event: str, pending: Sequence[Awaitable[Any]]) -> None:
+        """Wait for what `call` left going on, logging what fails."""
+        for awaitable in pending:
+            try:
+                await awaitable
+            except Exception:  # noqa: PERF203
+                self._log.failure("handler of {event} failed", event=event)
+
+    def _call_one(self, handler: _Registered, event: str, args: Sequence[Any]) -> Awaitable[Any] | None:
+        if not handler.takes(len(args)):
+            # The number of arguments is the client's choice: no fault of the handler, no traceback.
+            self._log.warn("handler of {event} does not take {count} arguments", event=event, count=len(args))
+            return None
+        try:
+            result = handler.call(*args)
+        except Exception:
+            self._log.failure("handler of {event} failed", event=event)
+            return None
+        return result if isinstance(result, (Deferred, Awaitable)) else None
+
+
+class _Registered:
+    """A handler and how many positional arguments it takes."""
+
+    __slots__ = ("_least", "_most", "call")
+
+    def __init__(self, handler: Handler) -> None:
+        self.call = handler
+        self._least, self._most = _arity(handler)
+
+    def takes(self, count: int) -> bool:
+        return self._least <= count and (self._most is None or count <= self._most)
+
+
+def _arity(handler: Handler) -> tuple[int, int | None]:
+    try:
+        parameters = inspect.signature(handler).parameters.values()
+    except (TypeError, ValueError):
+        return 0, None
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    least = sum(1 for p in positional if p.default is p.empty)
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return least, None
+    return least, len(positional)
+
+
+class Subscribable:
+    """`on`, `once` and `off`, as every Socket.IO user knows them."""
+
+    __slots__ = ()
+
+    _handlers: Handlers
+
+    @overload
+    def on(self, event: str) -> Callable[[H], H]: ...
+
+    @overload
+    def on(self, event: str, handler: H) -> H: ...
+
+    def on(self, event: str, handler: H | None = None) -> H | Callable[[H], H]:
+        """Call `handler` for each `event`; without a handler this is a decorator."""
+        if handler is not None:
+            self._handlers.add(event, handler)
+            return handler
+
+        def decorate(function: H) -> H:
+            self._handlers.add(event, function)
+            return function
+
+        return decorate
+
+    def once(self, event: str, handler: Handler) -> None:
+        """Call `handler` for the next `event` only."""
+
+        def first(*args: Any) -> Any:
+            self._handlers.remove(event, first)
+            return handler(*args)
+
+        self._handlers.add(event, first)
+
+    def off(self, event: str, handler: Handler | None = None) -> None:
+        """Stop calling `handler`, or all handlers of `event`."""
+        self._handlers.remove(event, handler)

@@ -1,0 +1,118 @@
+"""A namespace: its sockets, its rooms, and who may enter."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from rtwist.socketio.adapter import Adapter
+from rtwist.socketio.broadcast import BroadcastOperator, RoomNames
+from rtwist.socketio.events import Handlers, Subscribable
+from rtwist.socketio.socket import Handshake, Socket
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from rtwist.socketio.client import Client
+
+_SOCKET_ID_BYTES = 15
+Middleware = Callable[[Socket], Any]
+
+
+class Namespace(Subscribable):
+    """The sockets that connected under one name. The event `connection` comes with each new `Socket`."""
+
+    def __init__(self, name: str, clock: IReactorTime) -> None:
+        self.name = name
+        self.clock = clock
+        self.adapter = Adapter()
+        self.middleware: list[Middleware] = []
+        self._sockets: dict[str, Socket] = {}
+        self._handlers = Handlers()
+        self._ack_ids = count()
+
+    @property
+    def sockets(self) -> Mapping[str, Socket]:
+        """The connected sockets by id."""
+        return self._sockets
+
+    def use(self, middleware: Middleware) -> Middleware:
+        """Call `middleware(socket)`, plain or `async def`, before each connection; usable as a decorator.
+
+        Raise `ConnectionRefused` to refuse the client, `ConnectLater` to make it retry.
+        """
+        self.middleware.append(middleware)
+        return middleware
+
+    def operator(self) -> BroadcastOperator:
+        """All sockets, to be narrowed."""
+        return BroadcastOperator(self)
+
+    def to(self, room: RoomNames) -> BroadcastOperator:
+        """The sockets in `room`, a name or several."""
+        return self.operator().to(room)
+
+    def in_(self, room: RoomNames) -> BroadcastOperator:
+        """The same as `to`."""
+        return self.to(room)
+
+    def except_(self, room: RoomNames) -> BroadcastOperator:
+        """All sockets but those in `room`, a name or several."""
+        return self.operator().except_(room)
+
+    @property
+    def volatile(self) -> BroadcastOperator:
+        """All sockets that can take an event at once."""
+        return self.operator().volatile
+
+    def timeout(self, seconds: float) -> BroadcastOperator:
+        """All sockets, with a limit on how long acknowledgements may take."""
+        return self.operator().timeout(seconds)
+
+    def emit(self, event: str, *args: Any) -> int:
+        """Send `event` to all sockets; returns how many there are on this node."""
+        return self.operator().emit(event, *args)
+
+    def emit_with_ack(self, event: str, *args: Any) -> Deferred[list[Any]]:
+        """Send `event` to all sockets; fires with the first argument of each acknowledgement."""
+        return self.operator().emit_with_ack(event, *args)
+
+    async def fetch_sockets(self) -> list[Socket]:
+        """All sockets."""
+        return await self.operator().fetch_sockets()
+
+    def sockets_join(self, room: RoomNames) -> None:
+        """Put all sockets into `room`."""
+        self.operator().sockets_join(room)
+
+    def sockets_leave(self, room: RoomNames) -> None:
+        """Take all sockets out of `room`."""
+        self.operator().sockets_leave(room)
+
+    def disconnect_sockets(self, close: bool = False) -> None:
+        """Disconnect all sockets; `close` also ends their connections."""
+        self.operator().disconnect_sockets(close)
+
+    def next_ack_id(self) -> int:
+        """A fresh id for a packet that wants an acknowledgement."""
+        return next(self._ack_ids)
+
+    # What clients and sockets call
+
+    def new_socket(self, client: Client, handshake: Handshake) -> Socket:
+        """A socket that is not yet accepted: in no room, and nothing is delivered to it."""
+        return Socket(secrets.token_urlsafe(_SOCKET_ID_BYTES), self, client, handshake)
+
+    def accept(self, socket: Socket) -> None:
+        """The socket passed the middleware."""
+        self._sockets[socket.id] = socket
+        socket.accept(self._handlers)
+
+    def forget(self, socket: Socket) -> None:
+        """The socket has disconnected."""
+        self._sockets.pop(socket.id, None)
+        self.adapter.remove_all(socket)

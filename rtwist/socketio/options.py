@@ -1,0 +1,30 @@
+"""What can be set on a Socket.IO server, on top of its Engine.IO options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtwist.engineio.options import Options as EngineOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(EngineOptions):
+    """The options of a Socket.IO server; times in seconds.
+
+    - `connect_timeout`: a connection that is in no namespace for this long is closed.
+    - `refused_timeout`: the same after a namespace has refused it: long enough to try with another token.
+    - `max_attachments`: binary parts of one packet; 10 as in Node.
+    - `max_depth`: nesting of JSON; deeper than any real message, shallow enough for every parser.
+    - `max_queued_events`: events of one client that wait while an earlier one is being handled.
+    - `client_dist`: folder with the JavaScript client (`dist` of the npm package socket.io-client), to be
+      served below `path` as `socket.io.js` and so on; None serves no files.
+    """
+
+    path: str = "/socket.io/"
+    connect_timeout: float = 45.0
+    refused_timeout: float = 5.0
+    max_attachments: int = 10
+    max_depth: int = 64
+    max_queued_events: int = 1000
+    client_dist: Path | None = None

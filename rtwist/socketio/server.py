@@ -1,0 +1,147 @@
+"""The Socket.IO server: namespaces over an Engine.IO server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.resource import IResource
+
+from rtwist.engineio import Server as EngineServer
+from rtwist.engineio import Session, Site
+from rtwist.engineio.request import Handshake, Refusal
+from rtwist.socketio.broadcast import BroadcastOperator, RoomNames
+from rtwist.socketio.client import Client
+from rtwist.socketio.events import H
+from rtwist.socketio.files import client_files
+from rtwist.socketio.namespace import Middleware, Namespace
+from rtwist.socketio.options import Options
+from rtwist.socketio.packet import ROOT
+from rtwist.tasks import Tasks
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from rtwist.socketio.socket import Socket
+
+
+class Server:
+    """A Socket.IO v5 server. What it offers directly (`on`, `use`, `to`, `emit` …) is the namespace `/`.
+
+    `refused` hears of each HTTP request that Engine.IO refused.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        options: Options | None = None,
+        *,
+        refused: Callable[[Handshake, Refusal], None] = lambda request, refusal: None,
+    ) -> None:
+        self.clock = clock
+        self.options = Options() if options is None else options
+        self.tasks = Tasks()
+        self.engine = EngineServer(clock, self.options, self._connected, refused)
+        self._namespaces: dict[str, Namespace] = {}
+        self._clients: set[Client] = set()
+        self.root = self.of(ROOT)
+
+    @property
+    def namespaces(self) -> Mapping[str, Namespace]:
+        """The namespaces by name."""
+        return self._namespaces
+
+    @property
+    def clients(self) -> frozenset[Client]:
+        """The living connections."""
+        return frozenset(self._clients)
+
+    def of(self, name: str) -> Namespace:
+        """The namespace `name`, made on first use; clients are refused in names that were never asked for."""
+        name = name if name.startswith("/") else f"/{name}"
+        namespace = self._namespaces.get(name)
+        if namespace is None:
+            namespace = self._namespaces[name] = Namespace(name, self.clock)
+        return namespace
+
+    def site(
+        self, fallback: IResource | None = None, *, too_large: tuple[str, bytes] = ("text/plain", b"")
+    ) -> Site:
+        """A twisted.web site for an endpoint to listen with: this server at its path, `fallback` elsewhere."""
+        dist = self.options.client_dist
+        files: Mapping[str, IResource] = {} if dist is None else client_files(dist)
+        return Site(self.engine, fallback, files=files, too_large=too_large)
+
+    def close(self) -> None:
+        """End every connection; clients see their transport close and reconnect when there is a server again."""
+        for client in self.clients:
+            for socket in client.sockets:
+                socket.closed("server shutting down")
+        self.engine.close()
+
+    # The namespace "/"
+
+    def on(self, event: str, handler: H | None = None) -> H | Callable[[H], H]:
+        """`Namespace.on` of `/`: `connection` comes with each new socket."""
+        return self.root.on(event) if handler is None else self.root.on(event, handler)
+
+    def use(self, middleware: Middleware) -> Middleware:
+        """`Namespace.use` of `/`."""
+        return self.root.use(middleware)
+
+    def to(self, room: RoomNames) -> BroadcastOperator:
+        """The sockets of `/` in `room`, a name or several."""
+        return self.root.to(room)
+
+    def in_(self, room: RoomNames) -> BroadcastOperator:
+        """The same as `to`."""
+        return self.root.to(room)
+
+    def except_(self, room: RoomNames) -> BroadcastOperator:
+        """The sockets of `/` that are not in `room`."""
+        return self.root.except_(room)
+
+    @property
+    def volatile(self) -> BroadcastOperator:
+        """The sockets of `/` that can take an event at once."""
+        return self.root.volatile
+
+    def timeout(self, seconds: float) -> BroadcastOperator:
+        """The sockets of `/`, with a limit on how long acknowledgements may take."""
+        return self.root.timeout(seconds)
+
+    def emit(self, event: str, *args: Any) -> int:
+        """Send `event` to every socket of `/`; returns how many there are on this node."""
+        return self.root.emit(event, *args)
+
+    def emit_with_ack(self, event: str, *args: Any) -> Deferred[list[Any]]:
+        """Send `event` to every socket of `/`; fires with the first argument of each acknowledgement."""
+        return self.root.emit_with_ack(event, *args)
+
+    async def fetch_sockets(self) -> list[Socket]:
+        """All sockets of `/`."""
+        return await self.root.fetch_sockets()
+
+    def sockets_join(self, room: RoomNames) -> None:
+        """Put every socket of `/` into `room`."""
+        self.root.sockets_join(room)
+
+    def sockets_leave(self, room: RoomNames) -> None:
+        """Take every socket of `/` out of `room`."""
+        self.root.sockets_leave(room)
+
+    def disconnect_sockets(self, close: bool = False) -> None:
+        """Disconnect every socket of `/`; `close` also ends their connections."""
+        self.root.disconnect_sockets(close)
+
+    # Within
+
+    def forget_client(self, client: Client) -> None:
+        """Called by a client whose connection has ended."""
+        self._clients.discard(client)
+
+    def _connected(self, session: Session) -> Client:
+        client = Client(session, self)
+        self._clients.add(client)
+        return client
