@@ -53,7 +53,9 @@ def against(config: pytest.Config) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "departure(what): rtwist differs from the Node server here, on purpose")
+    config.addinivalue_line(
+        "markers", "departure(what): rtwist differs from the Node server here, on purpose"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -25,11 +25,13 @@ class Server:
     kind: str
 
     def target(self, **query: str) -> str:
-        """A request target; without arguments that of a polling handshake, and None takes a parameter away."""
+        """A request target; without arguments that of a polling handshake."""
         parameters = {"EIO": "4", "transport": "polling", **query}
-        return self.path + "?" + urlencode({key: value for key, value in parameters.items() if value is not None})
+        return f"{self.path}?{urlencode(parameters)}"
 
-    def fetch(self, method: str = "GET", headers: Headers = (), body: bytes | None = None, **query: str) -> Response:
+    def fetch(
+        self, method: str = "GET", headers: Headers = (), body: bytes | None = None, **query: str
+    ) -> Response:
         return fetch(self.port, method, self.target(**query), headers, body)
 
     def closing_reason(self, sid: str) -> str:
@@ -83,7 +85,9 @@ class Polling:
 
     def post(self, *packets: str, headers: Headers = ()) -> Response:
         body = SEPARATOR.join(packets).encode()
-        return self.poster.request("POST", self.target, [("Content-Type", "text/plain;charset=UTF-8"), *headers], body)
+        return self.poster.request(
+            "POST", self.target, [("Content-Type", "text/plain;charset=UTF-8"), *headers], body
+        )
 
     def send(self, *packets: str) -> None:
         answer = self.post(*packets)

@@ -10,9 +10,6 @@ from tests.support.wire import Response, WebSocketClient, fetch
 GOOD = "https://a.example"
 EVIL = "https://evil.example"
 FORBIDDEN = {"code": 4, "message": "Forbidden"}
-RAW_BAD_REQUEST = (
-    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-type: text/html\r\nContent-Length: 11\r\n\r\nBad request"
-)
 
 departure = pytest.mark.departure
 
@@ -39,7 +36,11 @@ def test_refusals_carry_the_cors_headers_too(eio: Server) -> None:
 @pytest.mark.parametrize("listed", [GOOD, "https://b.example"])
 def test_a_listed_origin_is_named_in_every_answer(guarded: Server, listed: str) -> None:
     with Polling(guarded, origin(listed)) as client:
-        answers = [client.handshake, client.post("4hello", headers=origin(listed)), client.get(origin(listed))]
+        answers = [
+            client.handshake,
+            client.post("4hello", headers=origin(listed)),
+            client.get(origin(listed)),
+        ]
     for answer in answers:
         assert (answer.status, answer.header("Access-Control-Allow-Origin")) == (200, listed)
         assert "origin" in vary(answer)
@@ -70,7 +71,9 @@ def test_an_unlisted_origin_is_never_allowed_by_cors(guarded: Server, unlisted: 
 @pytest.mark.departure("Node leaves refusal to the browser")
 @pytest.mark.parametrize("unlisted", UNLISTED)
 @pytest.mark.parametrize("which", ["guarded", "closed_origins"])
-def test_an_unlisted_origin_gets_no_session(request: pytest.FixtureRequest, which: str, unlisted: str) -> None:
+def test_an_unlisted_origin_gets_no_session(
+    request: pytest.FixtureRequest, which: str, unlisted: str
+) -> None:
     answer = request.getfixturevalue(which).fetch(headers=origin(unlisted))
     assert (answer.status, answer.json()) == (403, FORBIDDEN)
     assert answer.header("Access-Control-Allow-Origin") is None
@@ -93,7 +96,9 @@ def test_an_unlisted_origin_gets_no_websocket(guarded: Server, session: str) -> 
         target = guarded.target(transport="websocket", **query)
         intruder.send(intruder.handshake_bytes(target, origin(EVIL)))
         answer = intruder.read_to_end()
-        assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-type: text/html\r\n")
+        assert answer.startswith(
+            b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-type: text/html\r\n"
+        )
         assert answer.endswith(b"\r\n\r\nForbidden")
         assert client.echoes()
 
@@ -147,8 +152,10 @@ def test_a_bad_origin_is_a_bad_request(eio: Server, value: str) -> None:
 
 def preflight(server: Server, value: str) -> Response:
     headers = [
-        *origin(value), ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "x-one, x-two"),
-    ]  # fmt: skip
+        *origin(value),
+        ("Access-Control-Request-Method", "POST"),
+        ("Access-Control-Request-Headers", "x-one, x-two"),
+    ]
     return fetch(server.port, "OPTIONS", server.target(), headers)
 
 

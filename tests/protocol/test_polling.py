@@ -19,8 +19,30 @@ departure = pytest.mark.departure
 
 @pytest.mark.parametrize(
     "packet",
-    ["4hello", "4", "4€ \U0001f600 \x00 \x1f", "4" + "x" * 100_000, "4b", "42", "4\r\n\r\n", "bAQIDBA==", "b", "b/+8="],
-    ids=["text", "empty text", "unicode", "long text", "b", "digits", "lines", "binary", "empty binary", "binary 2"],
+    [
+        "4hello",
+        "4",
+        "4€ \U0001f600 \x00 \x1f",
+        "4" + "x" * 100_000,
+        "4b",
+        "42",
+        "4\r\n\r\n",
+        "bAQIDBA==",
+        "b",
+        "b/+8=",
+    ],
+    ids=[
+        "text",
+        "empty text",
+        "unicode",
+        "long text",
+        "b",
+        "digits",
+        "lines",
+        "binary",
+        "empty binary",
+        "binary 2",
+    ],
 )
 def test_a_message_comes_back_as_it_was(eio: Server, packet: str) -> None:
     with Polling(eio) as client:
@@ -59,7 +81,12 @@ def test_a_binary_message_is_base64_with_padding(eio: Server) -> None:
 
 def test_the_content_type_of_a_text_post_does_not_matter(eio: Server) -> None:
     with Polling(eio) as client:
-        for kind in ("text/plain", "application/json", "application/x-www-form-urlencoded", "multipart/form-data"):
+        for kind in (
+            "text/plain",
+            "application/json",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+        ):
             assert fetch(eio.port, "POST", client.target, [("Content-Type", kind)], b"4a=b").text == "ok"
             assert client.poll() == ["4a=b"]
 
@@ -139,11 +166,17 @@ BAD_PACKETS = [
     pytest.param("2", "transport error", id="ping"),
     pytest.param("2probe", "transport error", id="probe"),
     pytest.param("0", None, marks=departure("Node ignores an open packet of a client"), id="open"),
-    pytest.param('0{"sid":"x"}', None, marks=departure("Node ignores an open packet of a client"), id="open with data"),
+    pytest.param(
+        '0{"sid":"x"}', None, marks=departure("Node ignores an open packet of a client"), id="open with data"
+    ),
     pytest.param("b!!!!", "parse error", marks=departure("Node skips what is not base64"), id="not base64"),
     pytest.param("bYQ", "parse error", marks=departure("Node needs no padding"), id="no padding"),
-    pytest.param("bY Q==", "parse error", marks=departure("Node skips what is not base64"), id="a blank in base64"),
-    pytest.param("bYQ==YQ==", "parse error", marks=departure("Node stops at the padding"), id="padding inside"),
+    pytest.param(
+        "bY Q==", "parse error", marks=departure("Node skips what is not base64"), id="a blank in base64"
+    ),
+    pytest.param(
+        "bYQ==YQ==", "parse error", marks=departure("Node stops at the padding"), id="padding inside"
+    ),
     pytest.param("bY===", "parse error", marks=departure("Node drops odd characters"), id="too much padding"),
     pytest.param("b_-8=", "parse error", marks=departure("Node takes base64url, too"), id="base64url"),
     pytest.param("b4hello€", "parse error", marks=departure("Node skips what is not base64"), id="not ASCII"),
@@ -151,7 +184,9 @@ BAD_PACKETS = [
 
 
 @pytest.mark.parametrize(("body", "reason"), BAD_PACKETS)
-def test_a_bad_packet_ends_its_session_and_its_post_is_answered(eio: Server, body: str, reason: str | None) -> None:
+def test_a_bad_packet_ends_its_session_and_its_post_is_answered(
+    eio: Server, body: str, reason: str | None
+) -> None:
     with Polling(eio) as client:
         answer = client.post(body)
         assert (answer.status, answer.text) == (200, "ok")
@@ -178,7 +213,9 @@ def test_a_post_that_is_not_utf_8_ends_its_session(eio: Server, body: bytes) -> 
 
 def test_a_binary_content_type_is_refused_and_ends_the_session(eio: Server) -> None:
     with Polling(eio) as client:
-        answer = fetch(eio.port, "POST", client.target, [("Content-Type", "application/octet-stream")], b"4hello")
+        answer = fetch(
+            eio.port, "POST", client.target, [("Content-Type", "application/octet-stream")], b"4hello"
+        )
         assert (answer.status, answer.body) == (400, b"")
         assert client.is_gone()
         assert eio.closing_reason(client.sid) == "transport error"

@@ -182,7 +182,7 @@ def test_one_connection_carries_many_requests(eio: Server) -> None:
 
 def test_pipelined_requests_are_answered_in_order(eio: Server) -> None:
     with Polling(eio) as client:
-        first = "4first".encode()
+        first = b"4first"
         client.poster.send_request("POST", client.target, body=first)
         client.poster.send_request("GET", client.target)
         client.poster.send_request("POST", client.target, body=b"4second")
@@ -223,7 +223,9 @@ def test_a_long_poll_answer_is_compressed_as_accepted(eio: Server, accepted: str
 
 
 @pytest.mark.parametrize("accepted", [None, "br", "identity", "gzip;q=0", ""])
-def test_a_long_poll_answer_is_plain_for_who_accepts_nothing_better(eio: Server, accepted: str | None) -> None:
+def test_a_long_poll_answer_is_plain_for_who_accepts_nothing_better(
+    eio: Server, accepted: str | None
+) -> None:
     headers = [] if accepted is None else [("Accept-Encoding", accepted)]
     with Polling(eio) as client:
         client.send("4" + "a" * 5000)

@@ -1,4 +1,4 @@
-"""Engine.IO sessions over WebSocket: handshake, frames, close codes, and every frame a peer should not send."""
+"""Engine.IO sessions over WebSocket: handshake, frames, close codes, frames a peer should not send."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ def test_the_open_packet_of_a_websocket_offers_no_upgrade(eio: Server) -> None:
     with WebSocketClient.open(eio.port, eio.target(transport="websocket")) as client:
         text = client.read_text()
     sid = text.split('"')[3]
-    assert text == f'0{{"sid":"{sid}","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}}'
+    assert (
+        text
+        == f'0{{"sid":"{sid}","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}}'
+    )
 
 
 def test_the_answer_to_an_upgrade(eio: Server) -> None:
@@ -89,7 +92,9 @@ UNLAWFUL_HANDSHAKES = [
 
 
 @pytest.mark.parametrize(("headers", "statuses"), UNLAWFUL_HANDSHAKES)
-def test_an_unlawful_handshake_is_refused(eio: Server, headers: list[tuple[str, str]], statuses: set[int]) -> None:
+def test_an_unlawful_handshake_is_refused(
+    eio: Server, headers: list[tuple[str, str]], statuses: set[int]
+) -> None:
     encoded = [(name, value.encode().decode("latin-1")) for name, value in headers]
     with WebSocketClient(eio.port) as client:
         assert client.handshake(eio.target(transport="websocket"), encoded).status in statuses
@@ -106,14 +111,18 @@ def test_an_upgrade_is_asked_for_by_get(eio: Server, method: str) -> None:
 def test_blanks_without_end_in_the_subprotocol_cost_nothing(eio: Server) -> None:
     started = time.monotonic()
     with WebSocketClient(eio.port) as client:
-        client.handshake(eio.target(transport="websocket"), [("Sec-WebSocket-Protocol", "a" + " " * 12_000 + "b")])
+        client.handshake(
+            eio.target(transport="websocket"), [("Sec-WebSocket-Protocol", "a" + " " * 12_000 + "b")]
+        )
     assert time.monotonic() - started < 2
 
 
 @pytest.mark.parametrize("size", [20_000, 200_000], ids=["20 kB", "200 kB"])
 def test_an_enormous_header_is_not_accepted(eio: Server, size: int) -> None:
     with WebSocketClient(eio.port) as client:
-        client.send_or_be_cut(client.handshake_bytes(eio.target(transport="websocket"), [("X-Long", "x" * size)]))
+        client.send_or_be_cut(
+            client.handshake_bytes(eio.target(transport="websocket"), [("X-Long", "x" * size)])
+        )
         assert not client.read_to_end().startswith(b"HTTP/1.1 101 ")
 
 
@@ -387,7 +396,12 @@ def test_an_unfinished_message_costs_only_its_connection(eio: Server) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "code"),
-    [(frame(CLOSE), NO_STATUS), (close_frame(1000), 1000), (close_frame(1001, b"bye"), 1001), (close_frame(4321), 4321)],
+    [
+        (frame(CLOSE), NO_STATUS),
+        (close_frame(1000), 1000),
+        (close_frame(1001, b"bye"), 1001),
+        (close_frame(4321), 4321),
+    ],
     ids=["no code", "1000", "1001 with reason", "4321"],
 )
 def test_a_close_frame_is_answered_in_kind(eio: Server, sent: bytes, code: int) -> None:

@@ -30,7 +30,7 @@ class Ended(Exception):  # noqa: N818
 
 
 class Wire:
-    """One TCP connection; every read has a deadline, so that a silent server fails a test and does not hang it."""
+    """One TCP connection; every read has a deadline, so that a silent server fails a test at once."""
 
     def __init__(self, port: int, seconds: float = SECONDS) -> None:
         self.sock = socket.create_connection((HOST, port), timeout=seconds)
@@ -165,7 +165,9 @@ CHUNKED = (("Transfer-Encoding", "chunked"),)
 class HttpClient(Wire):
     """A keep-alive connection: requests may be pipelined, sent in halves or answered one by one."""
 
-    def send_request(self, method: str, target: str, headers: Headers = (), body: bytes | None = None) -> None:
+    def send_request(
+        self, method: str, target: str, headers: Headers = (), body: bytes | None = None
+    ) -> None:
         self.send(http_request(method, target, headers, body))
 
     def request(self, method: str, target: str, headers: Headers = (), body: bytes | None = None) -> Response:
@@ -177,7 +179,9 @@ class HttpClient(Wire):
         version, status, reason = (lines[0] + " ").split(" ", 2)
         assert version == "HTTP/1.1", lines[0]
         pairs = [line.split(":", 1) for line in lines[1:]]
-        return Response(int(status), reason.strip(), tuple((name, value.strip()) for name, value in pairs), b"")
+        return Response(
+            int(status), reason.strip(), tuple((name, value.strip()) for name, value in pairs), b""
+        )
 
     def read_response(self) -> Response:
         head = self.read_head()
@@ -262,7 +266,9 @@ def fragmented(opcode: int, parts: Iterable[bytes]) -> bytes:
     pieces = list(parts)
     opcodes = [opcode] + [CONTINUATION] * (len(pieces) - 1)
     last = len(pieces) - 1
-    return b"".join(frame(op, part, fin=at == last) for at, (op, part) in enumerate(zip(opcodes, pieces, strict=True)))
+    return b"".join(
+        frame(op, part, fin=at == last) for at, (op, part) in enumerate(zip(opcodes, pieces, strict=True))
+    )
 
 
 class WebSocketClient(HttpClient):
@@ -332,7 +338,7 @@ class WebSocketClient(HttpClient):
         return received.payload
 
     def read_to_close(self) -> tuple[list[Frame], int]:
-        """The frames that still came, and the close code (`NO_CLOSE_FRAME` when the connection just ended)."""
+        """The frames that still came, and the close code: `NO_CLOSE_FRAME` when there was none."""
         frames: list[Frame] = []
         deadline = time.monotonic() + self.seconds
         while time.monotonic() < deadline:
