@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import InvalidKeyError
@@ -11,12 +11,11 @@ from jwt.exceptions import InvalidKeyError
 from rtwist.errors import ConfigError
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from jwt import PyJWK
     from jwt.algorithms import AllowedPublicKeys
 
-    Key: TypeAlias = AllowedPublicKeys | PyJWK | str | bytes
+Key: TypeAlias = "AllowedPublicKeys | PyJWK | str | bytes"
+"""What PyJWT verifies with."""
 
 MIN_SECRET_BYTES = 32
 """RFC 7518 3.2: "A key of the same size as the hash output [...] or larger MUST be used"."""

@@ -11,13 +11,11 @@ import jwt
 from jwt.utils import base64url_decode
 
 from rtwist.auth.identity import ClaimNames, Identity, identity_from_claims
-from rtwist.auth.keys import KeySource, SharedSecrets
+from rtwist.auth.keys import Key, KeySource, SharedSecrets
 from rtwist.errors import AuthError, ConfigError
 
 if TYPE_CHECKING:
     from jwt.types import SigOptions
-
-    from rtwist.auth.keys import Key
 
 DEFAULT_MAX_TOKEN_BYTES = 8192
 """Decoding 900 KB takes 38 ms, before anything is known of the sender; HTTP headers end at 8 KB anyway."""
