@@ -36,7 +36,8 @@ class Server:
 
     def closing_reason(self, sid: str) -> str:
         """Why the Engine.IO session ended, as the program was told."""
-        return self.program.wait_for_output(f"closed {sid} ", 5).split(" ", 2)[2]
+        line = self.program.wait_for_output(f"closed {sid} ", 5)
+        return line.split(" ", 2)[2].partition(" (")[0]
 
     def leaving_reason(self, name: str) -> str:
         """Why the Socket.IO client that called itself `name` left, as the program was told."""

@@ -296,8 +296,8 @@ def test_a_connection_may_end_while_attachments_are_due(sio: Server) -> None:
         ('2["Connect"]', None),
     ],
     ids=[
-        "lone surrogate", "surrogates apart", "too large", "too small", "5000 digits", "key twice", "controls",
-        "1e2", "minus zero", "blank in a name", "capital connect",
+        "lone surrogate", "surrogates apart", "too large", "too small", "5000 digits", "key twice",
+        "controls", "1e2", "minus zero", "blank in a name", "capital connect",
     ],
 )  # fmt: skip
 def test_strange_values_harm_nobody(sio: Server, text: str, reply: str | None) -> None:

@@ -354,5 +354,5 @@ class WebSocketClient(HttpClient):
     def close_code(self) -> int:
         """The code with which the server closes; nothing else may come before."""
         frames, code = self.read_to_close()
-        assert frames == []
+        assert frames == [], frames
         return code
