@@ -26,6 +26,9 @@ MAX_KID_CHARS = 200
 MAX_NUMERIC_DATE = 253_402_300_799
 """The last second of the year 9999: dates beyond it overflow timers and date types."""
 
+MAX_DEPTH = 64
+"""How deep claims may be nested; Python's own limit differs by version, and is none of a token's business."""
+
 _SIGNATURE_OPTIONS: SigOptions = {"verify_signature": True, "enforce_minimum_key_length": True}
 
 
@@ -189,7 +192,19 @@ def _strict_object(octets: bytes) -> dict[str, Any]:
         raise ValueError("nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - the token's fault, not the caller's
+    if not _shallow(value):
+        raise ValueError("nested too deeply")
     return value
+
+
+def _shallow(value: dict[str, Any]) -> bool:
+    level: list[dict[str, Any] | list[Any]] = [value]
+    for _ in range(MAX_DEPTH):
+        children = (node.values() if isinstance(node, dict) else node for node in level)
+        level = [child for several in children for child in several if isinstance(child, dict | list)]
+        if not level:
+            return True
+    return False
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

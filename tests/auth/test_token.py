@@ -163,6 +163,11 @@ def test_a_signature_does_not_excuse_a_bad_payload(payload: str | bytes) -> None
     assert reason(signed(payload))
 
 
+def test_claims_may_be_nested_but_not_without_end() -> None:
+    assert verify(token(x=json.loads("[" * 62 + "{}" + "]" * 62)))
+    assert reason(token(x=json.loads("[" * 63 + "{}" + "]" * 63))) == "nested too deeply"
+
+
 @pytest.mark.parametrize(
     "header",
     [

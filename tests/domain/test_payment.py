@@ -70,4 +70,4 @@ def test_a_payment_that_addresses_nobody_is_refused() -> None:
 @pytest.mark.parametrize("name", ["orderId", "userId", "paymentId"])
 def test_bad_ids_are_refused_by_name(name: str) -> None:
     with pytest.raises(BadEvent, match=name):
-        emissions("payment.success", **{"orderId": "7", "userId": "u1", name: [1]})
+        emissions("payment.success", UNKNOWN, **{"orderId": "7", "userId": "u1", name: [1]})
