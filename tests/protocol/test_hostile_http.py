@@ -12,16 +12,18 @@ from tests.support.wire import CHUNKED, HttpClient, chunked, fetch, http_request
 departure = pytest.mark.departure
 
 
+CLOSING = ("Connection", "close")
+
+
 def answer_to(server: Server, data: bytes) -> bytes:
-    """Everything the server says to `data`, after which nothing more is sent."""
+    """What the server says to `data`: until it ends the connection, or waits for more."""
     with HttpClient(server.port) as client:
         client.send_or_be_cut(data)
-        client.finish_sending()
-        return client.read_to_end()
+        return client.read_to_silence(0.2)
 
 
 def post_with(server: Server, sid: str, *headers: tuple[str, str], body: bytes = b"4never") -> bytes:
-    return http_request("POST", server.target(sid=sid), headers, body)
+    return http_request("POST", server.target(sid=sid), [CLOSING, *headers], body)
 
 
 AMBIGUOUS_LENGTHS = [
@@ -81,7 +83,7 @@ def test_a_bad_chunk_is_not_read(eio: Server, body: bytes) -> None:
 def test_bytes_after_a_body_are_the_next_request_and_not_the_body(eio: Server) -> None:
     with Polling(eio) as client, HttpClient(eio.port) as other:
         smuggled = http_request("GET", eio.target(transport="abc"))
-        other.send(post_with(eio, client.sid, *CHUNKED, body=chunked(b"4one")) + smuggled)
+        other.send(http_request("POST", client.target, CHUNKED, chunked(b"4one")) + smuggled)
         assert other.read_response().text == "ok"
         assert other.read_response().status == 400
         assert client.poll() == ["4one"]
@@ -114,16 +116,9 @@ BAD_REQUESTS = [
 
 @pytest.mark.parametrize("data", BAD_REQUESTS)
 def test_a_bad_request_opens_no_session(eio: Server, data: bytes) -> None:
-    before = opened_sessions(eio)
-    answer = answer_to(eio, data)
-    assert b'"sid"' not in answer
+    assert b'"sid"' not in answer_to(eio, data)
     with Polling(eio) as client:
         assert client.echoes()
-    assert opened_sessions(eio) - before <= 1
-
-
-def opened_sessions(server: Server) -> int:
-    return sum(line.startswith("opened ") for line in server.program.output)
 
 
 BAD_TARGETS = [
@@ -143,15 +138,12 @@ BAD_TARGETS = [
 def test_a_bad_query_is_a_bad_request(eio: Server, query: str) -> None:
     answer = fetch(eio.port, "GET", f"{eio.path}?{query}")
     assert answer.status == 400
-    assert answer.json()["code"] in {0, 1}
+    assert answer.json()["code"] in {0, 1, 3}
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 300, "\xff", "[::1", "evil.example", "", "a b", "xn--\xff"])
 def test_a_strange_host_costs_no_traceback(eio: Server, host: str) -> None:
-    with HttpClient(eio.port) as client:
-        client.send_request("GET", eio.target(), [("Host", host)])
-        client.finish_sending()
-        answer = client.read_to_end()
+    answer = answer_to(eio, http_request("GET", eio.target(), [("Host", host), CLOSING]))
     assert answer.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 400 ", b"HTTP/1.1 403 "))
 
 
@@ -217,7 +209,7 @@ def test_a_body_that_expects_to_be_asked_for_is_asked_for(eio: Server) -> None:
 
 def test_a_body_without_session_is_not_kept(eio: Server) -> None:
     started = time.monotonic()
-    answer = answer_to(eio, http_request("POST", eio.target(sid="abc"), body=b"x" * 5_000_000))
+    answer = answer_to(eio, http_request("POST", eio.target(sid="abc"), [CLOSING], b"x" * 5_000_000))
     assert answer[:12] in {b"HTTP/1.1 400", b"HTTP/1.1 413"}
     assert time.monotonic() - started < 5
 

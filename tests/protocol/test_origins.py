@@ -95,11 +95,10 @@ def test_an_unlisted_origin_gets_no_websocket(guarded: Server, session: str) -> 
         query = {"sid": client.sid} if session == "existing" else {}
         target = guarded.target(transport="websocket", **query)
         intruder.send(intruder.handshake_bytes(target, origin(EVIL)))
-        answer = intruder.read_to_end()
-        assert answer.startswith(
-            b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-type: text/html\r\n"
-        )
-        assert answer.endswith(b"\r\n\r\nForbidden")
+        answer = intruder.read_response()
+        assert (answer.status, answer.text) == (400, "Forbidden")
+        assert (answer.header("Connection"), answer.header("Content-Type")) == ("close", "text/html")
+        assert intruder.read_to_end() == b""
         assert client.echoes()
 
 

@@ -385,7 +385,7 @@ def test_a_session_that_the_server_closes_tells_the_parked_poll(eio: Server) -> 
 def test_a_session_that_the_server_closes_tells_the_next_poll(eio: Server) -> None:
     with Polling(eio) as client:
         client.send("4close")
-        assert client.poll() == ["6", "1"]
+        assert packets_to_close(client) == ["1"]
         assert client.is_gone()
         assert eio.closing_reason(client.sid) == "forced close"
 
@@ -393,9 +393,16 @@ def test_a_session_that_the_server_closes_tells_the_next_poll(eio: Server) -> No
 def test_what_was_sent_before_the_server_closes_arrives_first(eio: Server) -> None:
     with Polling(eio) as client:
         client.send("4count:2", "4close")
-        assert client.poll() == ["4number 0", "4number 1"]
-        assert client.poll() == ["6", "1"]
+        assert packets_to_close(client) == ["4number 0", "4number 1", "1"]
         assert client.is_gone()
+
+
+def packets_to_close(client: Polling) -> list[str]:
+    """The packets up to the close, from as many polls as it takes; noops do not count."""
+    packets: list[str] = []
+    while "1" not in packets:
+        packets += client.poll()
+    return [packet for packet in packets if packet != "6"]
 
 
 def test_the_engine_sid_works_from_any_connection_but_only_whole(eio: Server) -> None:

@@ -77,11 +77,15 @@ def test_the_upgrade_packet_needs_no_probe_before(eio: Server) -> None:
 
 @pytest.mark.departure("Node drops the poll's connection or leaves it waiting")
 def test_a_poll_that_waits_when_the_upgrade_completes_gets_a_noop(eio: Server) -> None:
-    with Polling(eio) as polling, EngineSocket.probe(polling) as websocket:
-        polling.getter.send_request("GET", polling.target)
-        websocket.send_text("5")
-        assert polling.parked() == ["6"]
-        assert websocket.echoes()
+    with Polling(eio) as polling:
+        polling.park()
+        with EngineSocket.probe(polling) as websocket:
+            assert polling.parked() == ["6"]
+            polling.getter.send_request("GET", polling.target)
+            assert polling.getter.is_silent(0.03)
+            websocket.send_text("5")
+            assert polling.parked() == ["6"]
+            assert websocket.echoes()
 
 
 @pytest.mark.parametrize(("method", "body"), [("GET", None), ("POST", b"4hello")])

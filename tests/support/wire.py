@@ -81,6 +81,16 @@ class Wire:
                 self._more()
         return self._take(len(self._received))
 
+    def read_to_silence(self, seconds: float) -> bytes:
+        """Everything until the peer ends the connection or sends nothing for that long."""
+        self.sock.settimeout(seconds)
+        try:
+            return self.read_to_end()
+        except TimeoutError:
+            return self._take(len(self._received))
+        finally:
+            self.sock.settimeout(self.seconds)
+
     def is_silent(self, seconds: float) -> bool:
         """Whether nothing arrives, not even an end, for that long."""
         if self._received:
