@@ -23,7 +23,7 @@ setup(
         "autobahn>=24.4.2",
         "klein>=24.8.0",
         "msgspec>=0.19",
-        "pyjwt>=2.10.1",
+        "pyjwt>=2.14",
     ],
     classifiers=[
         "Framework :: Twisted",

@@ -82,9 +82,7 @@ def read_event(value: object, *, now: float, routing_key: str | None = None) -> 
 
 def _from_bare(value: dict[str, Any], now: float, routing_key: str | None) -> DomainEvent:
     kind = spoken_kind(routing_key, value) or dotted_kind(value.get("type")) or detected_kind(value)
-    return DomainEvent(
-        _known(kind), value, _event_id("eventId", value), _timestamp(now, value.get("timestamp"))
-    )
+    return DomainEvent(_known(kind), value, _event_id("eventId", value), _timestamp(now, value.get("timestamp")))
 
 
 def _from_envelope(value: dict[str, Any], now: float, routing_key: str | None) -> DomainEvent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Protocol
 
 from rtwist.domain.event import DomainEvent
 
@@ -46,6 +47,13 @@ class Owners:
 
 
 UNKNOWN = Owners()
+
+
+class OwnerView(Protocol):
+    """Reading the memory of who owns which order."""
+
+    def recall(self, order_id: str) -> Owners:
+        """Return the owners remembered of an order, `UNKNOWN` if there are none."""
 
 
 def owners_in(event: DomainEvent) -> Owners:

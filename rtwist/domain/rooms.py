@@ -62,8 +62,8 @@ def company_audience(company_id: str) -> tuple[str, ...]:
 def order_scopes_of_owners(order_id: str, owners: Owners) -> tuple[str, ...]:
     """The rooms for an event about an order with these owners; the plain room only if none is known."""
     rooms = ((user_room, owners.user), (company_room, owners.company), (shop_room, owners.shop))
-    scopes = [_scope(order_id, room(owner)) for room, owner in rooms if owner is not None]
-    return (*(scopes or [order_room(order_id)]), _scope(order_id, SUPER_ADMIN))
+    scopes = [_scope(order_room(order_id), room(owner)) for room, owner in rooms if owner is not None]
+    return (*(scopes or [order_room(order_id)]), _scope(order_room(order_id), SUPER_ADMIN))
 
 
 def order_scopes_of_subscriber(
@@ -76,8 +76,24 @@ def order_scopes_of_subscriber(
     identities += map(shop_room, shop_ids)
     if super_admin:
         identities.append(SUPER_ADMIN)
-    return tuple(_scope(order_id, identity) for identity in identities)
+    return tuple(_scope(order_room(order_id), identity) for identity in identities)
 
 
-def _scope(order_id: str, identity: str) -> str:
-    return f"{order_room(order_id)}|{identity}"
+def transfer_scopes_of_subscriber(
+    transfer_id: str, company_id: str | None, shop_ids: Iterable[str], super_admin: bool
+) -> tuple[str, ...]:
+    """The scoped rooms a subscriber of a stock transfer joins: transfers concern companies and shops."""
+    identities = [] if company_id is None else [company_room(company_id)]
+    identities += map(shop_room, shop_ids)
+    if super_admin:
+        identities.append(SUPER_ADMIN)
+    return tuple(_scope(transfer_room(transfer_id), identity) for identity in identities)
+
+
+def scopes_of(room: str, rooms: Iterable[str]) -> list[str]:
+    """Those of `rooms` that are `room` itself or a scope of it."""
+    return [name for name in rooms if name == room or name.startswith(f"{room}|")]
+
+
+def _scope(room: str, identity: str) -> str:
+    return f"{room}|{identity}"

@@ -102,6 +102,4 @@ def _check_transports(transports: tuple[str, ...]) -> None:
 
 def _check_origins(origins: str | tuple[str, ...] | None) -> None:
     if isinstance(origins, str) and origins != "*":
-        raise ConfigError(
-            f"cors_origins is {origins!r}; give '*' or a tuple of origins such as ('{origins}',)"
-        )
+        raise ConfigError(f"cors_origins is {origins!r}; give '*' or a tuple of origins such as ('{origins}',)")

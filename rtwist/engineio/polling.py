@@ -13,7 +13,7 @@ from rtwist.engineio.compression import choose_encoding, compress
 from rtwist.engineio.options import POLLING, Options
 from rtwist.engineio.packet import CLOSE, Packet, encode_payload, split_payload
 from rtwist.engineio.session import Session
-from rtwist.errors import RemoteProtocolError
+from rtwist.errors import LocalProtocolError, RemoteProtocolError
 
 Headers = list[tuple[str, str]]
 _PACKETS_TYPE = ("Content-Type", "text/plain; charset=UTF-8")
@@ -78,7 +78,8 @@ class PollingTransport:
     def send(self, packets: Sequence[Packet]) -> None:
         """Answer the waiting GET with `packets`."""
         request, self._poll = self._poll, None
-        assert request is not None
+        if request is None:
+            raise LocalProtocolError("send on a polling transport without a waiting poll")
         headers = [*_no_store(request), _PACKETS_TYPE, *self._poll_headers]
         body = encode_payload(packets)
         threshold = self._options.compression_threshold

@@ -48,7 +48,7 @@ class Root(Resource):
         return cast(bytes, getChildForRequest(self._fallback, request).render(request))
 
     def _render_engine(self, request: Request) -> int:
-        handshake = read_handshake(request, self._server.clock.seconds())
+        handshake = read_handshake(request, self._server.now())
         if handshake is None:
             return _refuse(request, Refusal(ErrorCode.BAD_REQUEST, "unreadable request"), [])
         cors = self._server.cors

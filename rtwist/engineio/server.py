@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
 
 from twisted.internet.interfaces import IReactorTime
@@ -22,8 +23,8 @@ _SID_BYTES = 18
 class Server:
     """Engine.IO for any layer above.
 
-    `connected` is called with each new `Session` once its handshake is on the way; it returns the `Listener`
-    that hears of the session's messages and end. `refused` hears of each request that was refused.
+    `connected` is called with each new `Session`; it returns the `Listener` that hears of the session's
+    messages and end. `now` returns the seconds since 1970.
     """
 
     def __init__(
@@ -31,20 +32,25 @@ class Server:
         clock: IReactorTime,
         options: Options,
         connected: Callable[[Session], Listener],
-        refused: Callable[[Handshake, Refusal], None] = lambda request, refusal: None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.options = options
         self.clock = clock
         self.cors = Cors(options.cors_origins)
         self.websocket_factory = WebSocketFactory(options, clock)
         self._connected = connected
-        self._refused = refused
+        self._refused: Callable[[Handshake, Refusal], None] = _ignore
+        self.now = now
         self._sessions: dict[str, Session] = {}
 
     @property
     def sessions(self) -> Mapping[str, Session]:
         """The living sessions by sid."""
         return self._sessions
+
+    def on_refusal(self, refused: Callable[[Handshake, Refusal], None]) -> None:
+        """Call `refused` for each HTTP request that is refused."""
+        self._refused = refused
 
     def check(self, request: Handshake) -> Refusal | None:
         """Why `request` is refused, or None; a refusal is reported to `refused`."""
@@ -84,3 +90,7 @@ class Server:
 
     def _open(self, session: Session) -> None:
         session.open(self._connected(session))
+
+
+def _ignore(request: Handshake, refusal: Refusal) -> None:
+    pass

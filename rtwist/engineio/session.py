@@ -45,6 +45,18 @@ class Listener(Protocol):
         """The session has ended for `reason`, one of `rtwist.engineio.reasons`."""
 
 
+class _Nobody:
+    """Listens before the session is open and after its end."""
+
+    __slots__ = ()
+
+    def message(self, data: str | bytes) -> None:
+        pass
+
+    def closed(self, reason: str, description: str) -> None:
+        pass
+
+
 class Registry(Protocol):
     """Where a session takes itself out when it has ended."""
 
@@ -89,7 +101,7 @@ class Session:
         self._options = options
         self._registry = registry
         self._state = State.OPENING
-        self._listener: Listener | None = None
+        self._listener: Listener = _Nobody()
         self._buffer: list[Packet] = []
         self._buffered = 0
         self._heartbeat: IDelayedCall | None = None
@@ -214,7 +226,6 @@ class Session:
         table = lifecycle.ON_POLLING if self.transport.name == POLLING else lifecycle.ON_WEBSOCKET
         action = table[packet.type]
         if action is Action.DELIVER:
-            assert self._listener is not None
             self._listener.message(packet.data)
         elif action is Action.HEARTBEAT:
             self._pong()
@@ -277,15 +288,12 @@ class Session:
             self._upgrade.give_up()
         self._registry.forget(self)
         self.transport.close()
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            listener.closed(reason, description)
+        listener, self._listener = self._listener, _Nobody()
+        listener.closed(reason, description)
 
     def _handshake_json(self) -> str:
         options = self._options
-        upgrades = (
-            options.allow_upgrades and self.transport.name == POLLING and WEBSOCKET in options.transports
-        )
+        upgrades = options.allow_upgrades and self.transport.name == POLLING and WEBSOCKET in options.transports
         return msgspec.json.encode(
             {
                 "sid": self.sid,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from io import BytesIO
 from types import MappingProxyType
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, ISSLTransport
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource
@@ -26,7 +28,8 @@ class Request(_Request):
     twisted.web would spool chunked bodies to disk without bound.
     """
 
-    site: Site
+    channel: Channel
+    content: BytesIO
     _size = 0
     _deadline: IDelayedCall | None = None
 
@@ -34,7 +37,7 @@ class Request(_Request):
         """The headers have come; `length` is the announced size of the body, None when it is chunked."""
         self.content = BytesIO()
         self._size = 0
-        site: Site = self.channel.site
+        site = self.channel.site
         if length == 0:
             return
         self._deadline = site.clock.callLater(site.body_timeout, self._too_slow)
@@ -45,7 +48,7 @@ class Request(_Request):
     def handleContentChunk(self, data: bytes) -> None:
         """A part of the body has come."""
         self._size += len(data)
-        site: Site = self.channel.site
+        site = self.channel.site
         if self._size > site.max_body:
             self._too_large(site)
         else:
@@ -61,10 +64,10 @@ class Request(_Request):
         self.responseHeaders.removeHeader(b"server")
         super().render(resrc)
 
-    def connectionLost(self, reason: object) -> None:
+    def connectionLost(self, reason: Failure) -> None:
         """The client left before the answer."""
         self._cancel_deadline()
-        super().connectionLost(reason)  # type: ignore[arg-type]
+        super().connectionLost(reason)
 
     def _cancel_deadline(self) -> None:
         if self._deadline is not None and self._deadline.active():
@@ -76,7 +79,7 @@ class Request(_Request):
         self.channel.transport.abortConnection()
 
     def _too_large(self, site: Site) -> None:
-        channel: Channel = self.channel
+        channel = self.channel
         if not channel.refusing:
             self._cancel_deadline()
             site.body_dropped(self)
@@ -87,6 +90,7 @@ class Channel(HTTPChannel):
     """One HTTP connection; it can be refused in the middle of a body, or become a WebSocket."""
 
     site: Site
+    transport: Any
     refusing = False
     _upgraded: Protocol | None = None
     _abort_timer: IDelayedCall | None = None
@@ -103,11 +107,11 @@ class Channel(HTTPChannel):
         elif not self.refusing:
             super().rawDataReceived(data)
 
-    def connectionLost(self, reason: object) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
         if self._abort_timer is not None and self._abort_timer.active():
             self._abort_timer.cancel()
-        super().connectionLost(reason)  # type: ignore[arg-type]
+        super().connectionLost(reason)
 
     def refuse(self, answer: bytes) -> None:
         """Answer in the middle of a body, throw the rest of it away and close within `close_timeout`.
@@ -145,7 +149,7 @@ class Site(_Site):
     - `too_large`: content type and body of the 413 answer to a request that is not Engine.IO's.
     """
 
-    protocol = Channel
+    protocol = Channel  # type: ignore[assignment]
     requestFactory = Request
 
     def __init__(
@@ -166,6 +170,9 @@ class Site(_Site):
         self.close_timeout = options.close_timeout
         self._server = server
         self._too_large = too_large
+
+    def log(self, request: object) -> None:
+        """Write no access log: request lines hold the secret sids of sessions."""
 
     def body_begun(self, request: Request) -> None:
         """A request's headers have come and a body follows: sessions refuse two POSTs at a time."""

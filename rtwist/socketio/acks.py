@@ -48,9 +48,7 @@ class PendingAcks:
                 lost()
 
 
-def wait_for_one(
-    clock: IReactorTime, acks: PendingAcks, packet_id: int, timeout: float | None
-) -> Deferred[Any]:
+def wait_for_one(clock: IReactorTime, acks: PendingAcks, packet_id: int, timeout: float | None) -> Deferred[Any]:
     """Fires with the first argument of the acknowledgement; fails with AckTimeout or AckLost."""
     timer: IDelayedCall | None = None
 

@@ -34,9 +34,7 @@ class Handlers:
     def remove(self, event: str, handler: Handler | None = None) -> None:
         """Stop calling `handler`, or all handlers of `event`."""
         kept = (
-            []
-            if handler is None
-            else [one for one in self._by_event.get(event, ()) if one.call is not handler]
+            [] if handler is None else [one for one in self._by_event.get(event, ()) if one.call is not handler]
         )
         if kept:
             self._by_event[event] = kept
@@ -63,7 +61,7 @@ class Handlers:
         for awaitable in pending:
             try:
                 await awaitable
-            except Exception:  # noqa: PERF203
+            except Exception:
                 self._log.failure("handler of {event} failed", event=event)
 
     def _call_one(self, handler: _Registered, event: str, args: Sequence[Any]) -> Awaitable[Any] | None:

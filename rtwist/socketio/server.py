@@ -10,7 +10,6 @@ from twisted.web.resource import IResource
 
 from rtwist.engineio import Server as EngineServer
 from rtwist.engineio import Session, Site
-from rtwist.engineio.request import Handshake, Refusal
 from rtwist.socketio.broadcast import BroadcastOperator, RoomNames
 from rtwist.socketio.client import Client
 from rtwist.socketio.events import H
@@ -27,22 +26,13 @@ if TYPE_CHECKING:
 
 
 class Server:
-    """A Socket.IO v5 server. What it offers directly (`on`, `use`, `to`, `emit` …) is the namespace `/`.
+    """A Socket.IO v5 server. What it offers directly (`on`, `use`, `to`, `emit` …) is the namespace `/`."""
 
-    `refused` hears of each HTTP request that Engine.IO refused.
-    """
-
-    def __init__(
-        self,
-        clock: IReactorTime,
-        options: Options | None = None,
-        *,
-        refused: Callable[[Handshake, Refusal], None] = lambda request, refusal: None,
-    ) -> None:
+    def __init__(self, clock: IReactorTime, options: Options | None = None) -> None:
         self.clock = clock
         self.options = Options() if options is None else options
         self.tasks = Tasks()
-        self.engine = EngineServer(clock, self.options, self._connected, refused)
+        self.engine = EngineServer(clock, self.options, self._connected)
         self._namespaces: dict[str, Namespace] = {}
         self._clients: set[Client] = set()
         self.root = self.of(ROOT)

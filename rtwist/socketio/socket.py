@@ -249,7 +249,7 @@ class Socket(Subscribable):
                 result = middleware(event, args)
                 if isinstance(result, (Deferred, Awaitable)):
                     await result
-            except Exception as error:  # noqa: PERF203
+            except Exception as error:
                 self._refuse_event(event, error)
                 return
         if self.connected:

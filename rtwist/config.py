@@ -1,0 +1,262 @@
+"""The settings of the service: every option and environment name, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rtwist.auth.identity import ClaimNames
+from rtwist.domain.owners import DEFAULT_MAX_ORDERS
+from rtwist.engineio.options import Cookie
+from rtwist.errors import ConfigError
+from rtwist.gateway import DEFAULT_MAX_ROOMS
+from rtwist.intake.window import DEFAULT_SECONDS, DEFAULT_SIZE
+from rtwist.socketio import Options as SocketOptions
+
+DEFAULT_PORT = 8009
+LOG_FORMATS = ("text", "json")
+LOG_LEVELS = ("debug", "info", "warn", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One option: its name on the command line, its environment names, default, reader and help.
+
+    A secret has no place on the command line, where other users of the machine can read it: it comes from the
+    environment, or from the file that `<name>-file` names.
+    """
+
+    name: str
+    help: str
+    default: Any = None
+    read: Callable[[str], Any] = str
+    env: tuple[str, ...] = ()
+    secret: bool = False
+    repeatable: bool = False
+
+    @property
+    def env_names(self) -> tuple[str, ...]:
+        """The environment variables it is read from, in order."""
+        return (*self.env, "RTWIST_" + self.name.upper().replace("-", "_"))
+
+    @property
+    def option(self) -> str:
+        """Its name on the command line."""
+        return f"{self.name}-file" if self.secret else self.name
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise ValueError("must be a number of seconds greater than 0")
+    return value
+
+
+def _leeway(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 300:
+        raise ValueError("must be from 0 to 300 seconds")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError("must be at least 1")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 65536:
+        raise ValueError("must be a port, 0 to 65535")
+    return value
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
+
+
+def _origins(text: str) -> str | tuple[str, ...]:
+    origins = _names(text)
+    if "*" in origins:
+        return "*"
+    for origin in origins:
+        if "://" not in origin or "/" in origin.split("://", 1)[1].rstrip("/"):
+            raise ValueError(f"{origin!r} is no origin; write for example https://shop.example, or *")
+    return origins
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise ValueError("is not a folder")
+    return path
+
+
+_CLAIMS = ClaimNames()
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("listen", "where to listen, as a Twisted endpoint string such as tcp:8009 or "
+            "ssl:443:privateKey=key.pem:certKey=cert.pem; may be given several times", repeatable=True),
+    Setting("port", "TCP port to listen on when --listen is not given", DEFAULT_PORT, _port, ("PORT",)),
+    Setting("jwt-secret", "file with the secret that signs the clients' tokens (HS256, at least 32 bytes)",
+            env=("JWT_SECRET",), secret=True),
+    Setting("jwt-audience", "accept only tokens for one of these audiences, with commas", (), _names),
+    Setting("jwt-issuer", "accept only tokens of one of these issuers, with commas", (), _names),
+    Setting("jwt-leeway", "seconds by which the clock of the tokens' issuer may differ", 0.0, _leeway),
+    Setting("claim-user", "claims that may name the user, with commas, the first present counts",
+            _CLAIMS.user, _names),
+    Setting("claim-company", "claims that may name the company", _CLAIMS.company, _names),
+    Setting("claim-shops", "claims that may name the shops", _CLAIMS.shops, _names),
+    Setting("claim-roles", "claims that may name the roles", _CLAIMS.roles, _names),
+    Setting("api-key", "file with the key that backend services send as X-API-Key", env=("API_KEY",),
+            secret=True),
+    Setting("cors-origins", "origins whose pages may connect, with commas, * for any; without it only pages "
+            "of the same host may", None, _origins, ("FRONTEND_URL",)),
+    Setting("path", "path of the Socket.IO server", "/socket.io/"),
+    Setting("ping-interval", "seconds between heartbeats", 25.0, _seconds),
+    Setting("ping-timeout", "seconds a client may take to answer a heartbeat", 60.0, _seconds),
+    Setting("connect-timeout", "seconds a connection may stay without joining a namespace", 45.0, _seconds),
+    Setting("max-payload", "bytes of the largest message or request body taken", 1_000_000, _count),
+    Setting("max-buffered", "bytes that may wait for a slow client before it is disconnected", 16_000_000,
+            _count),
+    Setting("max-rooms", "rooms one socket may ask for", DEFAULT_MAX_ROOMS, _count),
+    Setting("max-orders", "orders whose owners are remembered", DEFAULT_MAX_ORDERS, _count),
+    Setting("dedup-window", "seconds for which an event id is remembered, so that a repeated event is "
+            "emitted once", DEFAULT_SECONDS, _seconds),
+    Setting("dedup-size", "event ids remembered at most", DEFAULT_SIZE, _count),
+    Setting("cookie", "name of a cookie with the session id, for load balancers; none without it"),
+    Setting("client-dist", "folder dist of the npm package socket.io-client, to serve it as "
+            "/socket.io/socket.io.js", None, _folder),
+    Setting("log-format", "text, or json for one JSON object a line on standard output", "text",
+            _one_of(*LOG_FORMATS)),
+    Setting("log-level", "least level that is logged: debug (with payloads), info, warn or error", "info",
+            _one_of(*LOG_LEVELS)),
+)  # fmt: skip
+
+_LATER = {
+    "RABBITMQ_URL": "this version takes events in by POST /events, not from RabbitMQ",
+    "REDIS_URL": "this version is one node, without Redis",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the service is made from; `socketio` goes to the Socket.IO server as it is."""
+
+    listen: tuple[str, ...]
+    socketio: SocketOptions
+    jwt_secret: str | None
+    jwt_audience: tuple[str, ...]
+    jwt_issuer: tuple[str, ...]
+    jwt_leeway: float
+    claim_names: ClaimNames
+    api_key: str | None
+    max_rooms: int
+    max_orders: int
+    dedup_window: float
+    dedup_size: int
+    log_format: str
+    log_level: str
+    dev: bool
+
+
+def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev: bool) -> Config:
+    """The checked settings; an option given beats the environment, which beats the default.
+
+    `given` maps the settings' option names to texts (lists of them where repeatable). Raises `ConfigError`,
+    which names the option and says what to write instead.
+    """
+    for name, why in _LATER.items():
+        if environment.get(name):
+            raise ConfigError(f"{name} is set, but {why}: unset it, so that no event gets lost unseen")
+    values = {setting.name: _value(setting, given, environment) for setting in SETTINGS}
+    if not dev and values["jwt-secret"] is None:
+        raise ConfigError(
+            "no key to verify tokens with: set JWT_SECRET to the secret that signs them (at least 32 bytes), "
+            "or --jwt-secret-file to a file with it, or try the service with --dev"
+        )
+    return Config(
+        listen=_endpoints(values),
+        socketio=_socket_options(values, dev=dev),
+        jwt_secret=values["jwt-secret"],
+        jwt_audience=values["jwt-audience"],
+        jwt_issuer=values["jwt-issuer"],
+        jwt_leeway=values["jwt-leeway"],
+        claim_names=ClaimNames(
+            values["claim-user"], values["claim-company"], values["claim-shops"], values["claim-roles"]
+        ),
+        api_key=values["api-key"],
+        max_rooms=values["max-rooms"],
+        max_orders=values["max-orders"],
+        dedup_window=values["dedup-window"],
+        dedup_size=values["dedup-size"],
+        log_format=values["log-format"],
+        log_level=values["log-level"],
+        dev=dev,
+    )
+
+
+def _value(setting: Setting, given: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
+    text = given.get(setting.option)
+    if setting.repeatable and text:
+        return tuple(text)
+    if text is not None and text != []:
+        return _secret_file(setting, text) if setting.secret else _read(setting, f"--{setting.option}", text)
+    for name in setting.env_names:
+        if environment.get(name):
+            if setting.repeatable:
+                return tuple(environment[name].split())
+            return environment[name] if setting.secret else _read(setting, name, environment[name])
+        if setting.secret and environment.get(f"{name}_FILE"):
+            return _secret_file(setting, environment[f"{name}_FILE"])
+    return setting.default
+
+
+def _read(setting: Setting, source: str, text: str) -> Any:
+    try:
+        return setting.read(text)
+    except ValueError as error:
+        raise ConfigError(f"{source} is {text!r}: {error} ({setting.help})") from None
+
+
+def _secret_file(setting: Setting, path: str) -> str:
+    try:
+        secret = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--{setting.option} is {path!r}, which cannot be read: {error}") from None
+    if not secret:
+        raise ConfigError(f"--{setting.option} is {path!r}, which is empty; write the secret into it")
+    return secret
+
+
+def _endpoints(values: Mapping[str, Any]) -> tuple[str, ...]:
+    listen: tuple[str, ...] | None = values["listen"]
+    return listen or (f"tcp:{values['port']}",)
+
+
+def _socket_options(values: Mapping[str, Any], *, dev: bool) -> SocketOptions:
+    origins = values["cors-origins"]
+    return SocketOptions(
+        path=values["path"],
+        ping_interval=values["ping-interval"],
+        ping_timeout=values["ping-timeout"],
+        connect_timeout=values["connect-timeout"],
+        max_payload=values["max-payload"],
+        max_buffered=values["max-buffered"],
+        cors_origins="*" if dev and origins is None else origins,
+        cookie=None if values["cookie"] is None else Cookie(name=values["cookie"]),
+        client_dist=values["client-dist"],
+    )

@@ -1,0 +1,258 @@
+"""The e-commerce face of the Socket.IO server: who a client is, its rooms, and what it may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.logger import Logger
+
+from rtwist.auth.identity import Identity
+from rtwist.auth.policy import custom_room, subject_id
+from rtwist.auth.token import TokenVerifier
+from rtwist.domain.owners import OwnerView
+from rtwist.domain.rooms import (
+    order_room,
+    order_scopes_of_subscriber,
+    product_room,
+    scopes_of,
+    transfer_room,
+    transfer_scopes_of_subscriber,
+)
+from rtwist.domain.timestamps import iso
+from rtwist.engineio.request import Handshake, Refusal
+from rtwist.errors import AuthError, KeysUnavailable, Refused
+from rtwist.socketio import ConnectionRefused, ConnectLater, Server, Socket
+
+_BEARER = "bearer "
+DEFAULT_MAX_ROOMS = 1000
+"""Rooms one socket may ask for; a page shows some dozens of orders and products at a time."""
+
+Request = Callable[[Socket, Identity, Any], dict[str, Any]]
+
+
+class Gateway:
+    """Registers itself with a Socket.IO server: authentication, automatic rooms, the clients' events.
+
+    `owners` tells who owns an order; `now` returns the seconds since 1970; `max_rooms` bounds what one socket
+    may join.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        io: Server,
+        *,
+        verifier: TokenVerifier,
+        owners: OwnerView,
+        now: Callable[[], float],
+        max_rooms: int = DEFAULT_MAX_ROOMS,
+    ) -> None:
+        self._io = io
+        self._verifier = verifier
+        self._owners = owners
+        self._now = now
+        self._max_rooms = max_rooms
+        self._requests: Mapping[str, Request] = {
+            "join_room": self._join_room,
+            "leave_room": self._leave_room,
+            "subscribe_order": self._subscribe_order,
+            "unsubscribe_order": self._unsubscribe_order,
+            "subscribe_inventory": self._subscribe_inventory,
+            "unsubscribe_inventory": self._unsubscribe_inventory,
+            "subscribe_transfer": self._subscribe_transfer,
+            "unsubscribe_transfer": self._unsubscribe_transfer,
+            "typing": self._typing,
+        }
+        io.use(self._authenticate)
+        io.on("connection", self._connected)
+
+    def log_refusal(self, request: Handshake, refusal: Refusal) -> None:
+        """An HTTP request was refused before it became a connection."""
+        self._log.info("request of {address} refused: {reason}", address=request.address, reason=refusal.hint)
+
+    # Connecting
+
+    async def _authenticate(self, socket: Socket) -> None:
+        try:
+            socket.data["identity"] = await self._verifier.verify(_token(socket))
+        except AuthError as refusal:
+            self._log.info(
+                "client {socket} of {address} refused: {code} ({cause})",
+                socket=socket.id,
+                address=socket.handshake.address,
+                code=refusal.code,
+                cause=str(refusal.__cause__ or refusal.message),
+            )
+            raise ConnectionRefused(refusal.message, {"code": refusal.code}) from None
+        except KeysUnavailable as error:
+            raise ConnectLater(str(error)) from error
+
+    def _connected(self, socket: Socket) -> None:
+        identity: Identity = socket.data["identity"]
+        socket.join(identity.rooms)
+        for event, request in self._requests.items():
+            socket.on(event, self._answering(event, request, socket, identity))
+        socket.on("disconnect", lambda reason: self._disconnected(socket, identity, reason))
+        self._log.info(
+            "user {user} connected as {socket} to {rooms}",
+            user=identity.user_id,
+            socket=socket.id,
+            rooms=list(identity.rooms),
+        )
+        socket.emit(
+            "connected",
+            {
+                "message": "Connected to the event server",
+                "socketId": socket.id,
+                "userId": identity.user_id,
+                "rooms": list(identity.rooms),
+                "timestamp": iso(self._now()),
+            },
+        )
+
+    def _disconnected(self, socket: Socket, identity: Identity, reason: str) -> None:
+        self._log.info(
+            "user {user} disconnected from {socket}: {reason}",
+            user=identity.user_id,
+            socket=socket.id,
+            reason=reason,
+        )
+
+    # Answering requests
+
+    def _answering(self, event: str, request: Request, socket: Socket, identity: Identity) -> Callable[..., None]:
+        def handle(*args: Any) -> None:
+            ack = args[-1] if args and callable(args[-1]) else None
+            values = args[:-1] if ack is not None else args
+            try:
+                answer = {"success": True, **request(socket, identity, values[0] if values else None)}
+            except Refused as refusal:
+                self._refuse(event, socket, identity, refusal, ack)
+            else:
+                if ack is not None:
+                    ack(answer)
+
+        return handle
+
+    def _refuse(
+        self,
+        event: str,
+        socket: Socket,
+        identity: Identity,
+        refusal: Refused,
+        ack: Callable[..., None] | None,
+    ) -> None:
+        self._log.info(
+            "{event} of user {user} on {socket} refused: {code}, {message}",
+            event=event,
+            user=identity.user_id,
+            socket=socket.id,
+            code=refusal.code,
+            message=refusal.message,
+        )
+        error = {"code": refusal.code, "message": refusal.message}
+        if ack is not None:
+            ack({"success": False, "error": error})
+        else:
+            socket.emit("error", {"event": event, **error})
+
+    # The clients' events
+
+    def _join_room(self, socket: Socket, identity: Identity, name: Any) -> dict[str, Any]:
+        room = custom_room(name, self._is_socket_id)
+        self._join(socket, identity, (room,))
+        return {"room": room}
+
+    def _leave_room(self, socket: Socket, identity: Identity, name: Any) -> dict[str, Any]:
+        return self._leave(socket, identity, custom_room(name, self._is_socket_id))
+
+    def _subscribe_order(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:
+        order_id = subject_id(value)
+        owners = self._owners.recall(order_id)
+        entitled = owners.entitles(
+            user_id=identity.user_id,
+            company_id=identity.company_id,
+            shop_ids=identity.shop_ids,
+            super_admin=identity.is_super_admin,
+        )
+        if owners.known and not entitled:
+            raise Refused("forbidden", "this order is not yours to follow")
+        scopes = order_scopes_of_subscriber(
+            order_id, identity.user_id, identity.company_id, identity.shop_ids, identity.is_super_admin
+        )
+        room = order_room(order_id)
+        self._join(socket, identity, (room, *scopes) if entitled else scopes)
+        return {"room": room} if entitled else {"room": room, "pending": True}
+
+    def _unsubscribe_order(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:
+        return self._leave(socket, identity, order_room(subject_id(value)))
+
+    def _subscribe_inventory(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:
+        room = product_room(subject_id(value))
+        self._join(socket, identity, (room,))
+        return {"room": room}
+
+    def _unsubscribe_inventory(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:
+        return self._leave(socket, identity, product_room(subject_id(value)))
+
+    def _subscribe_transfer(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:
+        transfer_id = subject_id(value)
+        scopes = transfer_scopes_of_subscriber(
+            transfer_id, identity.company_id, identity.shop_ids, identity.is_super_admin
+        )
+        if not scopes:
+            raise Refused("forbidden", "transfers concern companies and shops, and you belong to none")
+        self._join(socket, identity, scopes)
+        return {"room": transfer_room(transfer_id), "pending": True}
+
+    def _unsubscribe_transfer(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:
+        return self._leave(socket, identity, transfer_room(subject_id(value)))
+
+    def _typing(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:
+        room = value.get("roomId") if isinstance(value, dict) else None
+        typing = value.get("isTyping") if isinstance(value, dict) else None
+        if not isinstance(room, str) or not isinstance(typing, bool):
+            raise Refused("bad_request", "typing takes {roomId: string, isTyping: boolean}")
+        if room not in socket.rooms:
+            raise Refused("forbidden", "you are not in this room")
+        news = {"roomId": room, "userId": identity.user_id, "isTyping": typing}
+        socket.to(room).emit("typing", {**news, "timestamp": iso(self._now())})
+        return {"room": room}
+
+    # Rooms
+
+    def _join(self, socket: Socket, identity: Identity, rooms: tuple[str, ...]) -> None:
+        present = socket.rooms
+        new = [room for room in rooms if room not in present]
+        if len(present) + len(new) > self._max_rooms + len(identity.rooms) + 1:
+            raise Refused("too_many", f"a socket can ask for at most {self._max_rooms} rooms")
+        socket.join(new)
+        if new:
+            self._log.info(
+                "user {user} on {socket} joined {rooms}", user=identity.user_id, socket=socket.id, rooms=new
+            )
+
+    def _leave(self, socket: Socket, identity: Identity, room: str) -> dict[str, Any]:
+        left = scopes_of(room, socket.rooms)
+        for name in left:
+            socket.leave(name)
+        if left:
+            self._log.info(
+                "user {user} on {socket} left {rooms}", user=identity.user_id, socket=socket.id, rooms=left
+            )
+        return {"room": room}
+
+    def _is_socket_id(self, name: str) -> bool:
+        return name in self._io.root.sockets
+
+
+def _token(socket: Socket) -> object:
+    token = socket.handshake.auth.get("token")
+    if token is not None:
+        return token
+    authorization = socket.handshake.headers.get("authorization", "")
+    if authorization.lower().startswith(_BEARER):
+        return authorization[len(_BEARER) :].strip()
+    return None

@@ -1,0 +1,35 @@
+"""Which event ids were seen lately; pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+DEFAULT_SECONDS = 600.0
+DEFAULT_SIZE = 100_000
+
+
+class Window:
+    """Remembers ids for `seconds`, at most `size` of them; the oldest are forgotten first."""
+
+    def __init__(self, seconds: float = DEFAULT_SECONDS, size: int = DEFAULT_SIZE) -> None:
+        self._seconds = seconds
+        self._size = size
+        self._seen: OrderedDict[str, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def holds(self, event_id: str, now: float) -> bool:
+        """Whether `event_id` was added within the window that ends at `now` (seconds)."""
+        added = self._seen.get(event_id)
+        return added is not None and now - added < self._seconds
+
+    def add(self, event_id: str, now: float) -> None:
+        """Remember `event_id` as seen at `now`."""
+        self._seen.pop(event_id, None)
+        self._seen[event_id] = now
+        while self._seen:
+            oldest, added = next(iter(self._seen.items()))
+            if len(self._seen) <= self._size and now - added < self._seconds:
+                break
+            del self._seen[oldest]

@@ -1,0 +1,295 @@
+"""The REST routes: read, check, call, encode."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from klein import Klein
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request
+from werkzeug.exceptions import HTTPException
+
+from rtwist.auth.token import TokenVerifier
+from rtwist.domain.timestamps import iso
+from rtwist.emit import (
+    broadcast_to_all,
+    emit_to_company,
+    emit_to_role,
+    emit_to_room,
+    emit_to_shop,
+    emit_to_user,
+    get_connected_users,
+    is_user_connected,
+)
+from rtwist.engineio.answers import answer
+from rtwist.engineio.cors import Cors
+from rtwist.errors import (
+    AuthError,
+    BadEvent,
+    KeysUnavailable,
+    LocalProtocolError,
+    Refused,
+    RemoteProtocolError,
+)
+from rtwist.intake.intake import Intake
+from rtwist.socketio import Server
+from rtwist.socketio.jsoncodec import loads
+
+SERVICE = "websocket-service"
+_JSON = "application/json"
+_BEARER = "bearer "
+_STATUS = {
+    "bad_request": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "payload_too_large": 413,
+    "unavailable": 503,
+}
+_TARGETS: Mapping[str, Callable[[Server, str, str, Any], int]] = {
+    "user": emit_to_user,
+    "company": emit_to_company,
+    "shop": emit_to_shop,
+    "role": emit_to_role,
+    "room": emit_to_room,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may use the protected routes: holders of the API key, super admins, in development loopback."""
+
+    verifier: TokenVerifier
+    api_key: str | None = None
+    status_open_to_loopback: bool = False
+
+    async def check(self, request: IRequest, *, status_route: bool) -> None:
+        """Return if the request is allowed; raises `Refused` (unauthorized, forbidden) or `KeysUnavailable`."""
+        if status_route and self.status_open_to_loopback and _from_loopback(request):
+            return
+        key = request.getHeader("x-api-key")
+        if key is not None:
+            if self.api_key is not None and hmac.compare_digest(key.encode(), self.api_key.encode()):
+                return
+            raise Refused("unauthorized", "the X-API-Key is not the server's")
+        await self._check_bearer(request)
+
+    async def _check_bearer(self, request: IRequest) -> None:
+        authorization = request.getHeader("authorization") or ""
+        if not authorization.lower().startswith(_BEARER):
+            raise Refused("unauthorized", "send X-API-Key, or a super admin's token as Authorization: Bearer")
+        try:
+            identity = await self.verifier.verify(authorization[len(_BEARER) :].strip())
+        except AuthError as refusal:
+            raise Refused("unauthorized", refusal.message) from None
+        if not identity.is_super_admin:
+            raise Refused("forbidden", "this token is not a super admin's")
+
+
+class Rest:
+    """The routes over a Socket.IO server and an intake; `now` returns the seconds since 1970."""
+
+    _app = Klein()
+    _log = Logger()
+
+    def __init__(
+        self, io: Server, intake: Intake, access: Access, *, now: Callable[[], float], max_depth: int = 64
+    ) -> None:
+        self._io = io
+        self._intake = intake
+        self._access = access
+        self._now = now
+        self._max_depth = max_depth
+        self.draining = False
+
+    def resource(self) -> IResource:
+        """The routes as a web resource, with the Socket.IO server's origin policy."""
+        return _Front(self._app.resource(), self._io.engine.cors)
+
+    @_app.route("/health", methods=["GET"], strict_slashes=False)
+    def health(self, request: IRequest) -> bytes:
+        """Say that the process serves."""
+        return self._json(request, {"status": "OK", "service": SERVICE, "timestamp": iso(self._now())})
+
+    @_app.route("/ready", methods=["GET"], strict_slashes=False)
+    def ready(self, request: IRequest) -> bytes:
+        """Say whether events can come in and go out, and what stands in the way."""
+        request.setResponseCode(503 if self.draining else 200)
+        return self._json(
+            request,
+            {
+                "status": "DRAINING" if self.draining else "READY",
+                "service": SERVICE,
+                "broker": "not configured",
+                "redis": "not configured",
+                "draining": self.draining,
+                "timestamp": iso(self._now()),
+            },
+        )
+
+    @_app.route("/connected-users", methods=["GET"], strict_slashes=False)
+    async def connected_users(self, request: IRequest) -> bytes:
+        """List the users with at least one socket."""
+        await self._access.check(request, status_route=True)
+        users = get_connected_users(self._io)
+        return self._data(request, {"count": len(users), "users": users})
+
+    @_app.route("/user-status/<user_id>", methods=["GET"], strict_slashes=False)
+    async def user_status(self, request: IRequest, user_id: str) -> bytes:
+        """Say whether a user has a socket."""
+        await self._access.check(request, status_route=True)
+        return self._data(request, {"userId": user_id, "isConnected": is_user_connected(self._io, user_id)})
+
+    @_app.route("/events", methods=["POST"], strict_slashes=False)
+    async def events(self, request: IRequest) -> bytes:
+        """Take one domain event or an array of them: all, or none when one of them cannot be used."""
+        await self._access.check(request, status_route=False)
+        body = self._body(request)
+        try:
+            outcome = self._intake.accept(body if isinstance(body, list) else [body])
+        except BadEvent as error:
+            raise Refused("bad_request", str(error)) from None
+        return self._data(request, outcome)
+
+    @_app.route("/emit", methods=["POST"], strict_slashes=False)
+    async def emit(self, request: IRequest) -> bytes:
+        """Emit one event to a user, company, shop, role, room, or to all."""
+        await self._access.check(request, status_route=False)
+        kind, name, event, data = _emission(self._body(request))
+        try:
+            if kind == "all":
+                receivers = broadcast_to_all(self._io, event, data)
+            else:
+                receivers = _TARGETS[kind](self._io, name, event, data)
+        except LocalProtocolError as error:
+            raise Refused("bad_request", str(error)) from None
+        self._log.info(
+            "emitted {event} to {kind} {name}: {receivers} receivers, asked for over REST",
+            event=event,
+            kind=kind,
+            name=name,
+            receivers=receivers,
+        )
+        return self._data(request, {"receivers": receivers})
+
+    @_app.handle_errors(Exception)
+    def failed(self, request: IRequest, failure: Failure) -> bytes:
+        """Turn whatever a route raised into a JSON error."""
+        refusal = _refusal(failure)
+        if refusal is None:
+            self._log.failure("{path} failed", failure=failure, path=request.path.decode("latin-1"))
+            request.setResponseCode(500)
+            return self._json(request, error_body("internal", "the server failed; its log says why"))
+        request.setResponseCode(_STATUS[refusal.code])
+        if refusal.code == "unauthorized":
+            request.setHeader("WWW-Authenticate", "Bearer")
+        return self._json(request, error_body(refusal.code, refusal.message))
+
+    def _body(self, request: IRequest) -> Any:
+        try:
+            return loads(request.content.getvalue().decode("utf-8"), self._max_depth)
+        except UnicodeDecodeError:
+            raise Refused("bad_request", "the body is not UTF-8") from None
+        except RemoteProtocolError as error:
+            raise Refused("bad_request", f"the body is not JSON: {error}") from None
+
+    def _data(self, request: IRequest, data: object) -> bytes:
+        return self._json(request, {"success": True, "data": data})
+
+    def _json(self, request: IRequest, body: object) -> bytes:
+        encoded = msgspec.json.encode(body)
+        request.setHeader("Content-Type", _JSON)
+        request.setHeader("Content-Length", str(len(encoded)))
+        request.setHeader("Cache-Control", "no-store")
+        return encoded
+
+
+class _Front(Resource):
+    """Stands before Klein: the origin policy, and requests that would make it fail with a traceback."""
+
+    isLeaf = True
+
+    def __init__(self, routes: IResource, cors: Cors) -> None:
+        super().__init__()
+        self._routes = routes
+        self._cors = cors
+
+    def render(self, request: Request) -> Any:
+        origin = request.getHeader("origin")
+        if request.method == b"OPTIONS":
+            requested = request.getHeader("access-control-request-headers")
+            return answer(request, 204, self._cors.preflight_headers(origin, requested))
+        headers = self._cors.headers(origin)
+        if not _is_decodable(request):
+            body = msgspec.json.encode(error_body("bad_request", "the path is not UTF-8"))
+            return answer(request, 400, [("Content-Type", _JSON), *headers], body)
+        for name, value in headers:
+            request.responseHeaders.addRawHeader(name, value)
+        # Klein would build redirects from the client's Host, and fail on one that is no host name.
+        request.requestHeaders.setRawHeaders(b"host", [b"localhost"])
+        return self._routes.render(request)
+
+
+def error_body(code: str, message: str) -> dict[str, Any]:
+    """The body of every error answer."""
+    return {"success": False, "error": {"code": code, "message": message}}
+
+
+def _emission(body: Any) -> tuple[str, str, str, Any]:
+    """The target kind and name, the event and the data that a request to emit asks for."""
+    usage = 'send {"to": {"user": "u1"}, "event": "name", "data": ...}'
+    if not isinstance(body, dict) or not isinstance(body.get("to"), dict) or len(body["to"]) != 1:
+        raise Refused("bad_request", f"{usage}, with exactly one target")
+    event = body.get("event")
+    if not isinstance(event, str) or not event:
+        raise Refused("bad_request", f"event must be a name; {usage}")
+    ((kind, name),) = body["to"].items()
+    if kind == "all":
+        return "all", "", event, body.get("data")
+    if kind not in _TARGETS:
+        raise Refused("bad_request", f"to must name one of {', '.join(_TARGETS)} or all")
+    if isinstance(name, bool) or not isinstance(name, str | int) or name == "":
+        raise Refused("bad_request", f"to.{kind} must be an id")
+    return kind, str(name), event, body.get("data")
+
+
+def _refusal(failure: Failure) -> Refused | None:
+    error = failure.value
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, KeysUnavailable):
+        return Refused("unavailable", "tokens cannot be checked at the moment")
+    if isinstance(error, HTTPException):
+        return _HTTP_REFUSALS.get(error.code or 0)
+    return None
+
+
+_HTTP_REFUSALS = {
+    404: Refused("not_found", "there is no such route"),
+    405: Refused("method_not_allowed", "this route does not know this method"),
+}
+
+
+def _from_loopback(request: IRequest) -> bool:
+    peer = request.getClientAddress()
+    if isinstance(peer, IPv4Address):
+        return peer.host.startswith("127.")
+    return isinstance(peer, IPv6Address) and peer.host in ("::1", "::ffff:127.0.0.1")
+
+
+def _is_decodable(request: Request) -> bool:
+    try:
+        unquote(request.uri.decode("ascii"), errors="strict")
+    except UnicodeDecodeError:
+        return False
+    return True
