@@ -1,4 +1,4 @@
-"""Servers for the clients to talk to. `RTWIST_REFERENCE=1` puts the Node server in their place, to test the tests."""
+"""Servers for the clients to talk to; RTWIST_REFERENCE=1 starts the Node server instead, to try the tests."""
 
 from __future__ import annotations
 

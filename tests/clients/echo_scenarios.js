@@ -67,7 +67,7 @@ scenario('null and nested JSON', (clients) => echoes(
 ));
 scenario('deeply nested JSON', (clients) => {
   let value = 'bottom';
-  for (let depth = 0; depth < 100; depth += 1) value = depth % 2 ? [value] : { value };
+  for (let depth = 0; depth < 50; depth += 1) value = depth % 2 ? [value] : { value };
   return echoes(clients, value);
 });
 scenario('numbers', (clients) => echoes(

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tests.support.processes import ROOT
 
@@ -21,7 +20,7 @@ DECLARATION = re.compile(r"^scenario\('([^']+)'", re.MULTILINE)
 
 
 def require_node_modules() -> str:
-    """The path of node, once everything that package-lock.json names is there; AssertionError that says what to do."""
+    """The path of node, if every package is installed; AssertionError that says what to do otherwise."""
     node = shutil.which("node")
     assert node, "node is not on PATH: install Node.js 20 or newer, then run `make test`"
     wanted = json.loads((CLIENTS / "package.json").read_text())["dependencies"]
@@ -89,7 +88,7 @@ class ScenarioRun:
 def run_node(
     arguments: Sequence[str], *, env: Mapping[str, str] | None = None, seconds: float = RUN_SECONDS
 ) -> tuple[str, int | None]:
-    """Run a script of tests/clients; its output (errors included), and its status, None when it had to be killed."""
+    """Run a script of tests/clients; its output with errors, and its status (None when it was killed)."""
     try:
         done = subprocess.run(
             [require_node_modules(), *arguments],
