@@ -25,6 +25,17 @@ setup(
         "msgspec>=0.19",
         "pyjwt>=2.14",
     ],
+    extras_require={
+        "test": [
+            "hypothesis>=6.100",
+            "pytest>=8.0",
+            "pytest-timeout>=2.3",
+            "pytest-twisted>=1.14",
+            "python-socketio[client]>=5.11",
+            "treq>=24.9",
+        ],
+        "types": ["mypy>=1.13", "mypy-zope>=1.0.9"],
+    },
     classifiers=[
         "Framework :: Twisted",
         "Intended Audience :: Developers",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, Logger
@@ -50,8 +51,18 @@ class RtwistService(MultiService):
             parent.setComponent(ILogObserver, self._observer)
         super().setServiceParent(parent)
 
+    def privilegedStartService(self) -> None:
+        """Start listening on ports that need privileges."""
+        try:
+            super().privilegedStartService()
+        except CannotListenError as error:
+            raise SystemExit(
+                f"rtwist: cannot listen on {error.interface or '*'}:{error.port}, {error.socketError}; "
+                "stop what uses it, or choose another with --port or --listen"
+            ) from None
+
     def startService(self) -> None:
-        """Start listening."""
+        """Start serving."""
         super().startService()
         self._started()
 

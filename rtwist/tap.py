@@ -21,6 +21,7 @@ from rtwist.config import SETTINGS, Config, Setting, read_config
 from rtwist.domain.owners import OrderBook
 from rtwist.domain.router import Router
 from rtwist.domain.rules import BUILT_IN
+from rtwist.engineio import Site
 from rtwist.errors import ConfigError
 from rtwist.gateway import Gateway
 from rtwist.intake.intake import Intake
@@ -87,7 +88,10 @@ def makeService(options: Options) -> IService:
     # The wall clock jumps, and with it would every timeout of every connection.
     setattr(reactor, "seconds", time.monotonic)  # noqa: B010 - to mypy it is a method
     config: Config = options["config"]
-    return build(cast(IReactorTime, reactor), config, say=_say)
+    try:
+        return build(cast(IReactorTime, reactor), config, say=_say)
+    except ConfigError as error:
+        raise SystemExit(f"rtwist: {error}") from None
 
 
 def build(reactor: IReactorTime, config: Config, *, say: Callable[[str], None]) -> RtwistService:
@@ -117,7 +121,7 @@ def build(reactor: IReactorTime, config: Config, *, say: Callable[[str], None]) 
     rest = Rest(io, intake, access, now=time.time)
     too_large = error_body("payload_too_large", f"bodies are at most {config.socketio.max_payload} bytes")
     site = io.site(rest.resource(), too_large=("application/json", dumps(too_large).encode()))
-    ports = [strports.service(endpoint, site, reactor=cast(IReactorCore, reactor)) for endpoint in config.listen]
+    ports = [_port(endpoint, site, reactor) for endpoint in config.listen]
 
     def started() -> None:
         if config.dev:
@@ -127,6 +131,15 @@ def build(reactor: IReactorTime, config: Config, *, say: Callable[[str], None]) 
     if (config.log_format, config.log_level) != ("text", "info"):
         logs = observer(config.log_format, config.log_level)
     return RtwistService(reactor, io, rest, ports, started=started, observer=logs)
+
+
+def _port(endpoint: str, site: Site, reactor: IReactorTime) -> IService:
+    try:
+        return strports.service(endpoint, site, reactor=cast(IReactorCore, reactor))
+    except Exception as error:  # whatever the endpoint's parser, plugins or key files raise
+        raise ConfigError(
+            f"--listen is {endpoint!r}: {error}; write for example tcp:8009 or tcp:8009:interface=127.0.0.1"
+        ) from None
 
 
 def welcome(config: Config, jwt_secret: str, api_key: str) -> str:

@@ -1,0 +1,41 @@
+# `make run` tries the service out, `make test` checks everything; `make help` lists the rest.
+
+PYTHON ?= python3
+export PORT ?= 8009
+VENV := .venv
+SOURCES := setup.py $(shell find rtwist twisted -name '*.py' -o -name '*.html')
+
+.PHONY: help run test prepare soak lint types format clean
+
+help:
+	@echo "make run      install into $(VENV), start the service in development mode on port $(PORT)"
+	@echo "make test     install what the tests need, then run everything (about 12 minutes)"
+	@echo "make soak     100,000 connections of all kinds; must leave nothing behind"
+	@echo "make lint     ruff     make types   mypy     make format   ruff format"
+	@echo "make clean    remove what the above made"
+
+run: $(VENV)/installed
+	@exec $(VENV)/bin/twistd --nodaemon --pidfile= rtwist --dev
+
+$(VENV)/installed: $(SOURCES)
+	$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check .
+	@touch $@
+
+test: prepare
+	$(VENV)-test/bin/tox run-parallel --parallel 2 --parallel-live
+
+prepare:
+	@PYTHON="$(PYTHON)" VENV="$(VENV)-test" bash tests/prepare.sh
+
+soak: prepare
+	$(VENV)-test/bin/tox run -e soak
+
+lint types: prepare
+	$(VENV)-test/bin/tox run -e $@
+
+format: prepare
+	$(VENV)-test/bin/tox run -e format
+
+clean:
+	rm -rf $(VENV) $(VENV)-test .tox build *.egg-info tests/clients/node_modules
