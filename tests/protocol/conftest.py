@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,18 @@ SERVERS: dict[str, dict[str, Any]] = {
         "kind": "engineio",
         "options": {**CALM, "max_payload": 2000, "allow_upgrades": False, "compression_threshold": 100},
     },
+    "limited": {
+        "kind": "engineio",
+        "options": {
+            **CALM,
+            "close_timeout": 0.3,
+            "poll_close_timeout": 0.3,
+            "body_timeout": 0.3,
+            "max_buffered": 1_000_000,
+            "max_payload_packets": 10,
+        },
+    },
+    "files": {"kind": "socketio", "files": True, "options": CALM},
     "polling_only": {"kind": "engineio", "options": {**CALM, "transports": ["polling"]}},
     "websocket_only": {"kind": "engineio", "options": {**CALM, "transports": ["websocket"]}},
 }
@@ -53,9 +66,7 @@ def against(config: pytest.Config) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "departure(what): rtwist differs from the Node server here, on purpose"
-    )
+    config.addinivalue_line("markers", "departure(what): rtwist differs from the Node server here, on purpose")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -80,15 +91,19 @@ class Servers:
         self._which = which
         self._running: dict[str, Server] = {}
         self._tokens = itertools.count(1)
+        self._folder = tempfile.TemporaryDirectory()
 
     def get(self, name: str) -> Server:
         if name not in self._running:
-            self._running[name] = self._start(SERVERS[name])
+            self._running[name] = self.start(SERVERS[name])
         return self._running[name]
 
-    def _start(self, settings: dict[str, Any]) -> Server:
+    def start(self, settings: dict[str, Any]) -> Server:
+        """A process of its own, which the caller stops."""
         path = "/engine.io/" if settings["kind"] == "engineio" else "/socket.io/"
         options = {"path": path, **settings["options"]}
+        if settings.get("files"):
+            options["client_dist"] = str(client_dist(Path(self._folder.name)))
         program = Program(command(self._which, {**settings, "options": options}), env=dict(os.environ))
         port = int(program.wait_for_output("listening on ").rsplit(":", 1)[1])
         return Server(program, port, path, settings["kind"])
@@ -112,6 +127,18 @@ class Servers:
         for server in self._running.values():
             server.program.stop()
             assert_no_complaints(server)
+        self._folder.cleanup()
+
+
+def client_dist(folder: Path) -> Path:
+    """A folder like `dist` of the npm package socket.io-client."""
+    dist = folder / "dist"
+    dist.mkdir()
+    (folder / "package.json").write_text('{"version": "4.8.3"}')
+    for name in ("socket.io.js", "socket.io.min.js", "socket.io.esm.min.js", "socket.io.msgpack.min.js"):
+        (dist / name).write_text("/* the client of socket.io */" + "\n" * 1000)
+        (dist / f"{name}.map").write_text('{"sources": ["socket.io"]}')
+    return dist
 
 
 def bystander(server: Server) -> EngineSocket | SocketIo:
@@ -145,6 +172,15 @@ def calm(name: str) -> Any:
     return served
 
 
+@pytest.fixture
+def own_sio(servers: Servers) -> Iterator[Server]:
+    """A server for one test, which may close it."""
+    server = servers.start(SERVERS["sio"])
+    yield server
+    server.program.stop()
+    assert_no_complaints(server)
+
+
 def quick(name: str) -> Any:
     """A fixture: the server of that name; its heartbeat is too fast for a bystander who only waits."""
 
@@ -162,6 +198,8 @@ eio = calm("eio")
 guarded = calm("guarded")
 closed_origins = calm("closed_origins")
 small = calm("small")
+limited = calm("limited")
+files = calm("files")
 websocket_only = calm("websocket_only")
 polling_only = quick("polling_only")
 quick_sio = quick("quick_sio")

@@ -69,6 +69,7 @@ function echoSockets(server) {
     socket.on("message-with-ack", (...args) => args.pop()(...args));
     socket.on("ack-twice", (answer) => [answer("first"), answer("second")]);
     socket.on("ask", (question) => socket.emit("question", question, (...answers) => socket.emit("answered", ...answers)));
+    socket.on("shut-down", () => io.close());
     socket.on("leave", () => socket.disconnect());
     socket.on("close", () => socket.disconnect(true));
     socket.on("note", (token) => say("noted", token));

@@ -208,7 +208,6 @@ def test_a_binary_frame_as_first_packet_closes_its_connection(sio: Server) -> No
         pytest.param("1.5", id="1.5"),
         pytest.param("0.5", marks=departure("Node looks for the buffer 0.5 and finds nothing"), id="0.5"),
         pytest.param("0.0", marks=departure("JavaScript knows no difference to 0"), id="0.0"),
-        pytest.param("-0", marks=departure("JavaScript knows no difference to 0"), id="minus 0"),
         pytest.param("1e400", id="Infinity"),
     ],
 )  # fmt: skip

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.protocol.peers import EngineSocket, Polling, Server, SocketIo, SocketIoPolling
-from tests.support.wire import CLOSE, NO_STATUS, TEXT, frame
+from tests.support.wire import CLOSE, NO_STATUS, TEXT, Frame, frame
 
 CONNECTED = re.compile(r'40\{"sid":"([A-Za-z0-9_-]{20})"\}')
 
@@ -210,6 +210,25 @@ def test_a_refused_namespace_is_none_joined(quick_sio: Server) -> None:
         assert '44/random,{"message":"Invalid namespace"}' in texts
 
 
+def test_asking_for_unknown_namespaces_buys_no_time(quick_sio: Server) -> None:
+    with EngineSocket.connect(quick_sio) as client:
+        started = time.monotonic()
+        received = client.read_frame()
+        while received.opcode != CLOSE:
+            client.send(frame(TEXT, b"3") + frame(TEXT, b"40/random,"))
+            assert time.monotonic() - started < 2, "the connection is kept open"
+            received = client.read_frame() if client.is_silent(0.05) else drained(client)
+        assert received.close_code == NO_STATUS
+
+
+def drained(client: EngineSocket) -> Frame:
+    """The last of the frames that have arrived, or the first close frame."""
+    received = client.read_frame()
+    while received.opcode != CLOSE and not client.is_silent(0.01):
+        received = client.read_frame()
+    return received
+
+
 def test_who_joined_in_time_stays(quick_sio: Server) -> None:
     with SocketIo.connect(quick_sio) as client:
         client.join()
@@ -280,6 +299,29 @@ def test_rooms_are_still_known_while_disconnecting(sio: Server) -> None:
     with SocketIo.joined(sio, "roomy") as client:
         client.send_text("41")
         assert sio.program.wait_for_output("leaving roomy", 5).split()[-1].lower() == "true"
+
+
+@pytest.mark.departure("Node's middleware can only refuse, which stops clients from trying again")
+def test_a_passing_trouble_closes_the_connection_instead_of_refusing(sio: Server) -> None:
+    with SocketIo.connect(sio) as client:
+        client.send_text("40/later,")
+        assert client.close_code() == NO_STATUS
+
+
+def test_a_server_that_closes_tells_websocket_clients_by_closing(own_sio: Server) -> None:
+    with SocketIo.joined(own_sio, "asks") as client, SocketIo.joined(own_sio, "hears") as other:
+        client.emit("shut-down")
+        assert client.close_code() == other.close_code() == NO_STATUS
+    assert own_sio.leaving_reason("asks") == own_sio.leaving_reason("hears") == "server shutting down"
+
+
+def test_a_server_that_closes_tells_polling_clients_by_closing(own_sio: Server) -> None:
+    with SocketIo.joined(own_sio, "asks") as client, SocketIoPolling(own_sio) as polling:
+        polling.join("polls")
+        polling.park()
+        client.emit("shut-down")
+        assert polling.parked() == ["1"]
+    assert own_sio.leaving_reason("polls") == "server shutting down"
 
 
 @pytest.mark.parametrize(

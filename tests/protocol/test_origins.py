@@ -71,9 +71,7 @@ def test_an_unlisted_origin_is_never_allowed_by_cors(guarded: Server, unlisted: 
 @pytest.mark.departure("Node leaves refusal to the browser")
 @pytest.mark.parametrize("unlisted", UNLISTED)
 @pytest.mark.parametrize("which", ["guarded", "closed_origins"])
-def test_an_unlisted_origin_gets_no_session(
-    request: pytest.FixtureRequest, which: str, unlisted: str
-) -> None:
+def test_an_unlisted_origin_gets_no_session(request: pytest.FixtureRequest, which: str, unlisted: str) -> None:
     answer = request.getfixturevalue(which).fetch(headers=origin(unlisted))
     assert (answer.status, answer.json()) == (403, FORBIDDEN)
     assert answer.header("Access-Control-Allow-Origin") is None

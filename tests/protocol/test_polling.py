@@ -174,9 +174,7 @@ BAD_PACKETS = [
     pytest.param(
         "bY Q==", "parse error", marks=departure("Node skips what is not base64"), id="a blank in base64"
     ),
-    pytest.param(
-        "bYQ==YQ==", "parse error", marks=departure("Node stops at the padding"), id="padding inside"
-    ),
+    pytest.param("bYQ==YQ==", "parse error", marks=departure("Node stops at the padding"), id="padding inside"),
     pytest.param("bY===", "parse error", marks=departure("Node drops odd characters"), id="too much padding"),
     pytest.param("b_-8=", "parse error", marks=departure("Node takes base64url, too"), id="base64url"),
     pytest.param("b4hello€", "parse error", marks=departure("Node skips what is not base64"), id="not ASCII"),
@@ -213,9 +211,7 @@ def test_a_post_that_is_not_utf_8_ends_its_session(eio: Server, body: bytes) -> 
 
 def test_a_binary_content_type_is_refused_and_ends_the_session(eio: Server) -> None:
     with Polling(eio) as client:
-        answer = fetch(
-            eio.port, "POST", client.target, [("Content-Type", "application/octet-stream")], b"4hello"
-        )
+        answer = fetch(eio.port, "POST", client.target, [("Content-Type", "application/octet-stream")], b"4hello")
         assert (answer.status, answer.body) == (400, b"")
         assert client.is_gone()
         assert eio.closing_reason(client.sid) == "transport error"

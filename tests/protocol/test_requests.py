@@ -104,9 +104,7 @@ def test_another_path_is_not_found(eio: Server, path: str) -> None:
 
 
 @pytest.mark.departure("Node takes the last of them")
-@pytest.mark.parametrize(
-    "query", ["EIO=4&EIO=4&transport=polling", "EIO=4&transport=polling&transport=polling"]
-)
+@pytest.mark.parametrize("query", ["EIO=4&EIO=4&transport=polling", "EIO=4&transport=polling&transport=polling"])
 def test_repeated_parameters_are_refused(eio: Server, query: str) -> None:
     assert fetch(eio.port, "GET", f"{eio.path}?{query}").status == 400
 
@@ -227,9 +225,7 @@ def test_a_long_poll_answer_is_compressed_as_accepted(eio: Server, accepted: str
 
 
 @pytest.mark.parametrize("accepted", [None, "br", "identity", "gzip;q=0", ""])
-def test_a_long_poll_answer_is_plain_for_who_accepts_nothing_better(
-    eio: Server, accepted: str | None
-) -> None:
+def test_a_long_poll_answer_is_plain_for_who_accepts_nothing_better(eio: Server, accepted: str | None) -> None:
     headers = [] if accepted is None else [("Accept-Encoding", accepted)]
     with Polling(eio) as client:
         client.send("4" + "a" * 5000)

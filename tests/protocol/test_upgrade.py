@@ -144,9 +144,7 @@ def test_a_binary_frame_instead_of_the_probe_closes_only_the_websocket(eio: Serv
 
 @pytest.mark.parametrize("end", ["close", "reset"])
 @pytest.mark.parametrize("probed", [False, True], ids=["before the probe", "after the probe"])
-def test_a_websocket_that_breaks_off_leaves_the_session_polling(
-    eio: Server, end: str, *, probed: bool
-) -> None:
+def test_a_websocket_that_breaks_off_leaves_the_session_polling(eio: Server, end: str, *, probed: bool) -> None:
     with Polling(eio) as polling:
         websocket = EngineSocket.probe(polling) if probed else EngineSocket.connect(eio, sid=polling.sid)
         getattr(websocket, end)()

@@ -39,8 +39,7 @@ def test_the_open_packet_of_a_websocket_offers_no_upgrade(eio: Server) -> None:
         text = client.read_text()
     sid = text.split('"')[3]
     assert (
-        text
-        == f'0{{"sid":"{sid}","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}}'
+        text == f'0{{"sid":"{sid}","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}}'
     )
 
 
@@ -124,9 +123,7 @@ def test_blanks_without_end_in_the_subprotocol_cost_nothing(eio: Server) -> None
 @pytest.mark.parametrize("size", [20_000, 200_000], ids=["20 kB", "200 kB"])
 def test_an_enormous_header_is_not_accepted(eio: Server, size: int) -> None:
     with WebSocketClient(eio.port) as client:
-        client.send_or_be_cut(
-            client.handshake_bytes(eio.target(transport="websocket"), [("X-Long", "x" * size)])
-        )
+        client.send_or_be_cut(client.handshake_bytes(eio.target(transport="websocket"), [("X-Long", "x" * size)]))
         assert not client.read_to_end().startswith(b"HTTP/1.1 101 ")
 
 
@@ -180,9 +177,7 @@ def test_an_upgrade_request_with_a_body_does_no_harm(eio: Server, body: list[tup
 
 
 @pytest.mark.departure("Node takes the body for frames")
-@pytest.mark.parametrize(
-    ("headers", "body"), [([("Content-Length", "4")], b"test"), (CHUNKED, chunked(b"test"))]
-)
+@pytest.mark.parametrize(("headers", "body"), [([("Content-Length", "4")], b"test"), (CHUNKED, chunked(b"test"))])
 def test_an_upgrade_request_with_a_body_is_refused(
     eio: Server, headers: list[tuple[str, str]], body: bytes
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
@@ -21,7 +22,7 @@ from rtwist.engineio import Cookie, Handshake, Session, message
 from rtwist.engineio import Options as EngineOptions
 from rtwist.engineio import Server as EngineServer
 from rtwist.engineio import Site as EngineSite
-from rtwist.socketio import ConnectionRefused, Options, Server, Socket
+from rtwist.socketio import ConnectionRefused, ConnectLater, Options, Server, Socket
 
 
 def say(*words: object) -> None:
@@ -89,6 +90,10 @@ def members_only(socket: Socket) -> None:
         raise ConnectionRefused("Not a member", {"code": "not_a_member"})
 
 
+def not_now(socket: Socket) -> None:
+    raise ConnectLater("the keys cannot be fetched")
+
+
 def tick_while_waiting(io: Server) -> Any:
     """Middleware that takes its time while events go out to the namespace."""
 
@@ -108,6 +113,8 @@ def socket_io_site(options: Options) -> Site:
     io.on("connection", echo)
     io.of("/custom").on("connection", greet)
     members, slow = io.of("/members"), io.of("/slow")
+    io.of("/later").use(not_now)
+    io.root.on("connection", lambda socket: socket.on("shut-down", io.close))
     members.use(members_only)
     slow.use(tick_while_waiting(io))
     members.on("connection", welcome)
@@ -120,6 +127,8 @@ def chosen(settings: dict[str, Any]) -> dict[str, Any]:
     options = {
         key: tuple(value) if isinstance(value, list) else value for key, value in settings["options"].items()
     }
+    if "client_dist" in options:
+        options["client_dist"] = Path(options["client_dist"])
     if options.get("cookie"):
         options["cookie"] = Cookie(**options["cookie"])
     if settings.get("refusing"):
@@ -140,9 +149,7 @@ def serve(settings: dict[str, Any]) -> Deferred[Any]:
 
 def main() -> None:
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)], redirectStandardIO=False)
-    serve(json.loads(sys.argv[1])).addCallback(
-        lambda port: say(f"listening on 127.0.0.1:{port.getHost().port}")
-    )
+    serve(json.loads(sys.argv[1])).addCallback(lambda port: say(f"listening on 127.0.0.1:{port.getHost().port}"))
     reactor.run()
 
 
