@@ -271,8 +271,9 @@ class Session:
 
     def _finish_close(self) -> None:
         packets, self._buffer, self._buffered = self._buffer, [], 0
-        if packets and self.transport.name == WEBSOCKET:
-            self.transport.send(packets)
+        if self.transport.name == WEBSOCKET:
+            if packets:
+                self.transport.send(packets)
         elif self.transport.writable:
             self.transport.send((*packets, CLOSE))
         self._end(reasons.FORCED_CLOSE, "closed by the server")
