@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
+from twisted.internet.interfaces import ITCPTransport
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
@@ -48,20 +50,20 @@ class PollingTransport:
         request.notifyFinish().addErrback(self._poll_lost, request)
         self.session.ready(self)
 
-    def post_begun(self, request: Request) -> None:
-        """The headers of a POST have come, its body has not; a second one beside it ends the session."""
-        if self._posting is None:
-            self._posting = request
-            request.notifyFinish().addErrback(self._post_lost, request)
-        else:
+    def post_begun(self, request: Request) -> bool:
+        """The headers of a POST have come, its body has not; a second one beside it ends the session.
+
+        Returns whether the POST may go on.
+        """
+        if self._posting is not None:
             self.session.lost(self, reasons.TRANSPORT_ERROR, "data request overlap from client")
+            return False
+        self._posting = request
+        request.notifyFinish().addErrback(self._post_lost, request)
+        return True
 
     def post(self, request: Request, body: bytes, headers: Headers) -> None:
         """A whole POST has come: feed its packets, then answer `ok`."""
-        if self._posting not in (None, request):
-            self.session.lost(self, reasons.TRANSPORT_ERROR, "data request overlap from client")
-            answer(request, 400, headers)
-            return
         self._posting = None
         if (request.getHeader(b"content-type") or b"").strip().lower() == b"application/octet-stream":
             self.session.lost(self, reasons.TRANSPORT_ERROR, "invalid content")
@@ -94,7 +96,10 @@ class PollingTransport:
         """Tell a waiting client that the session has ended."""
         if self._poll is not None:
             self.send((CLOSE,))
-        self._posting = None
+        posting, self._posting = self._posting, None
+        if posting is not None:
+            # Its body would come for nobody.
+            cast(ITCPTransport, posting.channel.transport).abortConnection()
 
     def _feed(self, body: bytes) -> None:
         try:

@@ -12,6 +12,7 @@ from rtwist.engineio.cors import Cors, has_only_header_characters
 from rtwist.engineio.options import WEBSOCKET, Options
 
 _MAX_QUERY_FIELDS = 100
+_VERSION = "4"
 
 
 class ErrorCode(IntEnum):
@@ -144,9 +145,10 @@ def _verify_session(
     if request.asks_websocket:
         if transport != WEBSOCKET or not options.allow_upgrades:
             return Refusal(ErrorCode.BAD_REQUEST, "upgrade not allowed")
-        return None
-    if transport != session.transport_name:
+    elif transport != session.transport_name:
         return Refusal(ErrorCode.BAD_REQUEST, "transport mismatch")
+    if request.query.get("EIO") != _VERSION:
+        return Refusal(ErrorCode.BAD_REQUEST, "protocol version mismatch")
     return None
 
 
@@ -159,6 +161,6 @@ def _verify_handshake(request: Handshake, transport: str, options: Options) -> R
         message = options.allow_request(request)
         if message is not None:
             return Refusal(ErrorCode.FORBIDDEN, "refused by allow_request", message)
-    if request.query.get("EIO") != "4":
+    if request.query.get("EIO") != _VERSION:
         return Refusal(ErrorCode.UNSUPPORTED_PROTOCOL_VERSION, "EIO is not 4")
     return None

@@ -48,10 +48,12 @@ class Root(Resource):
         return cast(bytes, getChildForRequest(self._fallback, request).render(request))
 
     def _render_engine(self, request: Request) -> int:
-        handshake = read_handshake(request, self._server.now())
+        handshake = request.handshake or read_handshake(request, self._server.now())
         if handshake is None:
             return _refuse(request, Refusal(ErrorCode.BAD_REQUEST, "unreadable request"), [])
         cors = self._server.cors
+        if request.overlapping:
+            return answer(request, 400, cors.headers(handshake.origin))
         if handshake.method == "OPTIONS" and cors.enabled:
             requested = handshake.headers.get("access-control-request-headers")
             return answer(request, 204, cors.preflight_headers(handshake.origin, requested))

@@ -59,6 +59,13 @@ class Server:
             self._refused(request, refusal)
         return refusal
 
+    def polling_transport(self, request: Handshake | None) -> PollingTransport | None:
+        """The polling transport that `request` may use, if there is one; nothing is reported."""
+        session = None if request is None else self._sessions.get(request.query.get("sid", ""))
+        if request is None or session is None or verify(request, self._sessions, self.options, self.cors):
+            return None
+        return session.transport if isinstance(session.transport, PollingTransport) else None
+
     def open_polling(self, handshake: Handshake, request: Request, headers: Headers) -> None:
         """A handshake by GET: open a session and answer with its handshake packet."""
         transport = PollingTransport(self.options)

@@ -16,9 +16,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request as _Request
 from twisted.web.server import Site as _Site
 
-from rtwist.engineio.polling import PollingTransport
-from rtwist.engineio.request import parse_query
-from rtwist.engineio.resource import Root
+from rtwist.engineio.request import Handshake
+from rtwist.engineio.resource import Root, read_handshake
 from rtwist.engineio.server import Server
 
 
@@ -30,6 +29,8 @@ class Request(_Request):
 
     channel: Channel
     content: BytesIO
+    handshake: Handshake | None = None
+    overlapping = False
     _size = 0
     _deadline: IDelayedCall | None = None
 
@@ -40,6 +41,9 @@ class Request(_Request):
         site = self.channel.site
         if length == 0:
             return
+        # twisted.web tells a request these only once the body is whole; the channel knows them before.
+        self.method = getattr(self.channel, "_command", b"")
+        self.uri = getattr(self.channel, "_path", b"")
         self._deadline = site.clock.callLater(site.body_timeout, self._too_slow)
         site.body_begun(self)
         if length is not None and length > site.max_body:
@@ -57,7 +61,8 @@ class Request(_Request):
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """The body is whole."""
         self._cancel_deadline()
-        super().requestReceived(command, path, version)
+        if not self.channel.refusing:
+            super().requestReceived(command, path, version)
 
     def render(self, resrc: IResource) -> None:
         """Render without telling the world which server version answers."""
@@ -169,27 +174,31 @@ class Site(_Site):
         self.body_timeout = options.body_timeout
         self.close_timeout = options.close_timeout
         self._server = server
+        self._path = options.path.encode()
         self._too_large = too_large
 
     def log(self, request: object) -> None:
         """Write no access log: request lines hold the secret sids of sessions."""
 
     def body_begun(self, request: Request) -> None:
-        """A request's headers have come and a body follows: sessions refuse two POSTs at a time."""
-        transport = self._transport_of(request)
+        """A request's headers have come and a body follows: a session takes one POST at a time."""
+        if request.method != b"POST" or not request.uri.startswith(self._path):
+            return
+        request.handshake = read_handshake(request, self._server.now())
+        transport = self._server.polling_transport(request.handshake)
         if transport is not None:
-            transport.post_begun(request)
+            request.overlapping = not transport.post_begun(request)
 
     def body_dropped(self, request: Request) -> None:
         """The body of `request` is too large and will not be read."""
-        transport = self._transport_of(request)
+        transport = self._server.polling_transport(request.handshake)
         if transport is not None:
             transport.post_dropped(request)
 
     def too_large_answer(self, request: Request) -> bytes:
         """The whole answer to a request whose body is too large, as bytes for the connection."""
         content_type, body = self._too_large
-        if _target(request).startswith(self._server.options.path.encode()):
+        if request.uri.startswith(self._path):
             content_type, body = "text/plain", b""
         origin = request.requestHeaders.getRawHeaders("origin", [None])[0]
         headers = [
@@ -200,21 +209,3 @@ class Site(_Site):
         ]
         lines = [f"{name}: {value}\r\n" for name, value in headers]
         return ("HTTP/1.1 413 Payload Too Large\r\n" + "".join(lines) + "\r\n").encode("latin-1") + body
-
-    def _transport_of(self, request: Request) -> PollingTransport | None:
-        path, _, query = _target(request).partition(b"?")
-        if not path.startswith(self._server.options.path.encode()):
-            return None
-        try:
-            sid = parse_query(query.decode("latin-1")).get("sid", "")
-        except ValueError:
-            return None
-        session = self._server.sessions.get(sid)
-        transport = None if session is None else session.transport
-        return transport if isinstance(transport, PollingTransport) else None
-
-
-def _target(request: Request) -> bytes:
-    # twisted.web gives a request its target only once the body is whole; the channel knows it before.
-    target = getattr(request.channel, "_path", b"")
-    return target if isinstance(target, bytes) else b""

@@ -16,8 +16,10 @@ from rtwist.engineio.packet import Packet
 from rtwist.engineio.session import Session
 
 # RFC 6455, section 7.4.1
+_PROTOCOL_ERROR = 1002
 _INVALID_DATA = 1007
 _TOO_BIG = 1009
+_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 
 
 class _Silent:
@@ -123,10 +125,16 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> bool | None:  # noqa: N803
         """The client closes: Autobahn answers; a client that does not read the answer is aborted later."""
-        result: bool | None = super().onCloseFrame(code, reasonRaw)
         self._abort_later()
-        if not self.failedByMe:
-            self._tell_session(reasons.TRANSPORT_CLOSE, f"close frame {code or 1005}")
+        fault = None if self.failedByMe else _close_fault(code, reasonRaw)
+        if fault is not None:
+            self._fail_connection(*fault)
+        if self.failedByMe:
+            # Autobahn would abort, and the client might never read why.
+            self.dropConnection(abort=False)
+            return True
+        result: bool | None = super().onCloseFrame(code, reasonRaw)
+        self._tell_session(reasons.TRANSPORT_CLOSE, f"close frame {code or 1005}")
         return result
 
     def connectionLost(self, reason: Failure) -> None:
@@ -167,6 +175,17 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         if self._abort_timer is None:
             timeout = self.factory.options.close_timeout
             self._abort_timer = self.factory.clock.callLater(timeout, self.transport.abortConnection)
+
+
+def _close_fault(code: int | None, reason: bytes | None) -> tuple[int, str] | None:
+    """What is wrong with a close frame (RFC 6455, section 7.4), as the status and text to fail with."""
+    if code is not None and code not in _CLOSE_CODES and not 3000 <= code <= 4999:
+        return _PROTOCOL_ERROR, f"invalid close code {code}"
+    try:
+        (reason or b"").decode("utf-8")
+    except UnicodeDecodeError:
+        return _INVALID_DATA, "close reason is not UTF-8"
+    return None
 
 
 class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]

@@ -168,11 +168,15 @@ class Client:
     def _refuse(self, name: str, reason: dict[str, Any]) -> None:
         self.send(encode(Packet(PacketType.CONNECT_ERROR, name, reason)))
         if not self._sockets and self.session.is_open:
-            self._expect_connect(min(self.options.refused_timeout, self.options.connect_timeout))
+            self._expect_connect(self.options.refused_timeout)
 
     def _expect_connect(self, seconds: float) -> None:
-        self._stop_timer()
-        self._timer = self._server.clock.callLater(seconds, self._connect_timed_out)
+        clock = self._server.clock
+        if self._timer is not None:
+            # Being refused again and again must not buy time.
+            seconds = min(seconds, self._timer.getTime() - clock.seconds())
+            self._timer.cancel()
+        self._timer = clock.callLater(max(seconds, 0), self._connect_timed_out)
 
     def _connect_timed_out(self) -> None:
         self._timer = None
