@@ -18,7 +18,7 @@ from tests.protocol.peers import EngineSocket, Server, SocketIo
 from tests.support.processes import ROOT, Program
 
 HERE = Path(__file__).parent
-COMPLAINTS = ("Traceback", "Unhandled")
+COMPLAINTS = ("Traceback", "Unhandled", "#critical")
 
 CALM = {"cors_origins": "*", "ping_interval": 25.0, "ping_timeout": 20.0, "connect_timeout": 45.0}
 QUICK = {"cors_origins": "*", "ping_interval": 0.3, "ping_timeout": 0.2, "connect_timeout": 1.0}

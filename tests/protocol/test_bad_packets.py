@@ -109,6 +109,7 @@ BAD_PACKETS = [
     # Ack ids
     pytest.param('2٣["message"]', id="arabic ack id"),
     pytest.param('2²["message"]', id="superscript ack id"),
+    pytest.param('2abc["message-with-ack"]', id="ack id abc"),
     pytest.param('2+5["message"]', id="ack id with a plus"),
     pytest.param('2-5["message"]', id="ack id with a minus"),
     pytest.param('21_0["message-with-ack"]', id="ack id with an underscore"),

@@ -91,7 +91,6 @@ def test_stray_pongs_change_nothing(quick_eio: Server) -> None:
         assert quick_eio.closing_reason(client.sid) == "ping timeout"
 
 
-@pytest.mark.departure("Node sends a ping for each stray pong it took")
 def test_repeated_pongs_do_not_multiply_pings(quick_eio: Server) -> None:
     with EngineSocket.connect(quick_eio) as client:
         started = time.monotonic()

@@ -163,6 +163,15 @@ def test_thousands_of_headers_open_no_session(eio: Server) -> None:
     assert b'"sid"' not in answer
 
 
+@pytest.mark.parametrize("host", [b"", b"Host: x\r\n"])
+def test_http_1_0_is_served(eio: Server, host: bytes) -> None:
+    with HttpClient(eio.port) as client:
+        client.send(f"GET {eio.target()} HTTP/1.0\r\n".encode() + host + b"\r\n")
+        answer = client.read_to_end()
+    assert answer.split(b"\r\n")[0].endswith(b" 200 OK")
+    assert b'0{"sid":"' in answer
+
+
 def test_connections_that_say_nothing_or_half_a_request_hold_nobody_up(eio: Server) -> None:
     waiting = [HttpClient(eio.port) for _ in range(60)]
     for number, client in enumerate(waiting):
@@ -224,7 +233,6 @@ def test_other_paths_give_nothing_away(eio: Server, path: str) -> None:
     assert answer.header("Location") is None
 
 
-@pytest.mark.departure("Node tells nothing either way; Twisted would tell its version")
 def test_no_answer_tells_a_version(eio: Server) -> None:
     for answer in (eio.fetch(), eio.fetch(transport="abc"), fetch(eio.port, "GET", "/nothing")):
         assert answer.header("Server") is None

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.protocol.peers import BAD_REQUEST, EngineSocket, Polling, Server
-from tests.support.wire import CLOSE, NO_STATUS, TEXT, WebSocketClient, fetch, frame, http_request
+from tests.support.wire import NO_STATUS, TEXT, WebSocketClient, fetch, frame, http_request
 
 pytestmark = pytest.mark.departure("Node has no such limit")
 
@@ -28,13 +28,6 @@ def test_a_websocket_client_that_does_not_answer_the_close_is_cut(limited: Serve
         assert client.close_code() == NO_STATUS
         assert client.read_to_end() == b""
         assert time.monotonic() - started < 2
-
-
-def test_a_websocket_client_that_keeps_the_connection_after_its_close_is_cut(limited: Server) -> None:
-    with EngineSocket.connect(limited) as client:
-        client.send(frame(CLOSE))
-        assert client.close_code() == NO_STATUS
-        assert client.read_to_end() == b""
 
 
 def test_a_body_that_takes_too_long_is_cut(limited: Server) -> None:

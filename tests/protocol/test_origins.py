@@ -144,6 +144,14 @@ def test_a_bad_origin_is_a_bad_request(eio: Server, value: str) -> None:
     assert eio.fetch(headers=origin(value)).json() == BAD_REQUEST
 
 
+@pytest.mark.departure("Node's own HTTP parser answers first")
+@pytest.mark.parametrize(("query", "code"), [({"transport": "abc"}, 0), ({"sid": "abc"}, 3)])
+def test_an_origin_is_read_after_the_transport_and_before_the_sid(
+    eio: Server, query: dict[str, str], code: int
+) -> None:
+    assert eio.fetch(headers=origin("\x01"), **query).json()["code"] == code
+
+
 # --- preflight requests
 
 

@@ -129,7 +129,6 @@ def test_the_ignored_packets_are_ignored(eio: Server) -> None:
         assert client.echoes()
 
 
-@pytest.mark.departure("Node lets a stray pong move its heartbeat")
 def test_a_flood_of_pongs_is_ignored(eio: Server) -> None:
     with Polling(eio) as client:
         for _ in range(20):
@@ -215,6 +214,17 @@ def test_a_binary_content_type_is_refused_and_ends_the_session(eio: Server) -> N
         assert (answer.status, answer.body) == (400, b"")
         assert client.is_gone()
         assert eio.closing_reason(client.sid) == "transport error"
+
+
+def test_a_sid_is_a_secret_and_not_logged(eio: Server) -> None:
+    with Polling(eio) as client:
+        client.send("4note:logged", "x")
+        eio.program.wait_for_output("noted logged", 5)
+        assert eio.closing_reason(client.sid) == "parse error"
+        assert client.is_gone()
+    own_words = ("opened ", "closed ")
+    lines = [line for line in eio.program.output if not line.startswith(own_words)]
+    assert not any(client.sid in line for line in lines)
 
 
 # --- one request of a kind at a time

@@ -92,6 +92,14 @@ def assert_upgrade_refused(server: Server, query: str, message: str, *headers: t
         assert client.read_to_end() == b""
 
 
+@pytest.mark.parametrize("query", [{}, {"sid": "abc"}])
+def test_head_opens_no_session(eio: Server, query: dict[str, str]) -> None:
+    with HttpClient(eio.port) as client:
+        client.send_request("HEAD", eio.target(**query), [("Connection", "close")])
+        assert client.read_head().status == 400
+        assert client.read_to_end() == b""
+
+
 def test_any_path_below_the_prefix_is_served(eio: Server) -> None:
     answer = fetch(eio.port, "GET", f"{eio.path}deeper/still?EIO=4&transport=polling")
     assert answer.status == 200
@@ -276,6 +284,11 @@ def test_only_the_handshake_can_be_refused(guarded: Server) -> None:
         assert client.post("4hello", headers=refuse).text == "ok"
         assert client.get(refuse).text == "4hello"
         EngineSocket.connect(guarded, refuse, sid=client.sid).close()
+
+
+def test_the_method_is_checked_before_permission(guarded: Server) -> None:
+    answer = guarded.fetch("POST", [("X-Refuse", "no")], b"")
+    assert (answer.status, answer.json()["code"]) == (400, 2)
 
 
 def test_the_version_is_checked_after_permission(guarded: Server) -> None:

@@ -111,6 +111,12 @@ def test_an_upgrade_is_asked_for_by_get(eio: Server, method: str) -> None:
         assert client.read_to_end().startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 405 "))
 
 
+def test_another_path_has_no_websocket(eio: Server) -> None:
+    with WebSocketClient(eio.port) as client:
+        client.send(client.handshake_bytes("/other/?EIO=4&transport=websocket"))
+        assert b" 101 " not in client.read_to_silence(2)
+
+
 def test_blanks_without_end_in_the_subprotocol_cost_nothing(eio: Server) -> None:
     started = time.monotonic()
     with WebSocketClient(eio.port) as client:
@@ -280,7 +286,6 @@ def test_the_ignored_packets_are_ignored(eio: Server, packet: str) -> None:
         assert client.echoes()
 
 
-@pytest.mark.departure("Node lets a stray pong move its heartbeat")
 def test_a_flood_of_pongs_is_ignored(eio: Server) -> None:
     with EngineSocket.connect(eio) as client:
         client.send(frame(TEXT, b"3") * 5000)
