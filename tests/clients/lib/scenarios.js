@@ -48,7 +48,7 @@ function report(line) {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-async function run({ mode, before = () => ({}), after = () => {} }) {
+async function run({ mode, before = () => ({}), after = () => {}, done = () => {} }) {
   for (const { name, modes, body } of declared) {
     const started = Date.now();
     if (modes !== null && !modes.includes(mode)) {
@@ -69,6 +69,7 @@ async function run({ mode, before = () => ({}), after = () => {} }) {
     }
     report({ scenario: name, ok: error === null, error, seconds: (Date.now() - started) / 1000 });
   }
+  await done();
   // Timers that a client leaves behind must not keep the process.
   process.stdout.write('', () => process.exit(0));
 }
