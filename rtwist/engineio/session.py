@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from rtwist.engineio import lifecycle, reasons
 from rtwist.engineio.lifecycle import Action, Event, Probe, State
 from rtwist.engineio.options import POLLING, WEBSOCKET, Options
-from rtwist.engineio.packet import CLOSE, NOOP, PING, PROBE_PONG, Packet, PacketType, decode_packet
+from rtwist.engineio.packet import NOOP, PING, PROBE_PONG, Packet, PacketType, decode_packet
 from rtwist.engineio.request import Handshake
 from rtwist.errors import RemoteProtocolError
 
@@ -185,11 +185,12 @@ class Session:
         """`transport` has become writable: a poll has come, or a full socket has drained."""
         if transport is not self.transport:
             return
-        if self._state is State.CLOSING:
-            self._finish_close()
-        elif self._buffer:
+        if self._buffer:
             packets, self._buffer, self._buffered = self._buffer, [], 0
             transport.send(packets)
+        # Not in the same poll: a client drops what comes together with a close packet.
+        if self._state is State.CLOSING and transport.writable:
+            self._finish_close()
 
     def lost(self, transport: Transport, reason: str, description: str = "") -> None:
         """`transport` has broken, or its client broke the rules of the transport."""
@@ -270,12 +271,8 @@ class Session:
             self._schedule(self._options.ping_interval, self._send_ping)
 
     def _finish_close(self) -> None:
-        packets, self._buffer, self._buffered = self._buffer, [], 0
-        if self.transport.name == WEBSOCKET:
-            if packets:
-                self.transport.send(packets)
-        elif self.transport.writable:
-            self.transport.send((*packets, CLOSE))
+        if self._buffer and self.transport.name == WEBSOCKET:
+            self.transport.send(self._buffer)
         self._end(reasons.FORCED_CLOSE, "closed by the server")
 
     def _end(self, reason: str, description: str) -> None:
