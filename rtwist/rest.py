@@ -112,9 +112,9 @@ class Rest:
         self._max_depth = max_depth
         self.draining = False
 
-    def resource(self) -> IResource:
-        """The routes as a web resource, with the Socket.IO server's origin policy."""
-        return _Front(self._app.resource(), self._io.engine.cors)
+    def resource(self, home: IResource | None = None) -> IResource:
+        """The routes as a web resource, with the Socket.IO server's origin policy; `home` serves `/`."""
+        return _Front(self._app.resource(), self._io.engine.cors, home)
 
     @_app.route("/health", methods=["GET"], strict_slashes=False)
     def health(self, request: IRequest) -> bytes:
@@ -219,12 +219,15 @@ class _Front(Resource):
 
     isLeaf = True
 
-    def __init__(self, routes: IResource, cors: Cors) -> None:
+    def __init__(self, routes: IResource, cors: Cors, home: IResource | None) -> None:
         super().__init__()
         self._routes = routes
         self._cors = cors
+        self._home = home
 
     def render(self, request: Request) -> Any:
+        if self._home is not None and request.uri.partition(b"?")[0] == b"/":
+            return self._home.render(request)
         origin = request.getHeader("origin")
         if request.method == b"OPTIONS":
             requested = request.getHeader("access-control-request-headers")

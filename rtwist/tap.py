@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
-import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 from twisted.application import strports
 from twisted.application.service import IService
 from twisted.internet.interfaces import IReactorCore, IReactorTime
+from twisted.logger import ILogObserver
 from twisted.python import usage
+from twisted.web.resource import IResource
 
 from rtwist.auth.keys import SharedSecrets
-from rtwist.auth.token import TokenVerifier, mint
+from rtwist.auth.token import TokenVerifier
 from rtwist.config import SETTINGS, Config, Setting, read_config
+from rtwist.development import trial
 from rtwist.domain.owners import OrderBook
 from rtwist.domain.router import Router
 from rtwist.domain.rules import BUILT_IN
@@ -31,8 +33,6 @@ from rtwist.rest import Access, Rest, error_body
 from rtwist.service import RtwistService
 from rtwist.socketio import Server
 from rtwist.socketio.jsoncodec import dumps
-
-_DEV_TOKEN_SECONDS = 7 * 24 * 3600
 
 
 def _collector(setting: Setting) -> Callable[[usage.Options, str], None]:
@@ -95,17 +95,14 @@ def makeService(options: Options) -> IService:
 
 
 def build(reactor: IReactorTime, config: Config, *, say: Callable[[str], None]) -> RtwistService:
-    """Put the parts together; `say` shows a text to the person at the terminal."""
-    jwt_secret = config.jwt_secret or secrets.token_urlsafe(32)
-    api_key = config.api_key or (secrets.token_urlsafe(16) if config.dev else None)
-    verifier = TokenVerifier(
-        SharedSecrets(jwt_secret),
-        audience=config.jwt_audience or None,
-        issuer=config.jwt_issuer or None,
-        leeway=config.jwt_leeway,
-        claim_names=config.claim_names,
-        now=time.time,
-    )
+    """Put the parts together; `say` shows a text to the person at the terminal.
+
+    Raises `ConfigError` for what only shows now, such as an endpoint string that means nothing.
+    """
+    development = trial(config, time.time()) if config.dev else None
+    if development is not None:
+        config = replace(config, jwt_secret=development.jwt_secret, api_key=development.api_key)
+    verifier = _verifier(config)
     orders = OrderBook(config.max_orders)
     io = Server(reactor, config.socketio)
     gateway = Gateway(io, verifier=verifier, owners=orders, now=time.time, max_rooms=config.max_rooms)
@@ -117,20 +114,40 @@ def build(reactor: IReactorTime, config: Config, *, say: Callable[[str], None]) 
         window=Window(config.dedup_window, config.dedup_size),
         log_payloads=config.log_level == "debug",
     )
-    access = Access(verifier, api_key, status_open_to_loopback=config.dev)
-    rest = Rest(io, intake, access, now=time.time)
-    too_large = error_body("payload_too_large", f"bodies are at most {config.socketio.max_payload} bytes")
-    site = io.site(rest.resource(), too_large=("application/json", dumps(too_large).encode()))
+    access = Access(verifier, config.api_key, status_open_to_loopback=config.dev)
+    rest = Rest(io, intake, access, now=time.time, max_depth=config.socketio.max_depth)
+    site = _site(io, rest, config, None if development is None else development.page())
     ports = [_port(endpoint, site, reactor) for endpoint in config.listen]
 
     def started() -> None:
-        if config.dev:
-            say(welcome(config, jwt_secret, cast(str, api_key)))
+        if development is not None:
+            say(development.welcome())
 
-    logs = None
-    if (config.log_format, config.log_level) != ("text", "info"):
-        logs = observer(config.log_format, config.log_level)
-    return RtwistService(reactor, io, rest, ports, started=started, observer=logs)
+    return RtwistService(reactor, io, rest, ports, started=started, observer=_observer(config))
+
+
+def _verifier(config: Config) -> TokenVerifier:
+    return TokenVerifier(
+        SharedSecrets(config.jwt_secret or ""),
+        audience=config.jwt_audience or None,
+        issuer=config.jwt_issuer or None,
+        leeway=config.jwt_leeway,
+        claim_names=config.claim_names,
+        now=time.time,
+    )
+
+
+def _site(io: Server, rest: Rest, config: Config, home: IResource | None) -> Site:
+    text = f"bodies are at most {config.socketio.max_payload} bytes"
+    too_large = dumps(error_body("payload_too_large", text)).encode()
+    return io.site(rest.resource(home), too_large=("application/json", too_large))
+
+
+def _observer(config: Config) -> ILogObserver | None:
+    # Twisted's own observer, with its --logfile, serves as long as nothing else is asked for.
+    if (config.log_format, config.log_level) == ("text", "info"):
+        return None
+    return observer(config.log_format, config.log_level)
 
 
 def _port(endpoint: str, site: Site, reactor: IReactorTime) -> IService:
@@ -140,58 +157,6 @@ def _port(endpoint: str, site: Site, reactor: IReactorTime) -> IService:
         raise ConfigError(
             f"--listen is {endpoint!r}: {error}; write for example tcp:8009 or tcp:8009:interface=127.0.0.1"
         ) from None
-
-
-def welcome(config: Config, jwt_secret: str, api_key: str) -> str:
-    """What `--dev` prints: a token, a URL, and commands that work when pasted."""
-    url = f"http://localhost:{_dev_port(config)}"
-    token = mint(
-        jwt_secret,
-        user="u1",
-        company="c1",
-        shops=["s1"],
-        roles=["manager"],
-        lifetime=_DEV_TOKEN_SECONDS,
-        now=time.time(),
-    )
-    order = {
-        "type": "order.created",
-        "data": {"orderId": "7", "orderNumber": "ORD-7", "userId": "u1", "companyId": "c1", "shopId": "s1"},
-    }
-    return textwrap.dedent(
-        """
-        rtwist is up, in development mode: the keys below are thrown away when it stops.
-
-          URL    {url}
-          token  {token}
-                 (user u1, company c1, shop s1, role manager)
-
-        See events arrive, in a browser (or in any page with socket.io-client and this token):
-          {url}/
-
-        Publish an order:
-          curl -X POST {url}/events -H 'X-API-Key: {api_key}' \\
-            -H 'Content-Type: application/json' -d '{order}'
-
-        Who is connected:
-          curl {url}/connected-users
-
-        A token for somebody else:
-          JWT_SECRET={jwt_secret} {python} -m rtwist token --user u2 --company c1
-        """
-    ).format(
-        url=url,
-        token=token,
-        api_key=api_key,
-        order=dumps(order),
-        jwt_secret=jwt_secret,
-        python=sys.executable,
-    )
-
-
-def _dev_port(config: Config) -> str:
-    kind, _, rest = config.listen[0].partition(":")
-    return rest.partition(":")[0] if kind.startswith("tcp") else "8009"
 
 
 def _say(text: str) -> None:
