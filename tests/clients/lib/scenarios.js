@@ -15,7 +15,10 @@ function within(promise, seconds, what) {
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`${what} did not happen within ${seconds} s`)), seconds * 1000);
   });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  const first = Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  // A scenario that has failed already looks at no other promise.
+  first.catch(() => {});
+  return first;
 }
 
 // The arguments of the next `name` that `emitter` emits and `accept` likes.

@@ -1,0 +1,5 @@
+const socket = io('ws://localhost:8009', {
+  auth: {
+    token: 'your-jwt-token'
+  }
+});
