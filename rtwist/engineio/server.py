@@ -23,8 +23,8 @@ _SID_BYTES = 18
 class Server:
     """Engine.IO for any layer above.
 
-    `connected` is called with each new `Session`; it returns the `Listener` that hears of the session's
-    messages and end. `now` returns the seconds since 1970.
+    `connected` is called with each new `Session`, to which it can send at once; it returns the `Listener` that
+    hears of the session's messages and end. `now` returns the seconds since 1970.
     """
 
     def __init__(
@@ -96,7 +96,8 @@ class Server:
         return session
 
     def _open(self, session: Session) -> None:
-        session.open(self._connected(session))
+        session.open()
+        session.listen(self._connected(session))
 
 
 def _ignore(request: Handshake, refusal: Refusal) -> None:

@@ -127,6 +127,115 @@ class Session:
         """`polling` or `websocket`."""
         return self.transport.name
 
+    def open(self) -> None:
+        """Send the handshake packet and start the heartbeat."""
+        self._advance(Event.OPEN_SENT)
+        self.send((Packet(PacketType.OPEN, self._handshake_json()),))
+        self._schedule(self._options.ping_interval, self._send_ping)
+
+    def listen(self, listener: Listener) -> None:
+        """From now on `listener` hears of messages and of the end."""
+        self._listener = listener
+
+    def send(self, packets: Sequence[Packet]) -> None:
+        """Put `packets` on the wire in order; the transport must be writable."""
+
+    def close(self) -> None:
+        """Let the client know and leave; nothing is received or sent afterwards."""
+
+
+class Listener(Protocol):
+    """What a session tells the layer above."""
+
+    def message(self, data: str | bytes) -> None:
+        """The client sent `data`."""
+
+    def closed(self, reason: str, description: str) -> None:
+        """The session has ended for `reason`, one of `rtwist.engineio.reasons`."""
+
+
+class _Nobody:
+    """Listens before the session is open and after its end."""
+
+    __slots__ = ()
+
+    def message(self, data: str | bytes) -> None:
+        pass
+
+    def closed(self, reason: str, description: str) -> None:
+        pass
+
+
+class Registry(Protocol):
+    """Where a session takes itself out when it has ended."""
+
+    def forget(self, session: Session) -> None:
+        """Drop the session."""
+
+
+class Session:
+    """The server's side of one client. `sid` is a secret: whoever knows it can read the client's messages."""
+
+    __slots__ = (
+        "_buffer",
+        "_buffered",
+        "_clock",
+        "_drain_timer",
+        "_heartbeat",
+        "_listener",
+        "_options",
+        "_pong_due",
+        "_registry",
+        "_state",
+        "_upgrade",
+        "handshake",
+        "sid",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        sid: str,
+        handshake: Handshake,
+        transport: Transport,
+        *,
+        clock: IReactorTime,
+        options: Options,
+        registry: Registry,
+    ) -> None:
+        self.sid = sid
+        self.handshake = handshake
+        self.transport = transport
+        self._clock = clock
+        self._options = options
+        self._registry = registry
+        self._state = State.OPENING
+        self._listener: Listener = _Nobody()
+        self._buffer: list[Packet] = []
+        self._buffered = 0
+        self._heartbeat: IDelayedCall | None = None
+        self._pong_due = False
+        self._upgrade: _Upgrade | None = None
+        self._drain_timer: IDelayedCall | None = None
+        transport.session = self
+
+    # What the layer above calls
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be sent."""
+        return self._state is State.OPEN
+
+    @property
+    def writable(self) -> bool:
+        """Whether a message sent now would leave at once."""
+        return self._state is State.OPEN and not self._buffer and self.transport.writable
+
+    @property
+    def transport_name(self) -> str:
+        """`polling` or `websocket`."""
+        return self.transport.name
+
     def open(self, listener: Listener) -> None:
         """Send the handshake packet; from now on `listener` hears of messages and of the end."""
         self._listener = listener
