@@ -236,12 +236,15 @@ class Session:
         """`polling` or `websocket`."""
         return self.transport.name
 
-    def open(self, listener: Listener) -> None:
-        """Send the handshake packet; from now on `listener` hears of messages and of the end."""
-        self._listener = listener
+    def open(self) -> None:
+        """Send the handshake packet and start the heartbeat."""
         self._advance(Event.OPEN_SENT)
         self.send((Packet(PacketType.OPEN, self._handshake_json()),))
         self._schedule(self._options.ping_interval, self._send_ping)
+
+    def listen(self, listener: Listener) -> None:
+        """From now on `listener` hears of messages and of the end."""
+        self._listener = listener
 
     def send(self, packets: Sequence[Packet]) -> None:
         """Send `packets` in order; they wait when the transport cannot take them now.
