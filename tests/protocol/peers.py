@@ -23,6 +23,7 @@ class Server:
     port: int
     path: str
     kind: str
+    checked: int = 0  # so many lines of its output have been looked at for complaints
 
     def target(self, **query: str) -> str:
         """A request target; without arguments that of a polling handshake."""

@@ -46,6 +46,32 @@ def test_events_are_written_as_compact_json(sio: Server) -> None:
         assert client.read_text() == '42["message-back",1,"2",{"3":[true,null]}]'
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        "18446744073709551615",
+        "18446744073709551616",
+        "-9223372036854775809",
+        "1" + "0" * 20,
+        "1" * 30,
+        "1e21",
+        "-0.0",
+    ],
+)
+def test_a_number_of_any_size_keeps_its_value(sio: Server, number: str) -> None:
+    with SocketIo.joined(sio) as client:
+        client.send_text(f'42["message",{number},{{"within":[{number}]}}]')
+        _, value, nested = client.event()
+        assert float(value) == float(nested["within"][0]) == float(number)
+
+
+@pytest.mark.departure("JavaScript cannot call a function with so many arguments")
+def test_an_event_may_have_very_many_arguments(sio: Server) -> None:
+    with SocketIo.joined(sio) as client:
+        client.send_text('42["message"' + ",[]" * 300_000 + "]")
+        assert len(client.event()) == 300_001
+
+
 def test_text_is_not_escaped_needlessly(sio: Server) -> None:
     with SocketIo.joined(sio) as client:
         client.emit("message", "€")

@@ -1,4 +1,4 @@
-"""Limits that Node has not, or has fixed at half a minute: nobody holds a connection or memory for ever."""
+"""Limits that Node lacks or keeps at half a minute: nobody holds a connection or memory for ever."""
 
 from __future__ import annotations
 

@@ -353,6 +353,14 @@ def test_half_a_million_tiny_packets_hold_nobody_up(eio: Server, packet: str) ->
         assert other.echoes()
 
 
+def test_fifty_thousand_messages_in_one_post_hold_nobody_up(eio: Server) -> None:
+    body = SEPARATOR.join(["4"] * 49_999).encode()
+    with Polling(eio) as client, Polling(eio) as other:
+        assert fetch(eio.port, "POST", client.target, body=body).status == 200
+        assert other.echoes()
+        assert client.poll() == ["4"] * 49_999
+
+
 # --- closing
 
 

@@ -154,6 +154,16 @@ def test_half_a_frame_in_the_segment_of_the_handshake_is_completed_later(eio: Se
         assert client.read_text() == "4in two halves"
 
 
+def test_a_connection_that_served_requests_may_become_a_websocket(eio: Server) -> None:
+    with Polling(eio) as client, WebSocketClient(eio.port) as websocket:
+        assert websocket.request("POST", client.target, body=b"4hello").text == "ok"
+        assert websocket.handshake(eio.target(transport="websocket", sid=client.sid)).status == 101
+        websocket.send_text("2probe")
+        assert websocket.read_text() == "3probe"
+        websocket.send_text("5")
+        assert websocket.read_text() == "4hello"
+
+
 def test_a_handshake_byte_by_byte_is_a_handshake(eio: Server) -> None:
     with WebSocketClient(eio.port) as client:
         for byte in client.handshake_bytes(eio.target(transport="websocket")):
