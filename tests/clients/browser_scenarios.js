@@ -1,13 +1,14 @@
 'use strict';
-// node browser_scenarios.js CHROMIUM ECHO_URL GUARDED_URL PAGE_PORT
-// A page of another origin uses the echo server, which allows any, and one that allows http://127.0.0.1:PAGE_PORT only.
+// node browser_scenarios.js CHROMIUM PAGE_PORT ECHO_URL GUARDED_URL SERVICE_URL JWT_SECRET
+// Pages of other origins use the echo server, which allows any, a server and the service, which allow one.
 
 const assert = require('node:assert/strict');
 const { chromium } = require('playwright-core');
 const { servePages } = require('./lib/pages');
 const { run, scenario } = require('./lib/scenarios');
+const { mint } = require('./lib/token');
 
-const [executablePath, echoUrl, guardedUrl, pagePort] = process.argv.slice(2);
+const [executablePath, pagePort, echoUrl, guardedUrl, serviceUrl, secret] = process.argv.slice(2);
 const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--no-proxy-server', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
@@ -98,6 +99,19 @@ scenario('an origin that is not allowed gets nothing', async () => {
 scenario('a failed attempt of one origin does not lock out the other', async () => {
   await inPage('stranger', 'intrude', guardedUrl);
   assert.ok((await inPage('allowed', 'who', guardedUrl, 'upgrade', {})).id);
+});
+
+scenario('the service from the page it allows', async () => {
+  const token = mint(secret, { userId: 'u1', shopIds: ['s1'] });
+  for (const mode of MODES) {
+    const data = await inPage('allowed', 'service', serviceUrl, mode, token);
+    assert.equal(data.userId, 'u1', mode);
+    assert.deepStrictEqual(data.rooms.sort(), ['shop:s1', 'user:u1'], mode);
+  }
+});
+
+scenario('the service from a page it does not allow', async () => {
+  assert.deepStrictEqual(await inPage('stranger', 'intrude', serviceUrl), []);
 });
 
 async function main() {

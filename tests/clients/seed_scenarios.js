@@ -427,7 +427,7 @@ function browserLike(world) {
 // Once the page reads so.
 function reads(document, text) {
   return within(new Promise((resolve) => {
-    const look = () => document.getElementById('app').textContent === text && resolve();
+    const look = () => document.getElementById('app')?.textContent === text && resolve();
     new document.defaultView.MutationObserver(look).observe(document, { subtree: true, childList: true, characterData: true });
     look();
   }), 10, `the page reading ${text}`);
@@ -443,9 +443,11 @@ scenario('React: the hook', async (world) => {
   const document = browserLike(world);
   const react = require('react');
   const { createRoot } = require('react-dom/client');
-  const showNotification = recorder();
+  const [showNotification, log] = [recorder(), recorder()];
   const modules = { react, 'socket.io-client': world.module };
-  const useWebSocket = snippets.importModule('react.js', port, 'useWebSocket', modules, { showNotification });
+  const useWebSocket = snippets.importModule('react.js', port, 'useWebSocket', modules, {
+    showNotification, console: { log },
+  });
   let seen;
   const Status = ({ token }) => {
     seen = useWebSocket(token);
@@ -465,6 +467,7 @@ scenario('React: the hook', async (world) => {
   await showNotification.called(2);
   assert.equal(firstSocket.connected, false);
   assert.deepStrictEqual(showNotification.calls, [['Your order #ORD-12345 is now shipped'], ['Your order #ORD-2 is now delivered']]);
+  assert.deepStrictEqual(log.calls.map(([text, data]) => [text, data.userId]), [['Connected:', first], ['Connected:', second]]);
   root.unmount();
   await isGone(second);
 });

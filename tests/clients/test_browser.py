@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.clients import ScenarioRun, scenarios_in
 from tests.support.processes import Program, free_port
+from tests.support.service import JWT_SECRET, Service
 
 SCRIPT = "browser_scenarios.js"
 SCENARIOS = scenarios_in(SCRIPT)
@@ -20,8 +21,12 @@ def browser_run(
     node: str, chromium: str, echo_url: str, start_feature_server: StartServer
 ) -> Iterator[ScenarioRun]:
     page_port = free_port()
-    with start_feature_server("--origin", f"http://127.0.0.1:{page_port}") as (guarded_url, _program):
-        yield ScenarioRun(SCRIPT, chromium, echo_url, guarded_url, str(page_port))
+    origin = f"http://127.0.0.1:{page_port}"
+    with (
+        start_feature_server("--origin", origin) as (guarded, _),
+        Service(env={"FRONTEND_URL": origin}) as service,
+    ):
+        yield ScenarioRun(SCRIPT, chromium, str(page_port), echo_url, guarded, service.url, JWT_SECRET)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
