@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from rtwist.auth.token import TokenVerifier
 from rtwist.domain.timestamps import iso
@@ -79,7 +79,7 @@ class Access:
             return
         key = request.getHeader("x-api-key")
         if key is not None:
-            if self.api_key is not None and hmac.compare_digest(key.encode(), self.api_key.encode()):
+            if self.api_key is not None and hmac.compare_digest(_octets(key), _octets(self.api_key)):
                 return
             raise Refused("unauthorized", "the X-API-Key is not the server's")
         await self._check_bearer(request)
@@ -144,7 +144,7 @@ class Rest:
         users = get_connected_users(self._io)
         return self._data(request, {"count": len(users), "users": users})
 
-    @_app.route("/user-status/<user_id>", methods=["GET"], strict_slashes=False)
+    @_app.route("/user-status/<path:user_id>", methods=["GET"], strict_slashes=False)
     async def user_status(self, request: IRequest, user_id: str) -> bytes:
         """Say whether a user has a socket."""
         await self._access.check(request, status_route=True)
@@ -193,6 +193,8 @@ class Rest:
         request.setResponseCode(_STATUS[refusal.code])
         if refusal.code == "unauthorized":
             request.setHeader("WWW-Authenticate", "Bearer")
+        if isinstance(failure.value, MethodNotAllowed):
+            request.setHeader("Allow", ", ".join(sorted(failure.value.valid_methods or ())))
         return self._json(request, error_body(refusal.code, refusal.message))
 
     def _body(self, request: IRequest) -> Any:
@@ -226,6 +228,7 @@ class _Front(Resource):
         self._home = home
 
     def render(self, request: Request) -> Any:
+        _make_headers_readable(request)
         if self._home is not None and request.uri.partition(b"?")[0] == b"/":
             return self._home.render(request)
         origin = request.getHeader("origin")
@@ -288,6 +291,19 @@ def _from_loopback(request: IRequest) -> bool:
     if isinstance(peer, IPv4Address):
         return peer.host.startswith("127.")
     return isinstance(peer, IPv6Address) and peer.host in ("::1", "::ffff:127.0.0.1")
+
+
+def _octets(key: str) -> bytes:
+    # Bytes that are no UTF-8 come out of the environment as lone surrogates, and are meant as bytes.
+    return key.encode("utf-8", "surrogateescape")
+
+
+def _make_headers_readable(request: Request) -> None:
+    # Twisted reads header values as UTF-8, and fails on those that are not.
+    for name, values in request.requestHeaders.getAllRawHeaders():
+        if not b"".join(values).isascii():
+            readable = [value.decode("utf-8", "replace").encode() for value in values]
+            request.requestHeaders.setRawHeaders(name, readable)
 
 
 def _is_decodable(request: Request) -> bool:

@@ -173,6 +173,23 @@ class TestOwners:
         ]
         assert service.push({"company": order.company}, "x") == 1
 
+    def test_super_admins_hear_the_news_of_every_company_once(self, service: Service, order: Order) -> None:
+        admin = service.join(fresh("u"), role="super_admin")
+        admin_inside = service.join(fresh("u"), order.company, role="super_admin")
+        service.publish_kind("order.created", **order.data)
+        assert admin.names() == ["order:new_order"]
+        assert admin_inside.names() == ["order:new_order"]
+
+    def test_who_was_an_owner_at_the_subscription_hears_nothing_once_it_is_another(
+        self, service: Service, order: Order
+    ) -> None:
+        service.publish_kind("order.created", orderId=order.id, userId=order.user)
+        former = service.join(order.user)
+        former.succeed("subscribe_order", order.id)
+        service.publish_kind("order.shipped", orderId=order.id, userId=fresh("u"))
+        service.publish_kind("order.delivered", orderId=order.id)
+        assert former.events() == []
+
     def test_an_owner_named_later_takes_the_place_of_the_former(self, service: Service, order: Order) -> None:
         former, latter = service.join(order.user), service.join(fresh("u"))
         for client in (former, latter):

@@ -1,0 +1,195 @@
+"""Which routes there are, and who may use them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.service.peers import API_KEY, SECRET, fresh, token
+from tests.service.servers import ANYWHERE, WITH_KEY, Service, granted, json_body, refused, twistd
+from tests.support.wire import Headers
+
+ORDER = b'{"type": "order.shipped", "data": {"orderId": "7"}}'
+PUSH = b'{"to": {"user": "u1"}, "event": "x"}'
+STATUS_ROUTES: list[tuple[str, str, bytes | None]] = [
+    ("GET", "/connected-users", None),
+    ("GET", "/user-status/u1", None),
+]
+WRITING_ROUTES: list[tuple[str, str, bytes | None]] = [("POST", "/events", ORDER), ("POST", "/emit", PUSH)]
+PROTECTED = STATUS_ROUTES + WRITING_ROUTES
+OPEN_ROUTES = ["/health", "/ready"]
+SEND = "send X-API-Key, or a super admin's token as Authorization: Bearer"
+NOT_THE_KEY = "the X-API-Key is not the server's"
+
+protected = pytest.mark.parametrize(("method", "path", "body"), PROTECTED)
+
+
+def bearer(value: str) -> tuple[str, str]:
+    return ("Authorization", f"Bearer {value}")
+
+
+SUPER_ADMIN = token("a1", role="super_admin")
+
+ALLOWED: dict[str, Headers] = {
+    "the API key": WITH_KEY,
+    "the API key in another case of its header": [("x-api-key", API_KEY)],
+    "a super admin": [bearer(SUPER_ADMIN)],
+    "a super admin among other roles": [bearer(token("a1", roles=["clerk", "super_admin"]))],
+    "a scheme in lower case": [("Authorization", f"bearer {SUPER_ADMIN}")],
+    "the API key and somebody's token": [*WITH_KEY, bearer(token("u1"))],
+}
+REFUSED: dict[str, tuple[Headers, int, str, str]] = {
+    "nothing": ([], 401, "unauthorized", SEND),
+    "a wrong key": ([("X-API-Key", "wrong")], 401, "unauthorized", NOT_THE_KEY),
+    "an empty key": ([("X-API-Key", "")], 401, "unauthorized", NOT_THE_KEY),
+    "part of the key": ([("X-API-Key", API_KEY[:-1])], 401, "unauthorized", NOT_THE_KEY),
+    "the key in another case": ([("X-API-Key", API_KEY.upper())], 401, "unauthorized", NOT_THE_KEY),
+    "a key that is no text": ([("X-API-Key", "\xff\xfe")], 401, "unauthorized", NOT_THE_KEY),
+    "the signing secret": ([("X-API-Key", SECRET)], 401, "unauthorized", NOT_THE_KEY),
+    "a wrong key and a good token": (
+        [("X-API-Key", "wrong"), bearer(SUPER_ADMIN)],
+        401,
+        "unauthorized",
+        NOT_THE_KEY,
+    ),
+    "the key as bearer": ([bearer(API_KEY)], 401, "unauthorized", "Invalid or expired token"),
+    "another scheme": ([("Authorization", "Basic dTpw")], 401, "unauthorized", SEND),
+    "no token": ([("Authorization", "Bearer ")], 401, "unauthorized", SEND),
+    "a bearer that is no text": ([bearer("\xff\xfe")], 401, "unauthorized", "Invalid or expired token"),
+    "a user": ([bearer(token("u1", "c1"))], 403, "forbidden", "this token is not a super admin's"),
+    "an admin": ([bearer(token("u1", role="admin"))], 403, "forbidden", "this token is not a super admin's"),
+    "an expired super admin": (
+        [bearer(token("a1", role="super_admin", lifetime=-5))],
+        401,
+        "unauthorized",
+        "Invalid or expired token",
+    ),
+    "a forged super admin": (
+        [bearer(token("a1", role="super_admin", secret="x" * 40))],
+        401,
+        "unauthorized",
+        "Invalid or expired token",
+    ),
+}
+
+
+@protected
+@pytest.mark.parametrize("headers", ALLOWED.values(), ids=ALLOWED.keys())
+def test_who_may_use_a_route(
+    service: Service, headers: Headers, method: str, path: str, body: bytes | None
+) -> None:
+    granted(service.request(method, path, headers, body))
+
+
+@protected
+@pytest.mark.parametrize("who", REFUSED)
+def test_who_may_not(service: Service, who: str, method: str, path: str, body: bytes | None) -> None:
+    headers, *answer = REFUSED[who]
+    response = service.request(method, path, headers, body)
+    assert refused(response) == tuple(answer)
+    assert response.header("WWW-Authenticate") == ("Bearer" if response.status == 401 else None)
+
+
+@protected
+def test_credentials_in_the_query_count_for_nothing(
+    service: Service, method: str, path: str, body: bytes | None
+) -> None:
+    query = f"?api_key={API_KEY}&X-API-Key={API_KEY}&token={SUPER_ADMIN}"
+    assert refused(service.request(method, path + query, [], body))[0] == 401
+
+
+def test_a_refused_event_is_not_published(service: Service) -> None:
+    user = fresh("u")
+    client = service.join(user)
+    event = {"type": "order.shipped", "data": {"orderId": fresh("o"), "userId": user}}
+    for headers in ([], [bearer(token(user))]):
+        assert refused(service.post("/events", event, headers))[0] in (401, 403)
+        push = {"to": {"user": user}, "event": "x"}
+        assert refused(service.post("/emit", push, headers))[0] in (401, 403)
+    assert client.events() == []
+
+
+@pytest.mark.parametrize("path", OPEN_ROUTES)
+@pytest.mark.parametrize("headers", [[], [("X-API-Key", "wrong")], [bearer("nonsense")]])
+def test_health_and_readiness_are_open(service: Service, path: str, headers: Headers) -> None:
+    assert service.request("GET", path, headers).status == 200
+
+
+def test_health_says_that_the_process_serves(service: Service) -> None:
+    answer = json_body(service.request("GET", "/health", []))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", answer.pop("timestamp"))
+    assert answer == {"status": "OK", "service": "websocket-service"}
+
+
+def test_readiness_tells_the_state_of_its_parts(service: Service) -> None:
+    answer = json_body(service.request("GET", "/ready", []))
+    assert answer["status"] == "READY"
+    assert (answer["broker"], answer["redis"]) == ("not configured", "not configured")
+    assert answer["draining"] is False
+
+
+def test_connected_users_are_listed_once_each(service: Service) -> None:
+    users = sorted(fresh("user") for _ in range(3))
+    for user in (*reversed(users), users[0]):
+        service.join(user, "c1", "s1", role="r1")
+    listed = granted(service.request("GET", "/connected-users"))
+    assert listed == {"count": len(listed["users"]), "users": sorted(listed["users"])}
+    assert [user for user in listed["users"] if user in users] == users
+
+
+@pytest.mark.parametrize(
+    ("user", "path"),
+    [("7", "7"), ("a b", "a%20b"), ("ümit", "%C3%BCmit"), ("a@b.c", "a@b.c"), ("a/b", "a%2Fb"), ("a:b", "a:b")],
+)
+def test_the_status_of_a_user(service: Service, user: str, path: str) -> None:
+    def status() -> Any:
+        return granted(service.request("GET", f"/user-status/{path}"))
+
+    assert status() == {"userId": user, "isConnected": False}
+    client = service.join(user)
+    assert status() == {"userId": user, "isConnected": True}
+    client.close()
+    while status()["isConnected"]:
+        pass
+
+
+class TestDevelopmentMode:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def development(cls) -> Iterator[Service]:
+        with twistd("--listen", ANYWHERE, "--dev", env={}) as program:
+            yield Service(program)
+
+    @pytest.mark.parametrize(("method", "path", "body"), STATUS_ROUTES)
+    def test_status_routes_are_open_to_loopback(
+        self, development: Service, method: str, path: str, body: bytes | None
+    ) -> None:
+        granted(development.request(method, path, [], body))
+
+    @pytest.mark.parametrize(("method", "path", "body"), WRITING_ROUTES)
+    @pytest.mark.parametrize("headers", [[], WITH_KEY, [bearer(SUPER_ADMIN)]])
+    def test_writing_routes_are_not(
+        self, development: Service, headers: Headers, method: str, path: str, body: bytes | None
+    ) -> None:
+        assert refused(development.request(method, path, headers, body))[0] == 401
+
+
+class TestWithoutAnApiKey:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def keyless(cls) -> Iterator[Service]:
+        with twistd("--listen", ANYWHERE, env={"JWT_SECRET": SECRET}) as program:
+            yield Service(program)
+
+    @protected
+    @pytest.mark.parametrize("key", ["", "None", API_KEY])
+    def test_no_key_opens_a_route(
+        self, keyless: Service, key: str, method: str, path: str, body: bytes | None
+    ) -> None:
+        assert refused(keyless.request(method, path, [("X-API-Key", key)], body))[0] == 401
+
+    def test_super_admins_still_may(self, keyless: Service) -> None:
+        granted(keyless.request("GET", "/connected-users", [bearer(SUPER_ADMIN)]))
