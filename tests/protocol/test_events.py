@@ -12,8 +12,6 @@ import pytest
 from tests.protocol.peers import Server, SocketIo, SocketIoPolling
 from tests.support.wire import BINARY, TEXT, frame
 
-departure = pytest.mark.departure
-
 ARGUMENTS: list[list[Any]] = [
     [],
     [1, "2", {"3": [True]}],

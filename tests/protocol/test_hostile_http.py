@@ -9,9 +9,6 @@ import pytest
 from tests.protocol.peers import EngineSocket, Polling, Server
 from tests.support.wire import CHUNKED, HttpClient, chunked, fetch, http_request
 
-departure = pytest.mark.departure
-
-
 CLOSING = ("Connection", "close")
 
 

@@ -11,8 +11,6 @@ GOOD = "https://a.example"
 EVIL = "https://evil.example"
 FORBIDDEN = {"code": 4, "message": "Forbidden"}
 
-departure = pytest.mark.departure
-
 
 def origin(value: str) -> list[tuple[str, str]]:
     return [("Origin", value)]
