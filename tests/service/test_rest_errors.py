@@ -100,6 +100,21 @@ def test_a_body_that_is_no_json_is_a_bad_request(service: Service, path: str, bo
     assert message.startswith("the body is not "), message
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/emit", b'{"to": {"user": %s}, "event": "x"}'),
+        ("/emit", b'{"to": {"user": "u1"}, "event": "x", "data": %s}'),
+        ("/events", b'{"type": "order.shipped", "data": {"orderId": %s}}'),
+        ("/events", b'{"type": "order.shipped", "data": {"orderId": "7", "amount": %s}}'),
+    ],
+)
+def test_numbers_of_thousands_of_digits_are_no_failure_of_the_server(
+    service: Service, path: str, body: bytes
+) -> None:
+    assert refused(service.request("POST", path, WITH_KEY, body % (b"1" * 5000)))[:2] == (400, "bad_request")
+
+
 @pytest.mark.parametrize("path", ["/events", "/emit"])
 def test_the_body_is_not_looked_at_before_the_sender_is_known(service: Service, path: str) -> None:
     assert refused(service.request("POST", path, [], b"not JSON"))[0] == 401
