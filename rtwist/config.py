@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rtwist.auth.identity import ClaimNames
 from rtwist.domain.owners import DEFAULT_MAX_ORDERS
@@ -18,6 +19,9 @@ from rtwist.socketio import Options as SocketOptions
 DEFAULT_PORT = 8009
 LOG_FORMATS = ("text", "json")
 LOG_LEVELS = ("debug", "info", "warn", "error")
+_PATH = re.compile(r"[A-Za-z0-9._~/-]+")
+_COOKIE_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +51,46 @@ class Setting:
         return f"{self.name}-file" if self.secret else self.name
 
 
+def _number(text: str, kind: type[_Number], words: str) -> _Number:
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"must be {words}") from None
+
+
 def _seconds(text: str) -> float:
-    value = float(text)
+    value = _number(text, float, "a number of seconds")
     if not 0 < value < 1e9:
         raise ValueError("must be a number of seconds greater than 0")
     return value
 
 
 def _leeway(text: str) -> float:
-    value = float(text)
+    value = _number(text, float, "a number of seconds")
     if not 0 <= value <= 300:
         raise ValueError("must be from 0 to 300 seconds")
     return value
 
 
 def _count(text: str) -> int:
-    value = int(text)
+    value = _number(text, int, "a whole number")
     if value < 1:
         raise ValueError("must be at least 1")
     return value
 
 
 def _port(text: str) -> int:
-    value = int(text)
+    value = _number(text, int, "a whole number")
     if not 0 <= value < 65536:
         raise ValueError("must be a port, 0 to 65535")
     return value
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
+    names = tuple(name for name in (part.strip() for part in text.split(",")) if name)
+    if not names:
+        raise ValueError("must name at least one")
+    return names
 
 
 def _origins(text: str) -> str | tuple[str, ...]:
@@ -87,6 +101,18 @@ def _origins(text: str) -> str | tuple[str, ...]:
         if "://" not in origin or "/" in origin.split("://", 1)[1].rstrip("/"):
             raise ValueError(f"{origin!r} is no origin; write for example https://shop.example, or *")
     return origins
+
+
+def _path(text: str) -> str:
+    if not _PATH.fullmatch(text) or not text.strip("/"):
+        raise ValueError("must be a path such as /socket.io/, of letters, digits, and . _ ~ - between slashes")
+    return text
+
+
+def _cookie_name(text: str) -> str:
+    if not _COOKIE_NAME.fullmatch(text):
+        raise ValueError("must be a name of letters, digits, and . _ -")
+    return text
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:
@@ -125,7 +151,7 @@ SETTINGS: tuple[Setting, ...] = (
             secret=True),
     Setting("cors-origins", "origins whose pages may connect, with commas, * for any; without it only pages "
             "of the same host may", None, _origins, ("FRONTEND_URL",)),
-    Setting("path", "path of the Socket.IO server", "/socket.io/"),
+    Setting("path", "path of the Socket.IO server", "/socket.io/", _path),
     Setting("ping-interval", "seconds between heartbeats", 25.0, _seconds),
     Setting("ping-timeout", "seconds a client may take to answer a heartbeat", 60.0, _seconds),
     Setting("connect-timeout", "seconds a connection may stay without joining a namespace", 45.0, _seconds),
@@ -137,7 +163,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("dedup-window", "seconds for which an event id is remembered, so that a repeated event is "
             "emitted once", DEFAULT_SECONDS, _seconds),
     Setting("dedup-size", "event ids remembered at most", DEFAULT_SIZE, _count),
-    Setting("cookie", "name of a cookie with the session id, for load balancers; none without it"),
+    Setting("cookie", "name of a cookie with the session id, for load balancers; none without it", None,
+            _cookie_name),
     Setting("client-dist", "folder dist of the npm package socket.io-client, to serve it as "
             "/socket.io/socket.io.js", None, _folder),
     Setting("log-format", "text, or json for one JSON object a line on standard output", "text",
@@ -214,14 +241,15 @@ def _value(setting: Setting, given: Mapping[str, Any], environment: Mapping[str,
     if setting.repeatable and text:
         return tuple(text)
     if text is not None and text != []:
-        return _secret_file(setting, text) if setting.secret else _read(setting, f"--{setting.option}", text)
+        source = f"--{setting.option}"
+        return _secret_file(source, text) if setting.secret else _read(setting, source, text)
     for name in setting.env_names:
         if environment.get(name):
             if setting.repeatable:
                 return tuple(environment[name].split())
             return environment[name] if setting.secret else _read(setting, name, environment[name])
         if setting.secret and environment.get(f"{name}_FILE"):
-            return _secret_file(setting, environment[f"{name}_FILE"])
+            return _secret_file(f"{name}_FILE", environment[f"{name}_FILE"])
     return setting.default
 
 
@@ -232,13 +260,13 @@ def _read(setting: Setting, source: str, text: str) -> Any:
         raise ConfigError(f"{source} is {text!r}: {error} ({setting.help})") from None
 
 
-def _secret_file(setting: Setting, path: str) -> str:
+def _secret_file(source: str, path: str) -> str:
     try:
         secret = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--{setting.option} is {path!r}, which cannot be read: {error}") from None
+        raise ConfigError(f"{source} is {path!r}, which cannot be read: {error}") from None
     if not secret:
-        raise ConfigError(f"--{setting.option} is {path!r}, which is empty; write the secret into it")
+        raise ConfigError(f"{source} is {path!r}, which is empty; write the secret into it")
     return secret
 
 

@@ -1,0 +1,249 @@
+"""Every option and environment name, which of them counts, and what is said about a mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rtwist.auth.identity import ClaimNames
+from rtwist.config import SETTINGS, Config, Setting, read_config
+from rtwist.errors import ConfigError
+
+SECRET = "a-secret-of-more-than-thirty-two-bytes"
+KEY = {"JWT_SECRET": SECRET}
+
+Row = tuple[str, str, str, Any]
+ROWS: list[Row] = [
+    ("port", "8010", "listen", ("tcp:8010",)),
+    ("port", "0", "listen", ("tcp:0",)),
+    ("jwt-audience", "web", "jwt_audience", ("web",)),
+    ("jwt-audience", " web , app ,", "jwt_audience", ("web", "app")),
+    ("jwt-issuer", "https://id.example", "jwt_issuer", ("https://id.example",)),
+    ("jwt-leeway", "1.5", "jwt_leeway", 1.5),
+    ("jwt-leeway", "0", "jwt_leeway", 0.0),
+    ("claim-user", "uid,sub", "claim_names.user", ("uid", "sub")),
+    ("claim-company", "org", "claim_names.company", ("org",)),
+    ("claim-shops", "stores", "claim_names.shops", ("stores",)),
+    ("claim-roles", "groups", "claim_names.roles", ("groups",)),
+    ("cors-origins", "https://shop.example", "socketio.cors_origins", ("https://shop.example",)),
+    ("cors-origins", "https://a.example,http://b.example:3000/", "socketio.cors_origins",
+     ("https://a.example", "http://b.example:3000/")),
+    ("cors-origins", "https://a.example,*", "socketio.cors_origins", "*"),
+    ("path", "/live/", "socketio.path", "/live/"),
+    ("path", "live", "socketio.path", "/live/"),
+    ("ping-interval", "10", "socketio.ping_interval", 10.0),
+    ("ping-timeout", "0.5", "socketio.ping_timeout", 0.5),
+    ("connect-timeout", "3", "socketio.connect_timeout", 3.0),
+    ("max-payload", "5000", "socketio.max_payload", 5000),
+    ("max-buffered", "70000", "socketio.max_buffered", 70000),
+    ("max-rooms", "5", "max_rooms", 5),
+    ("max-orders", "7", "max_orders", 7),
+    ("dedup-window", "60", "dedup_window", 60.0),
+    ("dedup-size", "9", "dedup_size", 9),
+    ("cookie", "io", "socketio.cookie.name", "io"),
+    ("client-dist", "/", "socketio.client_dist", Path("/")),
+    ("log-format", "json", "log_format", "json"),
+    ("log-level", "debug", "log_level", "debug"),
+]  # fmt: skip
+DEFAULTS: dict[str, Any] = {
+    "listen": ("tcp:8009",),
+    "jwt_audience": (),
+    "jwt_issuer": (),
+    "jwt_leeway": 0.0,
+    "claim_names": ClaimNames(),
+    "api_key": None,
+    "max_rooms": 1000,
+    "max_orders": 100_000,
+    "dedup_window": 600.0,
+    "dedup_size": 100_000,
+    "log_format": "text",
+    "log_level": "info",
+    "dev": False,
+    "socketio.path": "/socket.io/",
+    "socketio.ping_interval": 25.0,
+    "socketio.ping_timeout": 60.0,
+    "socketio.connect_timeout": 45.0,
+    "socketio.max_payload": 1_000_000,
+    "socketio.cors_origins": None,
+    "socketio.cookie": None,
+    "socketio.client_dist": None,
+}
+WRONG: list[tuple[str, str]] = [
+    *(("port", text) for text in ("x", "-1", "65536", "80.5", "")),
+    *(("jwt-leeway", text) for text in ("x", "-1", "301", "nan", "inf")),
+    *(
+        (name, text)
+        for name in ("ping-interval", "ping-timeout", "connect-timeout", "dedup-window")
+        for text in ("x", "0", "-1", "nan", "inf", "1e9")
+    ),
+    *(
+        (name, text)
+        for name in ("max-payload", "max-buffered", "max-rooms", "max-orders", "dedup-size")
+        for text in ("x", "0", "-1", "1.5", "1e3")
+    ),
+    *(("cors-origins", text) for text in ("shop.example", "https://shop.example/page", "null")),
+    ("client-dist", "/no/such/folder"),
+    ("log-format", "xml"),
+    ("log-level", "loud"),
+    *((name, text) for name in ("claim-user", "claim-company", "claim-roles", "claim-shops") for text in (",",)),
+    *(("cookie", text) for text in ("a b", "a;b", "a=b", "ü", "a\nb")),
+    *(("path", text) for text in ("/", "//", "a b", "/a?b", "ü")),
+]
+
+OLD_NAMES = {"PORT": "port", "JWT_SECRET": "jwt-secret", "FRONTEND_URL": "cors-origins", "API_KEY": "api-key"}
+SECRETS = [setting for setting in SETTINGS if setting.secret]
+NAMED = {setting.name: setting for setting in SETTINGS}
+
+
+def value_at(config: Config, path: str) -> Any:
+    found: Any = config
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def read(given: dict[str, Any] | None = None, environment: dict[str, str] | None = None, **more: Any) -> Config:
+    return read_config(given or {}, {**KEY, **(environment or {})}, dev=more.get("dev", False))
+
+
+def error(given: dict[str, Any] | None = None, environment: dict[str, str] | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read(given, environment)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+@pytest.mark.parametrize(("path", "value"), DEFAULTS.items())
+def test_defaults(path: str, value: Any) -> None:
+    assert value_at(read(), path) == value
+
+
+@pytest.mark.parametrize(("name", "text", "path", "value"), ROWS)
+class TestEveryOption:
+    def test_on_the_command_line(self, name: str, text: str, path: str, value: Any) -> None:
+        assert value_at(read({name: text}), path) == value
+
+    def test_in_the_environment(self, name: str, text: str, path: str, value: Any) -> None:
+        for variable in NAMED[name].env_names:
+            assert value_at(read({}, {variable: text}), path) == value
+
+    def test_the_command_line_beats_the_environment(self, name: str, text: str, path: str, value: Any) -> None:
+        for variable in NAMED[name].env_names:
+            assert value_at(read({name: text}, {variable: "never read"}), path) == value
+
+
+def test_every_setting_but_the_secrets_is_in_the_table() -> None:
+    assert {name for name, *_ in ROWS} == {setting.name for setting in SETTINGS if not setting.secret} - {
+        "listen"
+    }
+
+
+def test_every_setting_has_an_environment_name_of_its_own() -> None:
+    names = [name for setting in SETTINGS for name in setting.env_names]
+    assert len(names) == len(set(names))
+    assert all("RTWIST_" + setting.name.upper().replace("-", "_") in setting.env_names for setting in SETTINGS)
+
+
+@pytest.mark.parametrize(("variable", "name"), OLD_NAMES.items())
+def test_the_names_of_the_service_before_work(variable: str, name: str) -> None:
+    assert NAMED[name].env_names[0] == variable
+
+
+def test_an_empty_variable_is_as_good_as_none() -> None:
+    empty = {name: "" for setting in SETTINGS if setting.name != "jwt-secret" for name in setting.env_names}
+    assert read({}, empty) == read()
+
+
+class TestListening:
+    def test_several_endpoints_on_the_command_line(self) -> None:
+        assert read({"listen": ["tcp:1", "tcp:2"]}).listen == ("tcp:1", "tcp:2")
+
+    def test_several_endpoints_in_the_environment(self) -> None:
+        assert read({}, {"RTWIST_LISTEN": "tcp:1 unix:/run/x"}).listen == ("tcp:1", "unix:/run/x")
+
+    def test_they_beat_the_port(self) -> None:
+        assert read({"listen": ["tcp:1"], "port": "2"}, {"PORT": "3"}).listen == ("tcp:1",)
+        assert read({"listen": []}, {"PORT": "3"}).listen == ("tcp:3",)
+
+
+class TestSecrets:
+    @pytest.mark.parametrize("setting", SECRETS, ids=lambda setting: setting.name)
+    def test_from_the_environment(self, setting: Setting) -> None:
+        for variable in setting.env_names:
+            config = read_config({}, {"RTWIST_JWT_SECRET": SECRET, variable: "from the environment"}, dev=False)
+            assert value_at(config, setting.name.replace("-", "_")) == "from the environment"
+
+    @pytest.mark.parametrize("setting", SECRETS, ids=lambda setting: setting.name)
+    def test_from_a_file(self, setting: Setting, tmp_path: Path) -> None:
+        file = tmp_path / "secret"
+        file.write_text("  from the file\n")
+        field = setting.name.replace("-", "_")
+        given = read({f"{setting.name}-file": str(file)}, {setting.env_names[0]: "from the environment"})
+        assert value_at(given, field) == "from the file"
+        for variable in setting.env_names:
+            config = read_config({}, {f"{variable}_FILE": str(file)}, dev=True)
+            assert value_at(config, field) == "from the file"
+
+    @pytest.mark.parametrize("setting", SECRETS, ids=lambda setting: setting.name)
+    def test_never_as_an_argument(self, setting: Setting) -> None:
+        assert setting.option == f"{setting.name}-file"
+
+    @pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
+    def test_a_file_that_cannot_be_used(self, tmp_path: Path, content: bytes | None) -> None:
+        file = tmp_path / "secret"
+        if content is not None:
+            file.write_bytes(content)
+        text = error({"api-key-file": str(file)})
+        assert text.startswith(f"--api-key-file is '{file}', which ")
+        assert error({}, {"API_KEY_FILE": str(file)}).startswith(f"API_KEY_FILE is '{file}', which ")
+
+    def test_a_folder_is_no_file(self, tmp_path: Path) -> None:
+        assert error({"jwt-secret-file": str(tmp_path)}).startswith(f"--jwt-secret-file is '{tmp_path}', which ")
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(("name", "text"), WRONG)
+    def test_each_names_its_option_the_fault_and_what_to_write(self, name: str, text: str) -> None:
+        said = error({name: text})
+        assert said.startswith(f"--{name} is {text!r}: "), said
+        assert NAMED[name].help in said
+        assert "invalid literal" not in said, "words for people"
+        assert "could not convert" not in said, "words for people"
+
+    @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+    def test_in_the_environment_the_variable_is_named(self, setting: Setting) -> None:
+        for variable in setting.env_names:
+            wrong = next((text for name, text in WRONG if name == setting.name and text), None)
+            if wrong is not None:
+                assert error({}, {variable: wrong}).startswith(f"{variable} is {wrong!r}: ")
+
+    @pytest.mark.parametrize("variable", ["RABBITMQ_URL", "REDIS_URL"])
+    def test_what_this_version_cannot_do_is_refused_rather_than_ignored(self, variable: str) -> None:
+        assert error({}, {variable: "amqp://x"}).startswith(f"{variable} is set, but ")
+        assert read({}, {variable: ""}) == read()
+
+    def test_without_a_key_it_says_what_to_set(self) -> None:
+        with pytest.raises(ConfigError) as caught:
+            read_config({}, {}, dev=False)
+        for word in ("JWT_SECRET", "--jwt-secret-file", "--dev"):
+            assert word in str(caught.value)
+
+    def test_a_secret_is_never_quoted(self) -> None:
+        for text in (error({"port": "x"}, {"API_KEY": "the-key"}), error({"log-level": "x"})):
+            assert "the-key" not in text
+            assert SECRET not in text
+
+
+class TestDevelopment:
+    def test_no_key_is_needed_and_pages_of_any_origin_may_connect(self) -> None:
+        config = read_config({}, {}, dev=True)
+        assert config.dev
+        assert config.jwt_secret is None
+        assert config.socketio.cors_origins == "*"
+
+    def test_what_is_set_stays_set(self) -> None:
+        config = read_config({}, {**KEY, "FRONTEND_URL": "https://a.example"}, dev=True)
+        assert (config.jwt_secret, config.socketio.cors_origins) == (SECRET, ("https://a.example",))
