@@ -1,4 +1,4 @@
-"""A hundred thousand clients of every kind come and go: `python -m bench.soak [--connects N] [--crowd N]`.
+"""A hundred thousand clients of every kind come and go: `python bench/soak.py [--connects N] [--crowd N]`.
 
 Prints what the server holds at rest after each tenth; fails when something of a client is left.
 """
@@ -9,10 +9,13 @@ import argparse
 import asyncio
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
-from tests.leaks.cycles import Crowd
-from tests.support.processes import Program
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.leaks.cycles import Crowd  # noqa: E402 - the tests are no installed package
+from tests.support.processes import Program  # noqa: E402
 
 ROUNDS = 10
 SLACK_BLOCKS = 2000

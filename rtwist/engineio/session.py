@@ -129,9 +129,9 @@ class Session:
 
     def open(self) -> None:
         """Send the handshake packet and start the heartbeat."""
-        self._advance(Event.OPEN_SENT)
-        self.send((Packet(PacketType.OPEN, self._handshake_json()),))
-        self._schedule(self._options.ping_interval, self._send_ping)
+        if self._advance(Event.OPEN_SENT):
+            self._schedule(self._options.ping_interval, self._send_ping)
+            self.send((Packet(PacketType.OPEN, self._handshake_json()),))
 
     def listen(self, listener: Listener) -> None:
         """From now on `listener` hears of messages and of the end."""

@@ -49,6 +49,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         super().__init__()
         self._paused = False
         self._heard_end = False
+        self._gone = False
         self._fragments = 0
         self._incoming = bytearray()
         self._abort_timer: IDelayedCall | None = None
@@ -139,6 +140,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def connectionLost(self, reason: Failure) -> None:
         """The connection is gone, cleanly or not."""
+        self._gone = True
         if self._abort_timer is not None and self._abort_timer.active():
             self._abort_timer.cancel()
         super().connectionLost(reason)
@@ -172,7 +174,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
             self.session.lost(self, reason, description)
 
     def _abort_later(self) -> None:
-        if self._abort_timer is None:
+        if self._abort_timer is None and not self._gone:
             timeout = self.factory.options.close_timeout
             self._abort_timer = self.factory.clock.callLater(timeout, self.transport.abortConnection)
 
