@@ -1,4 +1,8 @@
-"""The servers under test, and somebody innocent connected beside every test."""
+"""The servers under test, and somebody innocent connected beside every test.
+
+`pytest tests/protocol --against node` runs all tests but those marked `departure` against the Node server that
+tests/clients installs (or NODE_PATH names): that is how the tests prove that they ask for the right thing.
+"""
 
 from __future__ import annotations
 

@@ -66,7 +66,10 @@ function echoSockets(server) {
     const name = socket.handshake.auth.name;
     socket.emit("auth", socket.handshake.auth);
     socket.on("message", (...args) => socket.emit("message-back", ...args));
-    socket.on("message-with-ack", (...args) => args.pop()(...args));
+    socket.on("message-with-ack", (...args) => {
+      const answer = args.pop();
+      if (typeof answer === "function") answer(...args);
+    });
     socket.on("ack-twice", (answer) => [answer("first"), answer("second")]);
     socket.on("ask", (question) => socket.emit("question", question, (...answers) => socket.emit("answered", ...answers)));
     socket.on("shut-down", () => io.close());

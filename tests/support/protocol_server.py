@@ -62,8 +62,8 @@ class Echo:
 def echo(socket: Socket) -> None:
     name = socket.handshake.auth.get("name")
     socket.emit("auth", socket.handshake.auth)
-    socket.on("message", lambda *args: socket.emit("message-back", *args))
-    socket.on("message-with-ack", lambda *args: args[-1](*args[:-1]))
+    socket.on("message", lambda *args: socket.emit("message-back", *map(without_ack, args)))
+    socket.on("message-with-ack", acknowledge)
     socket.on("ack-twice", lambda ack: [ack("first"), ack("second")])
     socket.on("ask", lambda question: ask(socket, question))
     socket.on("leave", socket.disconnect)
@@ -71,6 +71,15 @@ def echo(socket: Socket) -> None:
     socket.on("note", lambda token: say("noted", token))
     socket.on("disconnecting", lambda reason: say("leaving", name, reason, socket.id in socket.rooms))
     socket.on("disconnect", lambda reason: say("left", name, reason))
+
+
+def without_ack(value: Any) -> Any:
+    return None if callable(value) else value
+
+
+def acknowledge(*args: Any) -> None:
+    if args and callable(args[-1]):
+        args[-1](*args[:-1])
 
 
 def ask(socket: Socket, question: Any) -> None:

@@ -25,7 +25,7 @@ Headers = Sequence[tuple[str, str]]
 _WireT = TypeVar("_WireT", bound="Wire")
 
 
-class Ended(Exception):  # noqa: N818
+class Ended(Exception):
     """The peer ended the connection where more bytes were expected."""
 
 
