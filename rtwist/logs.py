@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 import msgspec
@@ -15,6 +16,7 @@ from twisted.logger import (
     formatEvent,
     textFileLogObserver,
 )
+from twisted.python.reflect import safe_repr
 from zope.interface import implementer
 
 from rtwist.domain.timestamps import iso
@@ -23,6 +25,8 @@ from rtwist.domain.timestamps import iso
 def observer(log_format: str, log_level: str, stream: TextIO | None = None) -> ILogObserver:
     """An observer that writes lines of `log_format` (text, json) for events of `log_level` and above."""
     out = (sys.__stdout__ or sys.stderr) if stream is None else stream
+    if isinstance(out, TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")
     writer = JSONLines(out) if log_format == "json" else textFileLogObserver(out)
     level = LogLevelFilterPredicate(LogLevel.lookupByName(log_level))
     return FilteringLogObserver(writer, [level])
@@ -48,5 +52,22 @@ class JSONLines:
                 line[name] = value
         if "log_failure" in event:
             line["traceback"] = event["log_failure"].getTraceback()
-        self._out.write(msgspec.json.encode(line, enc_hook=repr).decode() + "\n")
+        self._out.write(_encode(line) + "\n")
         self._out.flush()
+
+
+def _encode(line: dict[str, Any]) -> str:
+    try:
+        return msgspec.json.encode(line, enc_hook=safe_repr).decode()
+    except Exception:  # lone surrogates, circles, or keys that JSON has no form for: no reason to lose the line
+        return msgspec.json.encode({name: _encodable(value) for name, value in line.items()}).decode()
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    try:
+        msgspec.json.encode(value)
+    except Exception:  # as above
+        return safe_repr(value)
+    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from rtwist.auth.token import TokenVerifier
+from rtwist.domain.ids import plain_text
 from rtwist.domain.timestamps import iso
 from rtwist.emit import (
     broadcast_to_all,
@@ -46,6 +48,7 @@ from rtwist.socketio.jsoncodec import loads
 
 SERVICE = "websocket-service"
 _JSON = "application/json"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BEARER = "bearer "
 _STATUS = {
     "bad_request": 400,
@@ -257,16 +260,17 @@ def _emission(body: Any) -> tuple[str, str, str, Any]:
     if not isinstance(body, dict) or not isinstance(body.get("to"), dict) or len(body["to"]) != 1:
         raise Refused("bad_request", f"{usage}, with exactly one target")
     event = body.get("event")
-    if not isinstance(event, str) or not event:
+    if not isinstance(event, str) or not event or _SURROGATE.search(event):
         raise Refused("bad_request", f"event must be a name; {usage}")
     ((kind, name),) = body["to"].items()
     if kind == "all":
         return "all", "", event, body.get("data")
     if kind not in _TARGETS:
         raise Refused("bad_request", f"to must name one of {', '.join(_TARGETS)} or all")
-    if isinstance(name, bool) or not isinstance(name, str | int) or name == "":
-        raise Refused("bad_request", f"to.{kind} must be an id")
-    return kind, str(name), event, body.get("data")
+    try:
+        return kind, plain_text(name), event, body.get("data")
+    except ValueError as reason:
+        raise Refused("bad_request", f"to.{kind} {reason}") from None
 
 
 def _refusal(failure: Failure) -> Refused | None:
