@@ -64,7 +64,7 @@ class ScenarioRun:
     def __init__(self, script: str, *arguments: str, env: Mapping[str, str] | None = None) -> None:
         self.outcomes: dict[str | None, Outcome] = {}
         self.output, self.status = run_node([script, *arguments], env=env)
-        for line in self.output.splitlines():
+        for line in self.output.split("\n"):  # U+2028 and its kind end no line here
             if line.startswith('{"scenario":'):
                 result = json.loads(line)
                 self.outcomes[result["scenario"]] = Outcome(

@@ -75,7 +75,7 @@ async function run({ mode, before = () => ({}), after = () => {}, done = () => {
     }
     tried += 1;
     failed += error === null ? 0 : 1;
-    report({ scenario: name, ok: error === null, error, seconds: (Date.now() - started) / 1000 });
+    report({ scenario: name, ok: error === null, error: error && error.slice(0, 4000), seconds: (Date.now() - started) / 1000 });
   }
   await done();
   // Timers that a client leaves behind must not keep the process.
