@@ -10,7 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rtwist.auth.token import mint
+from rtwist.domain.ids import text_id
 from rtwist.errors import ConfigError
+
+_MAX_SECONDS = 3_155_760_000
+"""A hundred years; below zero makes a token that has expired."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,11 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="mint a development token",
         description="Mint a token signed with JWT_SECRET (HS256), for development.",
     )
-    token.add_argument("--user", required=True, help="user id")
-    token.add_argument("--company", help="company id")
-    token.add_argument("--shop", action="append", default=[], help="shop id; may be given several times")
-    token.add_argument("--role", action="append", default=[], help="role; may be given several times")
-    token.add_argument("--lifetime", type=float, default=86400, metavar="SECONDS", help="default: a day")
+    token.add_argument("--user", required=True, type=_id, help="user id")
+    token.add_argument("--company", type=_id, help="company id")
+    token.add_argument(
+        "--shop", action="append", default=[], type=_id, help="shop id; may be given several times"
+    )
+    token.add_argument("--role", action="append", default=[], type=_id, help="role; may be given several times")
+    token.add_argument("--lifetime", type=_seconds, default=86400, metavar="SECONDS", help="default: a day")
     token.add_argument("--jwt-secret-file", metavar="FILE", help="file with the secret, instead of JWT_SECRET")
     arguments = parser.parse_args(argv)
     try:
@@ -35,6 +41,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"python -m rtwist token: {error}\n")
         return 1
     return 0
+
+
+def _id(text: str) -> str:
+    try:
+        return text_id(text)
+    except ValueError as reason:
+        raise argparse.ArgumentTypeError(f"{text!r} {reason}") from None
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not abs(seconds) <= _MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} must be at most {_MAX_SECONDS}")
+    return seconds
 
 
 def _token(arguments: argparse.Namespace) -> str:
