@@ -39,7 +39,8 @@ PACKETS = [
     b'42["message","\\ud800 \\u00e9 \xe2\x82\xac"]',
 ]
 NASTY = [
-    b"\x00", b"\xff", b"\xc3", b"\x1e", b"\r\n", b"b", b"[", b"{", b'"', b"-", b"/", b",", b"%", b"\\u", b"9" * 30,
+    b"\x00", b"\xff", b"\xc3", b"\x1e", b"\r\n",
+    b"b", b"[", b"{", b'"', b"-", b"/", b",", b"%", b"\\u", b"9" * 30,
 ]  # fmt: skip
 
 

@@ -175,9 +175,7 @@ CHUNKED = (("Transfer-Encoding", "chunked"),)
 class HttpClient(Wire):
     """A keep-alive connection: requests may be pipelined, sent in halves or answered one by one."""
 
-    def send_request(
-        self, method: str, target: str, headers: Headers = (), body: bytes | None = None
-    ) -> None:
+    def send_request(self, method: str, target: str, headers: Headers = (), body: bytes | None = None) -> None:
         self.send(http_request(method, target, headers, body))
 
     def request(self, method: str, target: str, headers: Headers = (), body: bytes | None = None) -> Response:
@@ -189,9 +187,7 @@ class HttpClient(Wire):
         version, status, reason = (lines[0] + " ").split(" ", 2)
         assert version == "HTTP/1.1", lines[0]
         pairs = [line.split(":", 1) for line in lines[1:]]
-        return Response(
-            int(status), reason.strip(), tuple((name, value.strip()) for name, value in pairs), b""
-        )
+        return Response(int(status), reason.strip(), tuple((name, value.strip()) for name, value in pairs), b"")
 
     def read_response(self) -> Response:
         head = self.read_head()
