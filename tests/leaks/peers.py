@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import os
 import socket
@@ -12,6 +13,10 @@ from typing import Any
 TEXT, CLOSE = 0x1, 0x8
 PATH = "/socket.io/?EIO=4"
 SECONDS = 20.0
+
+
+# The connections of one cycle, so that none outlives it.
+WIRES: contextvars.ContextVar[list[Wire]] = contextvars.ContextVar("WIRES")
 
 
 class Gone(Exception):
@@ -24,6 +29,7 @@ class Wire:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
+        WIRES.get([]).append(self)
 
     @classmethod
     async def dial(cls, port: int) -> Any:
@@ -114,14 +120,17 @@ class WebSocket(Wire):
         self.frame(TEXT, text.encode())
 
     async def hear(self) -> str:
-        """The next text; `Gone` at the end or at a close frame."""
-        first, size = await self.take(2)
-        if size == 126:
-            (size,) = struct.unpack("!H", await self.take(2))
-        payload = await self.take(size)
-        if first & 0xF == CLOSE:
-            raise Gone("close frame")
-        return payload.decode()
+        """The next text but a ping, which is answered; `Gone` at the end or at a close frame."""
+        while True:
+            first, size = await self.take(2)
+            if size == 126:
+                (size,) = struct.unpack("!H", await self.take(2))
+            payload = await self.take(size)
+            if first & 0xF == CLOSE:
+                raise Gone("close frame")
+            if payload != b"2":
+                return payload.decode()
+            self.say("3")
 
     async def hear_until(self, start: str) -> str:
         while not (text := await self.hear()).startswith(start):
@@ -157,8 +166,11 @@ class Polling:
     def target(self) -> str:
         return f"{PATH}&transport=polling" + (f"&sid={self.sid}" if self.sid else "")
 
-    async def poll(self) -> list[str]:
-        return (await self.polls.fetch("GET", self.target)).split("\x1e")
+    async def poll(self, *, pong: bool = True) -> list[str]:
+        packets = (await self.polls.fetch("GET", self.target)).split("\x1e")
+        if pong and "2" in packets:
+            await self.post("3")
+        return packets
 
     def park(self) -> None:
         """Send a GET whose answer is not read now."""

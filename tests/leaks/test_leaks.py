@@ -44,7 +44,7 @@ def test_every_client_went_the_way_it_meant_to(states: Visit) -> None:
     assert crowd.failures == []
     assert sum(crowd.ran.values()) == CONNECTS
     assert set(crowd.ran) == set(CYCLES)
-    assert found[-1]["reasons"] == crowd.expected_reasons()
+    assert crowd.surprises(found[-1]["reasons"]) == {}
 
 
 def test_the_server_logged_no_error(states: Visit) -> None:
