@@ -6,6 +6,7 @@ import secrets
 import sys
 import textwrap
 from dataclasses import dataclass
+from shlex import quote
 
 from twisted.web.resource import IResource
 
@@ -30,14 +31,14 @@ _WELCOME = """
       {url}/
 
     Publish an order:
-      curl -X POST {url}/events -H 'X-API-Key: {api_key}' \\
-        -H 'Content-Type: application/json' -d '{order}'
+      curl -X POST {url}/events -H {api_key} \\
+        -H 'Content-Type: application/json' -d {order}
 
     Who is connected:
       curl {url}/connected-users
 
     A token for somebody else:
-      JWT_SECRET='{jwt_secret}' {python} -m rtwist token --user u2 --company c1
+      JWT_SECRET={jwt_secret} {python} -m rtwist token --user u2 --company c1
 """
 
 
@@ -60,10 +61,10 @@ class Trial:
         return textwrap.dedent(_WELCOME).format(
             url=self.url,
             token=self.token,
-            api_key=self.api_key,
-            order=dumps(_ORDER),
-            jwt_secret=self.jwt_secret,
-            python=sys.executable,
+            api_key=quote(f"X-API-Key: {self.api_key}"),
+            order=quote(dumps(_ORDER)),
+            jwt_secret=quote(self.jwt_secret),
+            python=quote(sys.executable),
         )
 
 

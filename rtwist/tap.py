@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any, cast
 
 from twisted.application import strports
 from twisted.application.service import IService
-from twisted.internet.interfaces import IReactorCore, IReactorTime
+from twisted.internet.interfaces import IReactorCore, IReactorFromThreads, IReactorTime
 from twisted.logger import ILogObserver
 from twisted.python import usage
 from twisted.web.resource import IResource
@@ -87,11 +88,22 @@ def makeService(options: Options) -> IService:
 
     # The wall clock jumps, and with it would every timeout of every connection.
     setattr(reactor, "seconds", time.monotonic)  # noqa: B010 - to mypy it is a method
+    reactor.callWhenRunning(_stop_on_sigterm, reactor)
     config: Config = options["config"]
     try:
         return build(cast(IReactorTime, reactor), config, say=_say)
     except ConfigError as error:
         raise SystemExit(f"rtwist: {error}") from None
+
+
+def _stop_on_sigterm(reactor: IReactorCore) -> None:
+    # Twisted's own handler ends the process by the same signal once it has stopped, and supervisors take that
+    # for a crash: whoever was asked to stop, and did, ends with 0.
+    def stop() -> None:
+        if reactor.running:
+            reactor.stop()
+
+    signal.signal(signal.SIGTERM, lambda *_: cast(IReactorFromThreads, reactor).callFromThread(stop))
 
 
 def build(reactor: IReactorTime, config: Config, *, say: Callable[[str], None]) -> RtwistService:
