@@ -168,14 +168,20 @@ def talk(io: Server, socket: Any) -> None:  # noqa: C901, PLR0915 - a list of co
         socket.emit("last words", b"bye")
         socket.disconnect(close)
 
-    @on("flood")
-    def flood(count: int) -> None:
-        def push(number: int) -> None:
-            socket.emit("drop", number)
-            if number + 1 < count:
-                reactor.callLater(0, push, number + 1)  # type: ignore[attr-defined]
+    flooding = {"sent": 0, "limit": 0}
 
-        push(0)
+    def push() -> None:
+        if flooding["sent"] < flooding["limit"]:
+            socket.emit("drop", flooding["sent"])
+            flooding["sent"] += 1
+            reactor.callLater(0, push)  # type: ignore[attr-defined]
+
+    @on("flood")
+    def flood(limit: int) -> None:
+        resting = flooding["sent"] == flooding["limit"]
+        flooding["limit"] = limit
+        if resting:
+            push()
 
     @on("disconnecting")
     def disconnecting(reason: str) -> None:

@@ -37,6 +37,13 @@ io.on('connection', (socket) => {
     next(event === 'forbidden' ? new Error('forbidden by the middleware') : undefined);
   });
   socket.on('error', () => {});
+  const flooding = { sent: 0, limit: 0 };
+  const push = () => {
+    if (flooding.sent === flooding.limit) return;
+    socket.emit('drop', flooding.sent);
+    flooding.sent += 1;
+    setImmediate(push);
+  };
   const handlers = {
     message: (...args) => socket.emit('message-back', ...args),
     who: (ack) => ack({
@@ -89,12 +96,10 @@ io.on('connection', (socket) => {
       socket.emit('last words', Buffer.from('bye'));
       socket.disconnect(close);
     },
-    flood: (count) => {
-      const push = (number) => {
-        socket.emit('drop', number);
-        if (number + 1 < count) setImmediate(push, number + 1);
-      };
-      push(0);
+    flood: (limit) => {
+      const resting = flooding.sent === flooding.limit;
+      flooding.limit = limit;
+      if (resting) push();
     },
     disconnecting: () => { socket.data.rooms = sorted(socket.rooms); },
     disconnect: (reason) => io.to('watchers').emit('gone', {
