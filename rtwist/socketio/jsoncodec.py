@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import re
+from itertools import accumulate
 from typing import Any, NoReturn
 
 import msgspec
@@ -11,7 +14,10 @@ from rtwist.errors import RemoteProtocolError
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
-_OPENERS = "[{"
+_STRINGS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEPS)
+_TOO_DEEP = "the value is nested too deeply, or holds itself"
 
 
 def loads(text: str, max_depth: int) -> Any:
@@ -36,10 +42,28 @@ def dumps(value: Any) -> str:
     try:
         return _encoder.encode(value).decode("utf-8")
     except UnicodeEncodeError:
-        # JavaScript strings may hold lone surrogates; they travel as escapes.
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=True)
+        return _dumps_surrogates(value)
     except RecursionError:
-        raise TypeError("the value is nested too deeply, or holds itself") from None
+        raise TypeError(_TOO_DEEP) from None
+
+
+def _dumps_surrogates(value: Any) -> str:
+    # JavaScript strings may hold lone surrogates, which msgspec has no form for; they travel as escapes.
+    try:
+        plain = _without_nan(msgspec.to_builtins(value, str_keys=True))
+        return json.dumps(plain, separators=(",", ":"), allow_nan=False)
+    except (RecursionError, ValueError):
+        raise TypeError(_TOO_DEEP) from None
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return value
 
 
 def _loads_surrogates(text: str) -> Any:
@@ -55,22 +79,5 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _depth(text: str) -> int:
-    depth = deepest = 0
-    inside_string = False
-    escaped = False
-    for character in text:
-        if inside_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                inside_string = False
-        elif character == '"':
-            inside_string = True
-        elif character in _OPENERS:
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth -= 1
-    return deepest
+    brackets = _STRINGS.sub("", text).encode("utf-8", "replace").translate(None, _NOT_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)

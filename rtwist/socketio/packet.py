@@ -61,9 +61,12 @@ def encode(packet: Packet) -> tuple[EnginePacket, ...]:
     """
     data, kind = packet.data, packet.type
     attachments: list[bytes] = []
-    if kind in _BINARY_FORMS and has_binary(data):
-        data = deconstruct(data, attachments)
-        kind = _BINARY_FORMS[kind]
+    try:
+        if kind in _BINARY_FORMS and has_binary(data):
+            data = deconstruct(data, attachments)
+            kind = _BINARY_FORMS[kind]
+    except RecursionError:
+        raise TypeError("the value is nested too deeply, or holds itself") from None
     parts = [str(int(kind))]
     if attachments:
         parts.append(f"{len(attachments)}-")
