@@ -82,14 +82,15 @@ class Options:
         object.__setattr__(self, "path", "/" + self.path.strip("/") + "/" if self.path.strip("/") else "/")
         for name in ("ping_interval", "ping_timeout", "upgrade_timeout", "close_timeout",
                      "poll_close_timeout", "body_timeout"):  # fmt: skip
-            _check_positive(name, getattr(self, name))
+            check_positive(name, getattr(self, name))
         for name in ("max_payload", "max_payload_packets", "max_fragments", "max_buffered"):
-            _check_positive(name, getattr(self, name))
+            check_positive(name, getattr(self, name))
         _check_transports(self.transports)
         _check_origins(self.cors_origins)
 
 
-def _check_positive(name: str, value: float) -> None:
+def check_positive(name: str, value: float) -> None:
+    """Raise `ConfigError` unless the option `name` is above 0, which NaN is not."""
     if not value > 0:
         raise ConfigError(f"{name} is {value!r}; it must be greater than 0")
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtwist.engineio.options import Options as EngineOptions
+from rtwist.engineio.options import check_positive
+from rtwist.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,3 +30,11 @@ class Options(EngineOptions):
     max_depth: int = 64
     max_queued_events: int = 1000
     client_dist: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `ConfigError` for a value that cannot work."""
+        EngineOptions.__post_init__(self)
+        for name in ("connect_timeout", "refused_timeout", "max_depth", "max_queued_events"):
+            check_positive(name, getattr(self, name))
+        if not self.max_attachments >= 0:
+            raise ConfigError(f"max_attachments is {self.max_attachments!r}; it must be 0 or more")
