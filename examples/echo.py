@@ -20,11 +20,12 @@ def echo(socket: Socket) -> None:
     """Answer `message` with `message-back`, and `message-with-ack` by its acknowledgement."""
 
     def message(*args: Any) -> None:
-        socket.emit("message-back", *args)
+        socket.emit("message-back", *(value for value in args if not callable(value)))
 
     def message_with_ack(*args: Any) -> None:
-        *values, ack = args
-        ack(*values)
+        if args and callable(args[-1]):
+            *values, acknowledge = args
+            acknowledge(*values)
 
     socket.on("message", message)
     socket.on("message-with-ack", message_with_ack)

@@ -124,6 +124,11 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
             return
         self.session.received(self, text)
 
+    def onPing(self, payload: bytes) -> None:
+        """A ping of the WebSocket protocol: answered unless the peer does not read, for answers would pile up."""
+        if not self._paused:
+            self.sendPong(payload)
+
     def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> bool | None:  # noqa: N803
         """The client closes: Autobahn answers; a client that does not read the answer is aborted later."""
         self._abort_later()
