@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.web.test.requesthelper import DummyRequest
 
 from rtwist.devpage import dev_page, is_loopback, script_safe_json
+from tests.support.clients import require_chromium, run_node
+from tests.support.service import Service
 
 TOKEN, KEY = "header.payload.signature", "key</script><script>alert(1)</script>\u2028&"
 LOOPBACK = IPv4Address("TCP", "127.0.0.1", 50000)
@@ -143,3 +148,83 @@ def refused(asked: DummyRequest) -> None:
     assert asked.responseCode == 403
     assert TOKEN not in body(asked)
     assert header(asked, "access-control-allow-origin") is None
+
+
+IN_THE_BROWSER = """
+const assert = require('node:assert/strict');
+const { chromium } = require('playwright-core');
+const [executablePath, url] = process.argv.slice(1);
+const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--no-proxy-server',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+(async () => {
+  const browser = await chromium.launch({ executablePath, args });
+  const page = await browser.newPage();
+  const problems = [];
+  page.on('pageerror', (error) => problems.push(String(error)));
+  page.on('console', (line) => problems.push(line.text()));
+  await page.goto(url.replace('127.0.0.1', 'localhost'));
+  await page.waitForSelector('#state.connected');
+  await page.waitForSelector('#events li');
+  assert.match(await page.textContent('#rooms'), /user:u1, company:c1, shop:s1/);
+
+  const said = (form, text) => page.waitForFunction(
+    ([id, part]) => document.querySelector(`#${id} output`).textContent.includes(part), [form, text]);
+  await page.click('#subscribe button');
+  await said('subscribe', 'order:7, pending');
+  await page.click('#publish button');
+  await said('publish', '4 emissions, 4 receivers');
+  await page.selectOption('#publish select', 'order.shipped');
+  await page.click('#publish button');
+  await said('publish', '2 emissions, 2 receivers');
+  await page.click('#subscribe button[value]');
+  await said('subscribe', 'unsubscribe_order: order:7');
+  await page.fill('#publish input', 'a|b');
+  await page.click('#publish button');
+  await said('publish', 'orderId must not contain');
+  const events = await page.$$eval('#events b', (cells) => cells.map((cell) => cell.textContent));
+  assert.deepEqual(events, ['order:update', 'order:status_updated', 'order:update', 'order:status_updated',
+    'order:shop_order', 'order:new_order', 'connected']);
+
+  assert.equal(problems.length, 1, problems.join());
+  assert.match(problems[0], /400/);
+  await page.evaluate(() => { document.body.innerHTML += '<img src=x onerror="window.hit=1">'; });
+  while (problems.length < 2) await page.waitForTimeout(20);
+  assert.match(problems[1], /Content Security Policy/);
+  assert.equal(await page.evaluate(() => window.hit), undefined);
+  await browser.close();
+  console.log('all is as it should be');
+})().catch((error) => { console.log(error); process.exit(1); });
+"""
+
+
+def test_the_page_in_a_browser() -> None:
+    with Service("--dev") as service:
+        output, status = run_node(["-e", IN_THE_BROWSER, require_chromium(), service.url])
+    assert (status, output.strip()) == (0, "all is as it should be"), output
+
+
+def test_the_service_shows_the_page_to_nobody_else() -> None:
+    with Service("--dev") as service:
+        for headers, expected in (
+            ({}, 200),
+            ({"Host": "evil.example"}, 403),
+            ({"Origin": "https://evil.example"}, 403),
+        ):
+            with urlopen(service.url, headers) as answer:
+                assert answer.status == expected
+                assert answer.headers["Access-Control-Allow-Origin"] is None
+                assert (b'"token":"ey' in answer.read()) is (expected == 200)
+    with Service() as service, urlopen(service.url, {}) as answer:
+        assert answer.status == 404
+
+
+def urlopen(url: str, headers: Mapping[str, str]) -> Any:
+    opener = urllib.request.build_opener(_Kept, urllib.request.ProxyHandler({}))
+    return opener.open(urllib.request.Request(f"{url}/", headers=dict(headers)), timeout=10)  # noqa: S310 - ours
+
+
+class _Kept(urllib.request.HTTPErrorProcessor):
+    """Errors are answers, too."""
+
+    def http_response(self, request: Any, response: Any) -> Any:
+        return response

@@ -28,7 +28,7 @@ from rtwist.engineio.lifecycle import ON_POLLING, ON_WEBSOCKET, Event, State, st
 from rtwist.gateway import Gateway
 from rtwist.rest import Rest
 from rtwist.socketio import Options, Server, Socket
-from tests.support.clients import CLIENTS, require_node_modules
+from tests.support.clients import CLIENTS, require_chromium, require_node_modules, run_node
 from tests.support.processes import ROOT, Program, free_port
 from tests.support.service import API_KEY, JWT_SECRET, Service
 
@@ -599,6 +599,51 @@ def test_the_chat_works() -> None:
         with node(CHAT_CLIENT, f"http://127.0.0.1:{port}") as client:
             client.wait_for_output("all is as it should be")
         assert not any("Traceback" in line for line in chat.output), chat.output
+
+
+CHAT_IN_THE_BROWSER = """
+const assert = require('node:assert/strict');
+const { chromium } = require('playwright-core');
+const [executablePath, url] = process.argv.slice(1);
+const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--no-proxy-server',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+(async () => {
+  const browser = await chromium.launch({ executablePath, args });
+  const enter = async (name) => {
+    const page = await browser.newPage();
+    page.on('pageerror', (error) => { console.log(error); process.exit(1); });
+    await page.goto(url);
+    await page.fill('#name', name);
+    await page.click('#door button');
+    await page.waitForSelector('#people li');
+    return page;
+  };
+  const shows = (page, id, text) => page.waitForFunction(
+    ([where, part]) => document.getElementById(where).innerText.includes(part), [id, text]);
+  const ada = await enter('Ada'), grace = await enter('Grace');
+  await Promise.all([shows(ada, 'people', 'Ada (you)'), shows(ada, 'people', 'Grace')]);
+  await grace.locator('#text').pressSequentially('<b>Hello</b>');
+  await shows(ada, 'hint', 'Grace is typing');
+  await grace.press('#text', 'Enter');
+  await shows(ada, 'messages', '<b>Hello</b>');
+  assert.equal(await ada.innerText('#hint'), '');
+  await grace.click('#leave');
+  await shows(ada, 'messages', 'Grace has left');
+  await grace.fill('#room', 'elsewhere');
+  await grace.click('#door button');
+  await shows(grace, 'title', 'elsewhere');
+  await browser.close();
+  console.log('all is as it should be');
+})().catch((error) => { console.log(error); process.exit(1); });
+"""
+
+
+def test_the_page_of_the_chat_works() -> None:
+    port = free_port()
+    with Program([sys.executable, "examples/chat.py", "--port", str(port)]) as chat:
+        chat.wait_for_output("chat at")
+        output, status = run_node(["-e", CHAT_IN_THE_BROWSER, require_chromium(), f"http://127.0.0.1:{port}/"])
+    assert (status, output.strip()) == (0, "all is as it should be"), output
 
 
 def test_the_chat_says_what_to_do_without_the_javascript_client(tmp_path: Path) -> None:
