@@ -2,6 +2,7 @@
 
 `late`: the keys come when any client emits `release` (`count waiting` tells for how many);
 `away`: they cannot be had; `broken`: a bug.
+Clients call the helpers of `rtwist.emit` with `call helper`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
+from rtwist import emit
 from rtwist.auth.keys import SharedSecrets
 from rtwist.auth.token import TokenVerifier
 from rtwist.domain.owners import OrderBook
@@ -67,6 +69,7 @@ def main() -> None:
     def connected(socket: Socket) -> None:
         socket.on("release", lambda ack: ack(keys.release()))
         socket.on("count waiting", lambda ack: ack(len(keys.waiting)))
+        socket.on("call helper", lambda name, *args: args[-1](getattr(emit, name)(io, *args[:-1])))
 
     io.on("connection", connected)
     rest = Rest(io, Intake(io, Router(BUILT_IN, orders), now=time.time), Access(verifier, API_KEY), now=time.time)

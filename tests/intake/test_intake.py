@@ -1,0 +1,113 @@
+"""From published events to emissions: all or none, in order, each id once, and a line of log for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
+
+from rtwist.domain.emission import Emission
+from rtwist.domain.event import DomainEvent
+from rtwist.errors import BadEvent
+from rtwist.intake.intake import Intake, Outcome
+from rtwist.intake.window import Window
+from rtwist.socketio import Server
+
+
+class Rules:
+    """Routes `test.N` to N emissions and knows nothing else; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.routed: list[DomainEvent] = []
+
+    def route(self, event: DomainEvent) -> list[Emission]:
+        if event.domain != "test":
+            raise BadEvent(f"{event.kind} is not for me")
+        self.routed.append(event)
+        return [Emission(f"e{number}", event.data, ("room",)) for number in range(int(event.action))]
+
+
+class Fixture:
+    def __init__(self, *, log_payloads: bool = False, window: Window | None = None) -> None:
+        self.clock, self.rules = Clock(), Rules()
+        self.intake = Intake(
+            Server(self.clock), self.rules, now=self.clock.seconds, window=window, log_payloads=log_payloads
+        )
+
+    def accept(self, *values: Any) -> Outcome:
+        return self.intake.accept(values)
+
+
+@pytest.fixture
+def fixture() -> Fixture:
+    return Fixture()
+
+
+def event(kind: str = "test.1", event_id: str | None = None, **data: Any) -> dict[str, Any]:
+    return {"type": kind, "data": data, **({} if event_id is None else {"id": event_id})}
+
+
+def logged(action: Callable[[], object]) -> list[LogEvent]:
+    with capturedLogs() as events:
+        action()
+    return list(events)
+
+
+def test_events_are_counted_with_their_emissions(fixture: Fixture) -> None:
+    assert fixture.accept(event("test.2"), event("test.0"), event("test.3")) == Outcome(3, 0, 5, 0)
+
+
+def test_events_are_routed_in_their_order_and_dated_by_the_clock(fixture: Fixture) -> None:
+    fixture.clock.advance(1_700_000_000)
+    fixture.accept(event(n=1), event(n=2))
+    assert [(routed.data["n"], routed.timestamp) for routed in fixture.rules.routed] == [
+        (1, "2023-11-14T22:13:20.000Z"),
+        (2, "2023-11-14T22:13:20.000Z"),
+    ]
+
+
+@pytest.mark.parametrize("bad", [7, {}, event("other.1")])
+def test_one_bad_event_stops_all_before_anything_is_emitted(fixture: Fixture, bad: Any) -> None:
+    def refuse() -> None:
+        with pytest.raises(BadEvent, match=r"^event 2 of 3: "):
+            fixture.accept(event(event_id="a"), bad, event(event_id="b"))
+
+    assert logged(refuse) == []
+    assert fixture.accept(event(event_id="a"), event(event_id="b")) == Outcome(2, 0, 2, 0)
+
+
+def test_a_bad_event_alone_is_not_numbered(fixture: Fixture) -> None:
+    with pytest.raises(BadEvent, match=r"^other\.1 is not for me$"):
+        fixture.accept(event("other.1"))
+
+
+def test_an_id_is_taken_once_until_the_window_is_over() -> None:
+    fixture = Fixture(window=Window(seconds=10))
+    assert fixture.accept(event(event_id="a"), event(event_id="a")) == Outcome(1, 1, 1, 0)
+    fixture.clock.advance(9)
+    assert fixture.accept(event(event_id="a")) == Outcome(0, 1, 0, 0)
+    fixture.clock.advance(1)
+    assert fixture.accept(event(event_id="a")) == Outcome(1, 0, 1, 0)
+
+
+def test_a_repeated_event_needs_not_be_good(fixture: Fixture) -> None:
+    fixture.accept(event(event_id="a"))
+    assert fixture.accept(event("other.1", event_id="a")) == Outcome(0, 1, 0, 0)
+
+
+def test_each_emission_leaves_a_line_with_its_target_receivers_and_cause(fixture: Fixture) -> None:
+    lines = logged(lambda: fixture.accept(event("test.2", event_id="a", secret="x")))
+    assert [formatEvent(line) for line in lines] == [
+        "emitted e0 to ['room']: 0 receivers, caused by test.2 a",
+        "emitted e1 to ['room']: 0 receivers, caused by test.2 a",
+    ]
+    assert not any("secret" in str(line) for line in lines)
+
+
+def test_payloads_are_logged_at_debug_level_and_only_when_asked_for() -> None:
+    lines = logged(lambda: Fixture(log_payloads=True).accept(event(secret="x")))
+    payloads = [line for line in lines if "secret" in formatEvent(line)]
+    assert [line["log_level"] for line in payloads] == [LogLevel.debug]
