@@ -176,7 +176,7 @@ scenario('a room is asked and one does not answer', async (clients) => {
     await ask(socket, 'join', 'room 5');
     if (n > 0) socket.on('question', (answer) => answer({ n, bytes: Buffer.from([n]) }));
   }
-  const [{ error, answers }] = await ask(sockets[0], 'ask-room', 'room 5', 0.5, 'question');
+  const [{ error, answers }] = await ask(sockets[0], 'ask-room', 'room 5', 1, 'question');
   assert.equal(error, 'operation has timed out');
   assert.deepStrictEqual(answers.sort((a, b) => a.n - b.n), [
     { n: 1, bytes: Buffer.from([1]) }, { n: 2, bytes: Buffer.from([2]) },

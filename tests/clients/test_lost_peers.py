@@ -12,7 +12,7 @@ from tests.support.clients import CLIENTS, LIBRARIES, MODES, require_node_module
 from tests.support.processes import Program
 
 StartServer = Callable[..., AbstractContextManager[tuple[str, Program]]]
-HEARTBEAT = ("--ping-interval", "0.3", "--ping-timeout", "0.7")
+HEARTBEAT = ("--ping-interval", "0.4", "--ping-timeout", "1.6")
 
 
 @contextmanager
