@@ -57,7 +57,7 @@ async def soak(crowd: Crowd, connects: int) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--connects", type=int, default=100_000)
-    parser.add_argument("--crowd", type=int, default=200, help="how many clients at a time")
+    parser.add_argument("--crowd", type=int, default=160, help="how many clients at a time")
     arguments = parser.parse_args()
     with Program([sys.executable, "-m", "tests.leaks.server"]) as server:
         port = int(server.wait_for_output("listening on").rsplit(":", 1)[1])

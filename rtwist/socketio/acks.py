@@ -48,8 +48,10 @@ class PendingAcks:
                 lost()
 
 
-def wait_for_one(clock: IReactorTime, acks: PendingAcks, packet_id: int, timeout: float | None) -> Deferred[Any]:
-    """Fires with the first argument of the acknowledgement; fails with AckTimeout or AckLost."""
+def wait_for_one(
+    clock: IReactorTime, acks: PendingAcks, packet_id: int, timeout: float | None
+) -> Deferred[tuple[Any, ...]]:
+    """Fires with the arguments of the acknowledgement, a tuple; fails with AckTimeout or AckLost."""
     timer: IDelayedCall | None = None
 
     def settle(result: Any) -> None:
@@ -59,35 +61,44 @@ def wait_for_one(clock: IReactorTime, acks: PendingAcks, packet_id: int, timeout
         if not deferred.called:
             deferred.callback(result) if not isinstance(result, Exception) else deferred.errback(result)
 
-    deferred: Deferred[Any] = Deferred(lambda _: settle_cancelled())
+    deferred: Deferred[tuple[Any, ...]] = Deferred(lambda _: settle_cancelled())
 
     def settle_cancelled() -> None:
         acks.cancel(packet_id)
         if timer is not None and timer.active():
             timer.cancel()
 
-    acks.expect(packet_id, lambda *args: settle(args[0] if args else None), lambda: settle(AckLost()))
+    acks.expect(packet_id, lambda *args: settle(args), lambda: settle(AckLost()))
     if timeout is not None:
         timer = clock.callLater(timeout, lambda: settle(AckTimeout()))
     return deferred
 
 
+def first_argument(args: tuple[Any, ...]) -> Any:
+    """What an acknowledgement with `args` says, None when it has none."""
+    return args[0] if args else None
+
+
 class BroadcastAck:
-    """The acknowledgements of one broadcast: done when all have answered, or at the timeout."""
+    """The acknowledgements of one broadcast: done when all have answered, or at the timeout.
+
+    Without a timeout it fails once nobody can answer any more, if somebody left without an answer.
+    """
 
     def __init__(self, clock: IReactorTime, packet_id: int, timeout: float | None) -> None:
-        self.done: Deferred[list[Any]] = Deferred(lambda _: self._stop())
+        self.done: Deferred[list[Any]] = Deferred(lambda _: self.stop())
         self._packet_id = packet_id
         self._responses: list[Any] = []
         self._waiting: list[PendingAcks] = []
         self._open = 0
+        self._left = False
         self._timer = None if timeout is None else clock.callLater(timeout, self._timed_out)
 
     def expect(self, acks: PendingAcks) -> None:
         """One more socket is to answer."""
         self._open += 1
         self._waiting.append(acks)
-        acks.expect(self._packet_id, self._answered)
+        acks.expect(self._packet_id, self._answered, self._lost)
 
     def sent(self) -> Deferred[list[Any]]:
         """All packets are on their way; the result fires with the responses, one for each socket."""
@@ -96,20 +107,32 @@ class BroadcastAck:
         return self.done
 
     def _answered(self, *args: Any) -> None:
-        self._responses.append(args[0] if args else None)
+        self._responses.append(first_argument(args))
+        self._one_less()
+
+    def _lost(self) -> None:
+        self._left = True
+        self._one_less()
+
+    def _one_less(self) -> None:
         self._open -= 1
         if self._open == 0:
             self._finish()
 
     def _finish(self) -> None:
-        self._stop()
-        self.done.callback(self._responses)
+        if not self._left:
+            self.stop()
+            self.done.callback(self._responses)
+        elif self._timer is None:
+            self.stop()
+            self.done.errback(AckLost(self._responses))
 
     def _timed_out(self) -> None:
-        self._stop()
+        self.stop()
         self.done.errback(AckTimeout(self._responses))
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Wait no longer."""
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         for acks in self._waiting:

@@ -61,7 +61,8 @@ class BroadcastOperator:
     def emit_with_ack(self, event: str, *args: Any) -> Deferred[list[Any]]:
         """Send `event`; fires with the first argument of each acknowledgement once all have come.
 
-        Fails with `AckTimeout`, which holds the responses so far, after the `timeout`.
+        Fails with `AckTimeout`, which holds the responses so far, after the `timeout`. Without one it fails with
+        `AckLost` when a socket has left before it answered and all others have.
         """
         namespace = self._namespace
         packet_id = namespace.next_ack_id()
@@ -69,7 +70,11 @@ class BroadcastOperator:
         ack = BroadcastAck(namespace.clock, packet_id, self._timeout)
         for socket in namespace.adapter.select(self.selection):
             ack.expect(socket.acks)
-        namespace.adapter.broadcast(packet, self.selection)
+        try:
+            namespace.adapter.broadcast(packet, self.selection)
+        except TypeError:
+            ack.stop()
+            raise
         return ack.sent()
 
     async def fetch_sockets(self) -> list[Socket]:

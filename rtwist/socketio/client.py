@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
@@ -149,6 +149,9 @@ class Client:
         except ConnectLater as error:
             self._log.warn("cannot connect clients to {name} now: {error}", name=namespace.name, error=error)
             self.close()
+        except CancelledError:
+            self.close()
+            raise
         except Exception:
             # Refusing would stop the client from retrying, and the fault is ours.
             self._log.failure("middleware of {name} failed", name=namespace.name)

@@ -32,7 +32,8 @@ class AckTimeout(RtwistError):
 
 
 class AckLost(RtwistError):
-    """The client left before it acknowledged."""
+    """The client left before it acknowledged; `responses` holds those of a broadcast that came."""
 
-    def __init__(self) -> None:
+    def __init__(self, responses: list[Any] | None = None) -> None:
         super().__init__("socket has been disconnected")
+        self.responses = [] if responses is None else responses

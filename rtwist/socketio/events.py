@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar, overload
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 Handler = Callable[..., Any]
@@ -23,9 +23,9 @@ class Handlers:
         self._by_event: dict[str, list[_Registered]] = {}
         self._any: list[_Registered] = []
 
-    def add(self, event: str, handler: Handler) -> None:
-        """Call `handler` for each `event` from now on."""
-        self._by_event.setdefault(event, []).append(_Registered(handler))
+    def add(self, event: str, handler: Handler, *, once: bool = False) -> None:
+        """Call `handler` for each `event` from now on, or for the next one only."""
+        self._by_event.setdefault(event, []).append(_Registered(handler, once=once))
 
     def add_any(self, handler: Handler) -> None:
         """Call `handler` with the name and the arguments of each event, before the event's own handlers."""
@@ -33,9 +33,7 @@ class Handlers:
 
     def remove(self, event: str, handler: Handler | None = None) -> None:
         """Stop calling `handler`, or all handlers of `event`."""
-        kept = (
-            [] if handler is None else [one for one in self._by_event.get(event, ()) if one.call is not handler]
-        )
+        kept = [] if handler is None else [one for one in self._by_event.get(event, ()) if one.call != handler]
         if kept:
             self._by_event[event] = kept
         else:
@@ -51,39 +49,68 @@ class Handlers:
         return event in self._by_event
 
     def call(self, event: str, args: Sequence[Any]) -> list[Awaitable[Any]]:
-        """Call the handlers of `event`; returns what is still going on, in order."""
-        pending = [self._call_one(one, event, (event, *args)) for one in self._any] if self._any else []
-        pending += [self._call_one(one, event, args) for one in self._by_event.get(event, ())]
-        return [awaitable for awaitable in pending if awaitable is not None]
+        """Call the handlers of an `event` of the client; returns what is still going on, in order."""
+        pending: list[Awaitable[Any]] = []
+        for one in tuple(self._any):
+            pending += self._call_one(one, event, (event, *args))
+        return pending + self.announce(event, args)
+
+    def announce(self, event: str, args: Sequence[Any]) -> list[Awaitable[Any]]:
+        """`call` for news of the server's own, which those who hear every event do not hear."""
+        pending: list[Awaitable[Any]] = []
+        # Whom a handler adds or removes counts from the next event.
+        for one in tuple(self._by_event.get(event, ())):
+            if not one.once or not one.takes(len(args)) or self._used_up(event, one):
+                pending += self._call_one(one, event, args)
+        return pending
+
+    def call_alone(self, handler: Handler, event: str, args: Sequence[Any]) -> list[Awaitable[Any]]:
+        """Call a `handler` that was not added, with the same care."""
+        return self._call_one(_Registered(handler), event, args)
 
     async def finish(self, event: str, pending: Sequence[Awaitable[Any]]) -> None:
         """Wait for what `call` left going on, logging what fails."""
         for awaitable in pending:
             try:
                 await awaitable
+            except CancelledError:
+                self._log.info("handler of {event} was cancelled", event=event)
             except Exception:
                 self._log.failure("handler of {event} failed", event=event)
 
-    def _call_one(self, handler: _Registered, event: str, args: Sequence[Any]) -> Awaitable[Any] | None:
+    def _used_up(self, event: str, one: _Registered) -> bool:
+        handlers = self._by_event.get(event, [])
+        if one not in handlers:
+            return False
+        handlers.remove(one)
+        if not handlers:
+            del self._by_event[event]
+        return True
+
+    def _call_one(self, handler: _Registered, event: str, args: Sequence[Any]) -> list[Awaitable[Any]]:
         if not handler.takes(len(args)):
             # The number of arguments is the client's choice: no fault of the handler, no traceback.
             self._log.warn("handler of {event} does not take {count} arguments", event=event, count=len(args))
-            return None
+            return []
         try:
             result = handler.call(*args)
         except Exception:
             self._log.failure("handler of {event} failed", event=event)
-            return None
-        return result if isinstance(result, (Deferred, Awaitable)) else None
+            return []
+        if isinstance(result, Coroutine):
+            # It begins now, as in its turn a plain handler would.
+            result = Deferred.fromCoroutine(result)
+        return [result] if isinstance(result, (Deferred, Awaitable)) else []
 
 
 class _Registered:
     """A handler and how many positional arguments it takes."""
 
-    __slots__ = ("_least", "_most", "call")
+    __slots__ = ("_least", "_most", "call", "once")
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, *, once: bool = False) -> None:
         self.call = handler
+        self.once = once
         self._least, self._most = _arity(handler)
 
     def takes(self, count: int) -> bool:
@@ -129,12 +156,7 @@ class Subscribable:
 
     def once(self, event: str, handler: Handler) -> None:
         """Call `handler` for the next `event` only."""
-
-        def first(*args: Any) -> Any:
-            self._handlers.remove(event, first)
-            return handler(*args)
-
-        self._handlers.add(event, first)
+        self._handlers.add(event, handler, once=True)
 
     def off(self, event: str, handler: Handler | None = None) -> None:
         """Stop calling `handler`, or all handlers of `event`."""

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from rtwist.engineio.packet import Packet as EnginePacket
 from rtwist.errors import RtwistError
-from rtwist.socketio.acks import AckCallback, PendingAcks, wait_for_one
+from rtwist.socketio.acks import AckCallback, PendingAcks, first_argument, wait_for_one
 from rtwist.socketio.broadcast import BroadcastOperator, RoomNames, names
 from rtwist.socketio.events import Handlers, Subscribable
 from rtwist.socketio.packet import Packet, PacketType, encode, event_data
@@ -51,8 +51,10 @@ class Socket(Subscribable):
         "__weakref__",
         "_busy",
         "_client",
+        "_draining",
         "_early_rooms",
         "_handlers",
+        "_leaving",
         "_middleware",
         "_queue",
         "acks",
@@ -75,6 +77,8 @@ class Socket(Subscribable):
         self._middleware: list[EventMiddleware] = []
         self._queue: deque[tuple[str, list[Any]]] = deque()
         self._busy = False
+        self._draining = False
+        self._leaving = False
         self._early_rooms: list[str] = []
 
     def __repr__(self) -> str:
@@ -113,12 +117,12 @@ class Socket(Subscribable):
         if not self.connected:
             return
         if ack is not None and packet_id is not None:
-            self.acks.expect(packet_id, ack)
+            self.acks.expect(packet_id, lambda *args: self._acknowledged(event, ack, args))
         self._client.send(encoded)
 
     def emit_with_ack(self, event: str, *args: Any) -> Deferred[Any]:
         """Send `event`; fires with the first argument of the acknowledgement, fails with `AckLost`."""
-        return self._emit_and_wait(None, event, args)
+        return self._emit_and_wait(None, event, args).addCallback(first_argument)
 
     def timeout(self, seconds: float) -> TimedEmitter:
         """Emit with a limit on how long an acknowledgement may take."""
@@ -153,6 +157,8 @@ class Socket(Subscribable):
         if close:
             self._client.disconnect()
             return
+        if self._leaving:
+            return
         self._client.send(encode(Packet(PacketType.DISCONNECT, self.namespace.name)))
         self.closed("server namespace disconnect")
 
@@ -175,9 +181,9 @@ class Socket(Subscribable):
         self._early_rooms = []
         reply = Packet(PacketType.CONNECT, self.namespace.name, {"sid": self.id})
         self._client.send(encode(reply))
-        pending = connection_handlers.call("connection", (self,))
+        pending = connection_handlers.announce("connection", (self,))
         if pending:
-            self._wait("connection", connection_handlers.finish("connection", pending))
+            self._wait("connection", connection_handlers.finish, "connection", pending)
 
     def deliver(self, encoded: Sequence[EnginePacket], *, volatile: bool) -> None:
         """Send packets that are encoded already."""
@@ -198,11 +204,10 @@ class Socket(Subscribable):
 
     def closed(self, reason: str) -> None:
         """This socket has left its namespace; rooms can still be read while `disconnecting` is handled."""
-        if not self.connected:
+        if not self.connected or self._leaving:
             return
+        self._leaving = True
         self._call_last("disconnecting", reason)
-        if not self.connected:
-            return
         self.connected = False
         self.namespace.forget(self)
         self._client.forget(self)
@@ -225,23 +230,33 @@ class Socket(Subscribable):
 
     def _handle(self, event: str, args: list[Any]) -> None:
         if self._middleware:
-            self._wait(event, self._pass_middleware(event, args))
+            self._wait(event, self._pass_middleware, event, args)
             return
         pending = self._handlers.call(event, args)
         if pending:
-            self._wait(event, self._handlers.finish(event, pending))
+            self._wait(event, self._handlers.finish, event, pending)
 
-    def _wait(self, event: str, work: Coroutine[Any, Any, None]) -> None:
+    def _wait(self, event: str, work: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         self._busy = True
-        self._client.tasks.start(f"handling {event}", self._finish(work))
+        self._client.tasks.start(f"handling {event}", self._finish(work, *args))
 
-    async def _finish(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _finish(self, work: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         try:
-            await work
+            await work(*args)
         finally:
             self._busy = False
+            self._drain()
+
+    def _drain(self) -> None:
+        # An event that is handled at once comes back here; one loop must do, or a long queue would nest too deep.
+        if self._draining:
+            return
+        self._draining = True
+        try:
             while self._queue and not self._busy and self.connected:
                 self._handle(*self._queue.popleft())
+        finally:
+            self._draining = False
 
     async def _pass_middleware(self, event: str, args: list[Any]) -> None:
         for middleware in self._middleware:
@@ -249,6 +264,8 @@ class Socket(Subscribable):
                 result = middleware(event, args)
                 if isinstance(result, (Deferred, Awaitable)):
                     await result
+            except CancelledError:
+                raise
             except Exception as error:
                 self._refuse_event(event, error)
                 return
@@ -265,9 +282,15 @@ class Socket(Subscribable):
 
     def _call_last(self, event: str, argument: object) -> None:
         # These are not the client's events: they do not wait for a handler that is still busy.
-        pending = self._handlers.call(event, (argument,))
+        pending = self._handlers.announce(event, (argument,))
         if pending:
             self._client.tasks.start(f"handling {event}", self._handlers.finish(event, pending))
+
+    def _acknowledged(self, event: str, ack: AckCallback, args: Sequence[Any]) -> None:
+        name = f"acknowledgement of {event}"
+        pending = self._handlers.call_alone(ack, name, args)
+        if pending:
+            self._client.tasks.start(f"handling {name}", self._handlers.finish(name, pending))
 
     def _acknowledger(self, packet_id: int) -> Callable[..., None]:
         sent = False
@@ -281,7 +304,9 @@ class Socket(Subscribable):
 
         return acknowledge
 
-    def _emit_and_wait(self, timeout: float | None, event: str, args: tuple[Any, ...]) -> Deferred[Any]:
+    def _emit_and_wait(
+        self, timeout: float | None, event: str, args: tuple[Any, ...]
+    ) -> Deferred[tuple[Any, ...]]:
         packet_id = self.namespace.next_ack_id()
         encoded = encode(Packet(PacketType.EVENT, self.namespace.name, event_data(event, args), packet_id))
         result = wait_for_one(self.namespace.clock, self.acks, packet_id, timeout)
@@ -301,12 +326,16 @@ class TimedEmitter:
 
     def emit(self, event: str, *args: Any, ack: AckCallback) -> None:
         """Send `event`; `ack` is called with None and the acknowledgement's arguments, or with the error."""
-        waiting = self.emit_with_ack(event, *args)
-        waiting.addCallbacks(lambda first: ack(None, first), lambda failure: ack(failure.value))
+        socket = self._socket
+        waiting = socket._emit_and_wait(self._seconds, event, args)
+        waiting.addCallbacks(
+            lambda answer: socket._acknowledged(event, ack, (None, *answer)),
+            lambda failure: socket._acknowledged(event, ack, (failure.value,)),
+        )
 
     def emit_with_ack(self, event: str, *args: Any) -> Deferred[Any]:
         """Fires with the first argument of the acknowledgement; fails with `AckTimeout` or `AckLost`."""
-        return self._socket._emit_and_wait(self._seconds, event, args)
+        return self._socket._emit_and_wait(self._seconds, event, args).addCallback(first_argument)
 
 
 class VolatileEmitter:

@@ -1,0 +1,151 @@
+"""Acknowledgements that the server waits for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from rtwist.socketio import AckLost, AckTimeout
+from tests.socketio.fakes import House
+
+
+def outcome(waiting: Deferred[Any]) -> list[Any]:
+    """What `waiting` has come to: nothing yet, a result or an error."""
+    found: list[Any] = []
+    waiting.addCallbacks(found.append, lambda failure: found.append(failure.value))
+    return found
+
+
+def test_the_callback_gets_all_arguments_and_the_deferred_the_first(house: House) -> None:
+    guest, socket = house.visitor()
+    answers: list[Any] = []
+    socket.emit("a", 1, ack=lambda *args: answers.append(args))
+    found = outcome(socket.emit_with_ack("b", 2))
+    nothing = outcome(socket.emit_with_ack("c"))
+    assert guest.hear() == ['20["a",1]', '21["b",2]', '22["c"]']
+    guest.say('31["x","y"]', "32[]", "30[1,2,3]")
+    assert (answers, found, nothing) == ([(1, 2, 3)], ["x"], [None])
+
+
+def test_repeated_unknown_and_nameless_acknowledgements_are_ignored(house: House) -> None:
+    guest, socket = house.visitor()
+    answers: list[Any] = []
+    socket.emit("a", ack=answers.append)
+    guest.say("30[1]", "30[2]", "399[3]", "3[4]")
+    assert answers == [1]
+    assert not guest.gone
+
+
+def test_binary_acknowledgements_come_whole(house: House) -> None:
+    guest, socket = house.visitor()
+    found = outcome(socket.emit_with_ack("a"))
+    guest.say('61-0[{"_placeholder":true,"num":0}]', b"data")
+    assert found == [b"data"]
+
+
+def test_a_limit_in_time(house: House) -> None:
+    guest, socket = house.visitor()
+    late, early = outcome(socket.timeout(2).emit_with_ack("a")), outcome(socket.timeout(2).emit_with_ack("b"))
+    house.clock.advance(1.5)
+    guest.say("31[1]")
+    house.clock.advance(0.5)
+    guest.say("30[1]")
+    assert early == [1]
+    assert isinstance(late[0], AckTimeout)
+    assert (str(late[0]), late[0].responses, len(socket.acks)) == ("operation has timed out", [], 0)
+
+
+def test_the_callback_with_a_limit_gets_the_error_first_and_every_argument(house: House) -> None:
+    guest, socket = house.visitor()
+    answers: list[Any] = []
+    for _ in range(3):
+        socket.timeout(2).emit("a", ack=lambda *args: answers.append(args))
+    guest.say("30[1,2]", "31[]")
+    house.clock.advance(2)
+    assert answers[:2] == [(None, 1, 2), (None,)]
+    assert isinstance(answers[2][0], AckTimeout)
+
+
+def test_a_client_that_leaves_loses_its_acknowledgements(house: House) -> None:
+    guest, socket = house.visitor()
+    answers: list[Any] = []
+    found = outcome(socket.emit_with_ack("a"))
+    timed = outcome(socket.timeout(5).emit_with_ack("b"))
+    socket.emit("c", ack=answers.append)
+    guest.leave()
+    assert isinstance(found[0], AckLost)
+    assert isinstance(timed[0], AckLost)
+    assert str(found[0]) == "socket has been disconnected"
+    assert (answers, len(socket.acks), house.clock.getDelayedCalls()) == ([], 0, [])
+
+
+def test_asking_a_socket_that_has_left_fails_at_once(house: House) -> None:
+    guest, socket = house.visitor()
+    guest.leave()
+    assert isinstance(outcome(socket.emit_with_ack("a"))[0], AckLost)
+    assert isinstance(outcome(socket.timeout(1).emit_with_ack("a"))[0], AckLost)
+    socket.emit("a", ack=print)
+    assert len(socket.acks) == 0
+
+
+def test_waiting_can_be_cancelled(house: House) -> None:
+    guest, socket = house.visitor()
+    for waiting in (socket.emit_with_ack("a"), socket.timeout(3).emit_with_ack("b")):
+        waiting.addErrback(lambda _: None)
+        waiting.cancel()
+    assert len(socket.acks) == 0
+    guest.say("30[1]", "31[1]")
+    guest.leave()
+
+
+def test_a_callback_that_fails_is_logged_and_the_client_stays(house: House) -> None:
+    guest, socket = house.visitor()
+
+    def fail(*args: Any) -> None:
+        raise ValueError("callback")
+
+    socket.emit("a", ack=fail)
+    socket.timeout(1).emit("b", ack=fail)
+    guest.say("30[]", "31[]")
+    house.forgive("ValueError: callback", "ValueError: callback")
+    assert not guest.gone
+
+
+def test_a_callback_that_does_not_take_the_arguments_is_a_warning(house: House) -> None:
+    guest, socket = house.visitor()
+    answers: list[Any] = []
+    socket.emit("a", ack=lambda one: answers.append(one))  # noqa: PLW0108 - takes one argument exactly
+    socket.timeout(1).emit("b", ack=lambda error, one: answers.append(one))
+    guest.say("30[1,2]", "31[]")
+    assert (answers, len(house.warnings), guest.gone) == ([], 2, False)
+
+
+def test_an_async_callback_runs(house: House) -> None:
+    guest, socket = house.visitor()
+    answers: list[Any] = []
+
+    async def answered(value: Any) -> None:
+        answers.append(value)
+
+    socket.emit("a", ack=answered)
+    guest.say("30[1]")
+    assert answers == [1]
+
+
+def test_the_client_s_question_is_answered_once(house: House) -> None:
+    guest, socket = house.visitor()
+
+    @socket.on("ask")
+    def ask(value: Any, ack: Any) -> None:
+        ack(value, b"bin")
+        ack("again")
+
+    guest.say('27["ask",1]')
+    assert guest.hear() == ['61-7[1,{"_placeholder":true,"num":0}]', "bYmlu"]
+    acks: list[Any] = []
+    socket.on("keep", acks.append)
+    guest.say('28["keep"]')
+    guest.leave()
+    acks[0]("too late")
+    assert guest.wire.take() == []

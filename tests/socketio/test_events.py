@@ -1,0 +1,161 @@
+"""Who is called for which event, in which order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from rtwist.socketio.events import Handlers, Subscribable
+from tests.socketio.fakes import House
+
+
+class Bell(Subscribable):
+    def __init__(self) -> None:
+        self._handlers = Handlers()
+        self.heard: list[Any] = []
+
+    def ring(self, event: str, *args: Any) -> list[Any]:
+        return self._handlers.call(event, args)
+
+    def keep(self, *args: Any) -> None:
+        self.heard.append(args)
+
+
+def test_handlers_are_called_in_the_order_they_were_added_catch_all_ones_first() -> None:
+    bell = Bell()
+    bell.on("a", lambda *args: bell.heard.append(("first", *args)))
+    bell.on("a", lambda *args: bell.heard.append(("second", *args)))
+    bell.on("b", bell.keep)
+    bell._handlers.add_any(lambda *args: bell.heard.append(("any", *args)))
+    assert bell.ring("a", 1) == []
+    assert bell.heard == [("any", "a", 1), ("first", 1), ("second", 1)]
+
+
+def test_async_handlers_start_in_the_order_they_were_added() -> None:
+    bell = Bell()
+    gate: Deferred[None] = Deferred()
+
+    @bell.on("a")
+    async def slow() -> None:
+        bell.heard.append("started")
+        await gate
+        bell.heard.append("finished")
+
+    bell.on("a", lambda: bell.heard.append("plain"))
+    pending = bell.ring("a")
+    assert bell.heard == ["started", "plain"]
+    done = Deferred.fromCoroutine(bell._handlers.finish("a", pending))
+    gate.callback(None)
+    assert done.called
+    assert bell.heard == ["started", "plain", "finished"]
+
+
+def test_on_is_a_decorator_that_gives_the_function_back() -> None:
+    bell = Bell()
+
+    def handler() -> None:
+        pass
+
+    assert bell.on("a")(handler) is handler
+    assert bell.on("a", handler) is handler
+
+
+def test_once_means_once() -> None:
+    bell = Bell()
+    bell.once("a", bell.keep)
+    bell.ring("a", 1)
+    bell.ring("a", 2)
+    assert bell.heard == [(1,)]
+    assert not bell._handlers.has("a")
+
+
+def test_a_handler_for_once_that_rings_again_is_not_called_again() -> None:
+    bell = Bell()
+    bell.once("a", lambda: (bell.keep(), bell.ring("a")))
+    bell.ring("a")
+    assert bell.heard == [()]
+
+
+@pytest.mark.parametrize("add", ["on", "once"])
+def test_off_takes_a_handler_away_whether_function_or_method(add: str) -> None:
+    bell = Bell()
+
+    def function() -> None:
+        bell.heard.append("function")
+
+    getattr(bell, add)("a", function)
+    getattr(bell, add)("a", bell.keep)
+    bell.on("a", lambda: bell.heard.append("other"))
+    bell.off("a", function)
+    bell.off("a", bell.keep)
+    bell.off("nothing", function)
+    bell.ring("a")
+    assert bell.heard == ["other"]
+    bell.off("a")
+    assert not bell._handlers.has("a")
+
+
+def test_handlers_added_or_removed_by_a_handler_count_from_the_next_event() -> None:
+    bell = Bell()
+
+    def last() -> None:
+        bell.heard.append("last")
+
+    def first() -> None:
+        bell.heard.append("first")
+        bell.on("a", first)
+        bell.off("a", last)
+
+    bell.on("a", first)
+    bell.on("a", last)
+    bell.ring("a")
+    assert bell.heard == ["first", "last"]
+    bell.ring("a")
+    assert bell.heard == ["first", "last", "first", "first"]
+
+
+@pytest.mark.parametrize("add", ["on", "once"])
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_arguments_that_no_handler_takes_are_a_warning_without_traceback(
+    house: House, add: str, count: int
+) -> None:
+    bell = Bell()
+
+    def handler(one: int, two: int, three: int = 3) -> None:
+        bell.heard.append((one, two, three))
+
+    getattr(bell, add)("a", handler)
+    bell.ring("a", *range(count))
+    assert bell.heard == []
+    assert len(house.warnings) == 1
+    bell.ring("a", 1, 2)
+    assert bell.heard == [(1, 2, 3)]
+
+
+def test_handlers_that_fail_are_logged_and_stop_nobody_else(house: House) -> None:
+    bell = Bell()
+
+    async def later() -> None:
+        raise ValueError("later")
+
+    def now() -> None:
+        raise ValueError("now")
+
+    bell.on("a", now)
+    bell.on("a", later)
+    bell.on("a", bell.keep)
+    pending = bell.ring("a")
+    assert bell.heard == [()]
+    Deferred.fromCoroutine(bell._handlers.finish("a", pending))
+    house.forgive("ValueError: now", "ValueError: later")
+
+
+def test_callables_that_tell_no_signature_are_called() -> None:
+    bell = Bell()
+    bell.on("a", dict)
+    bell.on("a", max)
+    bell.on("a", bell.heard.append)
+    bell.ring("a", [1, 2])
+    assert bell.heard == [[1, 2]]
