@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from twisted.logger import Logger
@@ -166,7 +166,8 @@ class Gateway:
         return {"room": room}
 
     def _leave_room(self, socket: Socket, identity: Identity, name: Any) -> dict[str, Any]:
-        return self._leave(socket, identity, custom_room(name, self._is_socket_id))
+        room = custom_room(name, self._is_socket_id)
+        return self._leave(socket, identity, room, (room,))
 
     def _subscribe_order(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:
         order_id = subject_id(value)
@@ -187,7 +188,7 @@ class Gateway:
         return {"room": room} if entitled else {"room": room, "pending": True}
 
     def _unsubscribe_order(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:
-        return self._leave(socket, identity, order_room(subject_id(value)))
+        return self._unsubscribe(socket, identity, order_room(subject_id(value)))
 
     def _subscribe_inventory(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:
         room = product_room(subject_id(value))
@@ -195,7 +196,7 @@ class Gateway:
         return {"room": room}
 
     def _unsubscribe_inventory(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:
-        return self._leave(socket, identity, product_room(subject_id(value)))
+        return self._unsubscribe(socket, identity, product_room(subject_id(value)))
 
     def _subscribe_transfer(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:
         transfer_id = subject_id(value)
@@ -208,7 +209,7 @@ class Gateway:
         return {"room": transfer_room(transfer_id), "pending": True}
 
     def _unsubscribe_transfer(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:
-        return self._leave(socket, identity, transfer_room(subject_id(value)))
+        return self._unsubscribe(socket, identity, transfer_room(subject_id(value)))
 
     def _typing(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:
         room = value.get("roomId") if isinstance(value, dict) else None
@@ -234,8 +235,11 @@ class Gateway:
                 "user {user} on {socket} joined {rooms}", user=identity.user_id, socket=socket.id, rooms=new
             )
 
-    def _leave(self, socket: Socket, identity: Identity, room: str) -> dict[str, Any]:
-        left = scopes_of(room, socket.rooms)
+    def _unsubscribe(self, socket: Socket, identity: Identity, room: str) -> dict[str, Any]:
+        return self._leave(socket, identity, room, scopes_of(room, socket.rooms))
+
+    def _leave(self, socket: Socket, identity: Identity, room: str, rooms: Iterable[str]) -> dict[str, Any]:
+        left = [name for name in rooms if name in socket.rooms]
         for name in left:
             socket.leave(name)
         if left:

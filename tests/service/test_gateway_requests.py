@@ -117,6 +117,15 @@ class TestCustomRooms:
         assert service.push({"room": room}, "x") == 0
         assert client.names() == ["x"]
 
+    def test_leaving_a_custom_room_leaves_that_room_alone(self, service: Service, client: Client) -> None:
+        room = fresh("room")
+        client.succeed("join_room", room)
+        client.succeed("join_room", f"{room}|2")
+        client.succeed("leave_room", room)
+        assert service.push({"room": room}, "x") == 0
+        assert service.push({"room": f"{room}|2"}, "y") == 1
+        assert client.names() == ["y"]
+
     @pytest.mark.parametrize("prefix", ["user", "company", "shop", "role", "order", "product", "transfer"])
     @pytest.mark.parametrize("request_name", ["join_room", "leave_room"])
     def test_the_servers_own_rooms_are_forbidden(self, client: Client, request_name: str, prefix: str) -> None:
