@@ -16,6 +16,7 @@ from tests.support.wire import CLOSE, NO_CLOSE_FRAME, Ended, Headers, WebSocketC
 SECRET = "a-secret-of-the-tests-with-more-than-32-bytes"
 API_KEY = "the-api-key-of-the-tests"
 SOCKET_IO = "/socket.io/?EIO=4&transport=websocket"
+"""Where clients connect, unless the service is told otherwise."""
 
 _numbers = itertools.count(1)
 
@@ -52,11 +53,12 @@ class Event(NamedTuple):
 class Client:
     """One Socket.IO connection. What arrives is kept in order; `events` takes it all."""
 
-    def __init__(self, port: int, headers: Headers = (), *, query: str = "") -> None:
-        self.wire = WebSocketClient.open(port, SOCKET_IO + query, headers, seconds=15)
+    def __init__(self, port: int, headers: Headers = (), *, target: str = SOCKET_IO) -> None:
+        self.wire = WebSocketClient.open(port, target, headers, seconds=15)
         opening = self.wire.read_text()
         assert opening.startswith("0{"), opening
-        self.session_id = json.loads(opening[1:])["sid"]
+        self.opening: dict[str, Any] = json.loads(opening[1:])
+        self.session_id: str = self.opening["sid"]
         self.id = ""
         self.connected: dict[str, Any] = {}
         self._acks = itertools.count()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.service.peers import API_KEY, SECRET, Client, token
+from tests.service.peers import API_KEY, SECRET, SOCKET_IO, Client, token
 from tests.support.processes import ROOT, Program
 from tests.support.wire import Headers, HttpClient, Response
 
@@ -47,9 +47,9 @@ class Service:
         self.port = listening_port(program) if port is None else port
         self._clients: list[Client] = []
 
-    def open(self, headers: Headers = (), *, query: str = "") -> Client:
+    def open(self, headers: Headers = (), *, target: str = SOCKET_IO) -> Client:
         """A connection that has not said CONNECT yet; closed with the test."""
-        client = Client(self.port, headers, query=query)
+        client = Client(self.port, headers, target=target)
         self._clients.append(client)
         return client
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.service.peers import Client, fresh, token
+from tests.service.peers import SOCKET_IO, Client, fresh, token
 from tests.service.servers import Service
 
 REQUIRED = {"message": "Authentication required", "data": {"code": "auth_required"}}
@@ -122,7 +122,7 @@ def test_a_header_without_bearer_token_is_no_token(service: Service, header: str
 
 @pytest.mark.parametrize("name", ["token", "auth", "access_token", "authorization", "auth.token", "auth[token]"])
 def test_a_token_in_the_query_counts_for_nothing(service: Service, name: str) -> None:
-    assert service.open(query=f"&{name}={token('u1')}").connect() == REQUIRED
+    assert service.open(target=f"{SOCKET_IO}&{name}={token('u1')}").connect() == REQUIRED
 
 
 def test_a_refused_client_gets_nothing_but_the_refusal(service: Service) -> None:
