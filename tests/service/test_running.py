@@ -178,11 +178,6 @@ class TestStopping:
         assert program.stop(5) == 0
         assert complaints(program.output) == []
 
-    def test_also_by_interrupt(self, program: Program) -> None:
-        program.process.send_signal(signal.SIGINT)
-        assert program.wait(5) == -signal.SIGINT, "as shells want it, after all else is done"
-        assert "Server Shut Down." in program.output[-1]
-
     def test_websocket_clients_see_their_transport_close_and_no_disconnect_packet(self, program: Program) -> None:
         service = Service(program)
         client = service.join("u1")
