@@ -224,5 +224,5 @@ class SessionLife(RuleBasedStateMachine):
             assert self.current.closed == 1
 
 
-SessionLife.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+SessionLife.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 TestSessionLife = SessionLife.TestCase

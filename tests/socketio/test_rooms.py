@@ -61,7 +61,7 @@ class RoomsAgainstPairs(RuleBasedStateMachine):
         assert all((room in self.rooms) is (room in alive) for room in ("r1", "r2", "r3", "r4"))
 
 
-RoomsAgainstPairs.TestCase.settings = settings(max_examples=200, deadline=None)
+RoomsAgainstPairs.TestCase.settings = settings(max_examples=100, deadline=None)
 TestRoomsAgainstPairs = RoomsAgainstPairs.TestCase
 
 
