@@ -44,11 +44,9 @@ async def soak(crowd: Crowd, connects: int) -> list[str]:
         state = await crowd.calm_state()
         states.append(state)
         print(row(number * connects // ROUNDS, time.monotonic() - started, state), flush=True)
-    faults = [*crowd.failures[:20], *state["complaints"]]
+    faults = [*crowd.faults(state["reasons"])[:20], *state["complaints"]]
     if state["living"] != before["living"]:
         faults.append(f"left: {state['living']}, before: {before['living']}")
-    if surprises := crowd.surprises(state["reasons"]):
-        faults.append(f"reasons heard and expected: {surprises}")
     if state["blocks"] - states[2]["blocks"] > SLACK_BLOCKS:
         faults.append(f"memory grew by {state['blocks'] - states[2]['blocks']} blocks since the second tenth")
     return faults

@@ -22,7 +22,7 @@ from rtwist.socketio import AckLost, AckTimeout, ConnectionRefused, ConnectLater
 
 OPTIONS = Options(
     ping_interval=2.5, ping_timeout=1.0, upgrade_timeout=1.5, connect_timeout=1.5, refused_timeout=0.5,
-    close_timeout=0.5, poll_close_timeout=0.5, body_timeout=0.5,
+    close_timeout=0.5, poll_close_timeout=1.0, body_timeout=0.5,
 )  # fmt: skip
 ACK_SECONDS = 0.5
 COUNTED = ("rtwist.", "autobahn.", "twisted.web.", "twisted.internet.")
