@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rtwist.auth.token import mint
-from rtwist.domain.ids import text_id
+from rtwist.domain.ids import plain_text
 from rtwist.errors import ConfigError
 
 _MAX_SECONDS = 3_155_760_000
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _id(text: str) -> str:
     try:
-        return text_id(text)
+        return plain_text(text)
     except ValueError as reason:
         raise argparse.ArgumentTypeError(f"{text!r} {reason}") from None
 

@@ -179,6 +179,17 @@ _LATER = {
 }
 
 
+DEV_ENV = "RTWIST_DEV"
+
+
+def wants_dev(environment: Mapping[str, str]) -> bool:
+    """Whether the environment asks for development mode; `ConfigError` when it says neither yes nor no."""
+    text = environment.get(DEV_ENV, "").lower()
+    if text not in ("", "0", "1", "false", "true", "no", "yes"):
+        raise ConfigError(f"{DEV_ENV} is {text!r}; write 1 for development mode, or unset it")
+    return text in ("1", "true", "yes")
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """What the service is made from; `socketio` goes to the Socket.IO server as it is."""

@@ -25,8 +25,8 @@ from rtwist.errors import AuthError, KeysUnavailable, Refused
 from rtwist.socketio import ConnectionRefused, ConnectLater, Server, Socket
 
 _BEARER = "bearer "
-DEFAULT_MAX_ROOMS = 1000
-"""Rooms one socket may ask for; a page shows some dozens of orders and products at a time."""
+DEFAULT_MAX_ROOMS = 5000
+"""Rooms one socket may ask for; following an order takes one for each shop of the user, and two or three more."""
 
 Request = Callable[[Socket, Identity, Any], dict[str, Any]]
 

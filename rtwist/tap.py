@@ -19,7 +19,7 @@ from twisted.web.resource import IResource
 
 from rtwist.auth.keys import SharedSecrets
 from rtwist.auth.token import TokenVerifier
-from rtwist.config import SETTINGS, Config, Setting, read_config
+from rtwist.config import DEV_ENV, SETTINGS, Config, Setting, read_config, wants_dev
 from rtwist.development import trial
 from rtwist.domain.owners import OrderBook
 from rtwist.domain.router import Router
@@ -48,7 +48,11 @@ class Options(usage.Options):
     """The options of `twistd rtwist`, made from `rtwist.config.SETTINGS`."""
 
     optFlags = [  # noqa: RUF012
-        ["dev", None, "try it out: throw-away keys, pages of any origin, status routes open to loopback"]
+        [
+            "dev",
+            None,
+            f"try it out: throw-away keys, pages of any origin, status routes open to loopback [{DEV_ENV}]",
+        ]
     ]
     optParameters = [  # noqa: RUF012
         [setting.option, None, None, _help]
@@ -70,7 +74,8 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         """Check everything now, so that a mistake ends in one clear line."""
         try:
-            self["config"] = read_config(self, os.environ, dev=bool(self["dev"]))
+            dev = bool(self["dev"]) or wants_dev(os.environ)
+            self["config"] = read_config(self, os.environ, dev=dev)
             if self["config"].jwt_secret is not None:
                 SharedSecrets(self["config"].jwt_secret)
         except ConfigError as error:

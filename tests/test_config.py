@@ -54,7 +54,7 @@ DEFAULTS: dict[str, Any] = {
     "jwt_leeway": 0.0,
     "claim_names": ClaimNames(),
     "api_key": None,
-    "max_rooms": 1000,
+    "max_rooms": 5000,
     "max_orders": 100_000,
     "dedup_window": 600.0,
     "dedup_size": 100_000,

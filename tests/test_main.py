@@ -92,9 +92,9 @@ WRONG = [
     ["token"],
     ["token", "--user"],
     *(["token", "--user", "u1", "--lifetime", text] for text in ("x", "nan", "inf", "1e20")),
-    *(["token", "--user", text] for text in ("", "a|b", "a\nb", "x" * 201)),
+    *(["token", "--user", text] for text in ("", "a\nb", "x" * 201)),
     ["token", "--user", "u1", "--company", ""],
-    ["token", "--user", "u1", "--shop", "s1", "--shop", "a|b"],
+    ["token", "--user", "u1", "--shop", "s1", "--shop", ""],
     ["token", "--user", "u1", "--role", " "],
 ]
 

@@ -92,6 +92,16 @@ def test_development_mode_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parsed("--dev")["config"].dev
 
 
+def test_the_environment_can_ask_for_development_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JWT_SECRET", raising=False)
+    monkeypatch.setenv("RTWIST_DEV", "1")
+    assert parsed()["config"].dev
+    monkeypatch.setenv("RTWIST_DEV", "0")
+    assert "no key to verify tokens" in error()
+    monkeypatch.setenv("RTWIST_DEV", "maybe")
+    assert "RTWIST_DEV is 'maybe'; write 1" in error()
+
+
 def test_the_help_names_every_option_and_its_variable() -> None:
     text = Options().getUsage(width=10_000)
     for setting in SETTINGS:

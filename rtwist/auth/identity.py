@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rtwist.domain.ids import text_id
+from rtwist.domain.ids import plain_text
 from rtwist.domain.rooms import SUPER_ADMIN, company_room, role_room, shop_room, user_room
 
 MAX_SHOPS = 1000
@@ -64,7 +64,7 @@ def identity_from_claims(
     """Take the claims of a verified token and return who it speaks of.
 
     Integers become text. A claim that is null counts as absent. Raises ValueError, naming the claim, without
-    a user, for ids that `text_id` refuses, and for too many shops or roles: such a token is not used in part.
+    a user, for ids that `plain_text` refuses, and for too many shops or roles: such a token is not used in part.
     """
     names = names or ClaimNames()
     name, user = _first(claims, names.user)
@@ -94,6 +94,6 @@ def _ids(name: str, value: Any, *, limit: int) -> tuple[str, ...]:
 
 def _id(name: str, value: object) -> str:
     try:
-        return text_id(value)
+        return plain_text(value)
     except ValueError as reason:
         raise ValueError(f"{name} {reason}") from None

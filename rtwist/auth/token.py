@@ -125,6 +125,9 @@ class TokenVerifier:
             raise AuthError("Invalid or expired token", "token_expired")
         if "nbf" in claims and _numeric_date("nbf", claims) > now + self._leeway:
             raise ValueError("nbf lies in the future")
+        if "iat" in claims:
+            # It may lie a little in the future: issuers' clocks do, and RFC 7519 4.1.6 asks for no check.
+            _numeric_date("iat", claims)
         return expires_at
 
     def _check_origin(self, claims: Mapping[str, Any]) -> None:

@@ -23,6 +23,10 @@ _ADDRESSING = frozenset(
 """Properties that say whom an event concerns: where they stand, there is the event."""
 
 
+_FOLLOWED = frozenset({"orderId", "productId", "transferId"})
+"""What clients subscribe to: ids that begin the names of scoped rooms."""
+
+
 @dataclass(frozen=True, slots=True)
 class DomainEvent:
     """Something that happened: `kind` like "order.created", `data` as published, `timestamp` as `iso` writes.
@@ -151,7 +155,7 @@ def _known(kind: str | None) -> str:
 
 def _checked(name: str, value: object) -> str:
     try:
-        return text_id(value)
+        return text_id(value) if name in _FOLLOWED else plain_text(value)
     except ValueError as reason:
         raise BadEvent(f"{name} {reason}") from None
 

@@ -39,9 +39,10 @@ def plain_text(value: object) -> str:
 
 
 def text_id(value: object) -> str:
-    """Take the id of a user, order and so on, and return it as text.
+    """Take the id of what can be followed (an order, product, transfer), and return it as text.
 
-    Raises ValueError as `plain_text` does, and for `|`, which separates the parts of a scoped room name.
+    Raises ValueError as `plain_text` does, and for `|`, which ends the id in a scoped room name. Ids of users,
+    companies and shops stand last there, and may hold one, as those of some identity providers do.
     """
     text = plain_text(value)
     if "|" in text:

@@ -122,10 +122,13 @@ def test_dates_must_be_json(exp: str) -> None:
     assert reason(signed(f'{{"sub":"u1","exp":{exp}}}'))
 
 
-@pytest.mark.parametrize("name", ["nbf", "iat"])
-def test_a_token_from_the_future(name: str) -> None:
-    assert reason(token(**{name: NOW + 1})) == f"{name} lies in the future"
-    assert verify(token(**{name: NOW}))
+def test_a_token_for_the_future() -> None:
+    assert reason(token(nbf=NOW + 1)) == "nbf lies in the future"
+    assert verify(token(nbf=NOW))
+
+
+def test_an_issuer_whose_clock_is_ahead() -> None:
+    assert verify(token(iat=NOW + 60))
 
 
 def test_leeway_is_for_clocks_that_differ() -> None:

@@ -32,7 +32,6 @@ AUTHS: list[tuple[Any, dict[str, Any]]] = [
     ({"token": "x" * 10_000}, INVALID),
     ({"token": token("u1", secret="another secret, also with more than 32 bytes")}, INVALID),
     ({"token": token(None, "c1")}, INVALID),
-    ({"token": token("u|1")}, INVALID),
     ({"token": token("u1", lifetime=-5)}, EXPIRED),
 ]
 
@@ -50,6 +49,17 @@ def test_a_refused_client_may_try_again_on_the_same_connection(service: Service)
     client = service.open()
     assert client.connect("nonsense") == INVALID
     assert client.connect(token(fresh("u"))) is None
+
+
+def test_user_ids_of_identity_providers_may_hold_a_bar(service: Service) -> None:
+    user = f"auth0|{fresh('u')}"
+    client, stranger = service.join(user), service.join(f"{user}|company:c1")
+    order = fresh("order")
+    for one in (client, stranger):
+        assert one.succeed("subscribe_order", order)["pending"] is True
+    service.publish({"type": "order.created", "data": {"orderId": order, "userId": user}})
+    assert client.names() == ["order:status_updated", "order:update"]
+    assert stranger.names() == []
 
 
 def test_the_connected_event_tells_the_client_who_and_where_it_is(service: Service) -> None:

@@ -28,9 +28,15 @@ class Program:
         self.output: list[str] = []
         self._news = threading.Condition()
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(env or {})}
-        self.process = subprocess.Popen(  # noqa: S603
-            list(argv), cwd=cwd, env=environment, text=True, errors="replace",
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        self.process = subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env=environment,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -52,8 +58,9 @@ class Program:
                 for line in self.output:
                     if text in line:
                         return line
-                if (self.process.poll() is not None and not self._reader.is_alive()) or time.monotonic() > deadline:
-                    raise AssertionError(f"no {text!r} in the output of {self.process.args}:\n" + "\n".join(self.output))
+                ended = self.process.poll() is not None and not self._reader.is_alive()
+                if ended or time.monotonic() > deadline:
+                    raise AssertionError(f"no {text!r} in what it printed: {self._story()}")
                 self._news.wait(0.1)
 
     def wait_for_port(self, port: int, seconds: float = START_SECONDS) -> None:
@@ -64,7 +71,7 @@ class Program:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise AssertionError(f"{self.process.args} does not listen:\n" + "\n".join(self.output)) from None
+                    raise AssertionError(f"it does not listen: {self._story()}") from None
                 time.sleep(0.02)
             else:
                 return
@@ -82,9 +89,12 @@ class Program:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"{self.process.args} did not end:\n" + "\n".join(self.output)) from None
+            raise AssertionError(f"it did not end: {self._story()}") from None
         self._reader.join(5)
         return status
+
+    def _story(self) -> str:
+        return f"{self.process.args}\n" + "\n".join(self.output)
 
     def __enter__(self) -> Program:
         return self
