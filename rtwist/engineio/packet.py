@@ -107,6 +107,9 @@ def decode_packet(encoded: str | bytes) -> Packet:
 
 
 def _decode_base64(text: str) -> bytes:
+    if len(text) % 4:
+        # Python 3.10 would take padding that does not belong there.
+        raise RemoteProtocolError("binary packet is not base64")
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:

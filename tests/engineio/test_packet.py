@@ -65,7 +65,27 @@ def test_the_words_of_the_specification(packet: Packet, segment: bytes) -> None:
 
 @pytest.mark.parametrize(
     "segment",
-    ["", "7", "9", "-1", "a", "{}", " 4", "٤x", "²", "\x00", "bY Q==", "bYQ==YQ==", "bYQ", "b=", "b*", "bé"],
+    [
+        "",
+        "7",
+        "9",
+        "-1",
+        "a",
+        "{}",
+        " 4",
+        "٤x",
+        "²",
+        "\x00",
+        "bY Q==",
+        "bYQ==YQ==",
+        "bYQ",
+        "b=",
+        "b==",
+        "bYWJj=",
+        "bYQ===",
+        "b*",
+        "bé",
+    ],
 )
 def test_what_no_packet_is_gets_refused(segment: str) -> None:
     with pytest.raises(RemoteProtocolError):
