@@ -51,6 +51,7 @@ class Options:
     - `max_buffered`: bytes that may wait for one client; a client further behind than this is disconnected.
     - `close_timeout`: how long a peer may take over a close before its connection is aborted.
     - `poll_close_timeout`: how long a close waits for a polling client to come and fetch it.
+    - `header_timeout`: how long the headers of one request may take to arrive, however steadily they come.
     - `body_timeout`: how long one POST body may take to arrive.
     - `transports`, `allow_upgrades`: the ways in.
     - `cors_origins`: `None` for same origin only, `"*"` for any, or the origins allowed, as browsers write them.
@@ -69,6 +70,7 @@ class Options:
     max_buffered: int = 16_000_000
     close_timeout: float = 5.0
     poll_close_timeout: float = 30.0
+    header_timeout: float = 10.0
     body_timeout: float = 30.0
     transports: tuple[str, ...] = (POLLING, WEBSOCKET)
     allow_upgrades: bool = True
@@ -81,7 +83,8 @@ class Options:
         """Raise `ConfigError` for a value that cannot work."""
         object.__setattr__(self, "path", "/" + self.path.strip("/") + "/" if self.path.strip("/") else "/")
         for name in ("ping_interval", "ping_timeout", "upgrade_timeout", "close_timeout",
-                     "poll_close_timeout", "body_timeout"):  # fmt: skip
+                     "poll_close_timeout", "header_timeout",
+            "body_timeout"):  # fmt: skip
             check_positive(name, getattr(self, name))
         for name in ("max_payload", "max_payload_packets", "max_fragments", "max_buffered"):
             check_positive(name, getattr(self, name))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
-from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.server import Request
 
 from rtwist.engineio import reasons
 from rtwist.engineio.answers import answer
 from rtwist.engineio.compression import choose_encoding, compress
+from rtwist.engineio.http import Channel, Request
 from rtwist.engineio.options import POLLING, Options
 from rtwist.engineio.packet import CLOSE, Packet, encode_payload, split_payload
 from rtwist.engineio.session import Session
@@ -19,18 +18,21 @@ from rtwist.errors import LocalProtocolError, RemoteProtocolError
 
 Headers = list[tuple[str, str]]
 _PACKETS_TYPE = ("Content-Type", "text/plain; charset=UTF-8")
+_SLICE = 200
 
 
 class PollingTransport:
     """Two HTTP requests at a time at most: one GET that waits for packets, one POST that brings some."""
 
-    __slots__ = ("_options", "_poll", "_poll_headers", "_posting", "session")
+    __slots__ = ("_answered_on", "_clock", "_options", "_poll", "_poll_headers", "_posting", "session")
 
     name = POLLING
     session: Session
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, clock: IReactorTime) -> None:
         self._options = options
+        self._clock = clock
+        self._answered_on: Channel | None = None
         self._poll: Request | None = None
         self._poll_headers: Headers = []
         self._posting: Request | None = None
@@ -46,6 +48,11 @@ class PollingTransport:
             self.session.lost(self, reasons.TRANSPORT_ERROR, "overlap from client")
             answer(request, 400, headers)
             return
+        if self._answered_on is not None and self._answered_on.congested:
+            # What lies in its socket's buffer escapes max_buffered; an honest client has read it by now.
+            self.session.lost(self, reasons.TRANSPORT_ERROR, "poll before the last answer was read")
+            answer(request, 400, headers)
+            return
         self._poll, self._poll_headers = request, headers
         request.notifyFinish().addErrback(self._poll_lost, request)
         self.session.ready(self)
@@ -59,23 +66,34 @@ class PollingTransport:
             self.session.lost(self, reasons.TRANSPORT_ERROR, "data request overlap from client")
             return False
         self._posting = request
-        request.notifyFinish().addErrback(self._post_lost, request)
+        request.notifyFinish().addCallbacks(
+            lambda _: self._post_answered(request), lambda _: self._post_lost(request)
+        )
         return True
 
     def post(self, request: Request, body: bytes, headers: Headers) -> None:
         """A whole POST has come: feed its packets, then answer `ok`."""
-        self._posting = None
+        if self._posting not in (None, request):
+            self.session.lost(self, reasons.TRANSPORT_ERROR, "data request overlap from client")
+            answer(request, 400, headers)
+            return
         if (request.getHeader(b"content-type") or b"").strip().lower() == b"application/octet-stream":
+            self._posting = None
             self.session.lost(self, reasons.TRANSPORT_ERROR, "invalid content")
             answer(request, 400, headers)
             return
-        self._feed(body)
-        answer(request, 200, [*_no_store(request), ("Content-Type", "text/html"), *headers], b"ok")
+        try:
+            segments = split_payload(body, self._options.max_payload_packets)
+        except RemoteProtocolError as error:
+            self._posting = None
+            self.session.lost(self, reasons.PARSE_ERROR, str(error))
+            segments = []
+        self._posting = request
+        self._feed(request, segments, headers)
 
     def post_dropped(self, request: Request) -> None:
         """A POST that had begun was answered without its packets; the next one may come."""
-        if self._posting is request:
-            self._posting = None
+        self._post_answered(request)
 
     def send(self, packets: Sequence[Packet]) -> None:
         """Answer the waiting GET with `packets`."""
@@ -90,6 +108,7 @@ class PollingTransport:
             if encoding is not None:
                 headers.append(("Content-Encoding", encoding))
                 body = compress(body, encoding)
+        self._answered_on = request.channel
         answer(request, 200, headers, body)
 
     def close(self) -> None:
@@ -97,26 +116,32 @@ class PollingTransport:
         if self._poll is not None:
             self.send((CLOSE,))
         posting, self._posting = self._posting, None
-        if posting is not None:
+        if posting is not None and not posting.whole:
             # Its body would come for nobody.
-            cast(ITCPTransport, posting.channel.transport).abortConnection()
+            posting.channel.transport.abortConnection()
 
-    def _feed(self, body: bytes) -> None:
-        try:
-            segments = split_payload(body, self._options.max_payload_packets)
-        except RemoteProtocolError as error:
-            self.session.lost(self, reasons.PARSE_ERROR, str(error))
+    def _feed(self, request: Request, segments: list[str], headers: Headers, start: int = 0) -> None:
+        # In slices: a body of thousands of packets must not keep every other client waiting.
+        for segment in segments[start : start + _SLICE]:
+            self.session.received(self, segment)
+        start += _SLICE
+        if start < len(segments) and self._posting is request:
+            self._clock.callLater(0, self._feed, request, segments, headers, start)
             return
-        session = self.session
-        for segment in segments:
-            session.received(self, segment)
+        self._post_answered(request)
+        if not request.gone:
+            answer(request, 200, [*_no_store(request), ("Content-Type", "text/html"), *headers], b"ok")
 
     def _poll_lost(self, _failure: Failure, request: Request) -> None:
         if self._poll is request:
             self._poll = None
             self.session.lost(self, reasons.TRANSPORT_ERROR, "poll connection closed prematurely")
 
-    def _post_lost(self, _failure: Failure, request: Request) -> None:
+    def _post_answered(self, request: Request) -> None:
+        if self._posting is request:
+            self._posting = None
+
+    def _post_lost(self, request: Request) -> None:
         if self._posting is request:
             self._posting = None
             self.session.lost(self, reasons.TRANSPORT_ERROR, "data request connection closed prematurely")

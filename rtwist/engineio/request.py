@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from rtwist.engineio.cors import Cors, has_only_header_characters
 from rtwist.engineio.options import WEBSOCKET, Options
+from rtwist.errors import LocalProtocolError
 
 _MAX_QUERY_FIELDS = 100
 _VERSION = "4"
@@ -159,6 +160,8 @@ def _verify_handshake(request: Handshake, transport: str, options: Options) -> R
         return Refusal(ErrorCode.BAD_REQUEST, "transport and upgrade header do not agree")
     if options.allow_request is not None:
         message = options.allow_request(request)
+        if message is not None and not isinstance(message, str):
+            raise LocalProtocolError("allow_request returns None or a text, at once")
         if message is not None:
             return Refusal(ErrorCode.FORBIDDEN, "refused by allow_request", message)
     if request.query.get("EIO") != _VERSION:

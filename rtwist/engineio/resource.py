@@ -19,7 +19,7 @@ from rtwist.engineio.server import Server
 from rtwist.engineio.websocket import WebSocketTransport, handshake_bytes
 
 if TYPE_CHECKING:
-    from rtwist.engineio.site import Channel, Request
+    from rtwist.engineio.http import Channel, Request
 
 _JSON = ("Content-Type", "application/json")
 _WEBSOCKET_VERSION = "13"

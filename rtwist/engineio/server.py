@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.web.server import Request
+from twisted.logger import Logger
 
 from rtwist.engineio import reasons
 from rtwist.engineio.cors import Cors
+from rtwist.engineio.http import Request
 from rtwist.engineio.options import Options
 from rtwist.engineio.polling import Headers, PollingTransport
-from rtwist.engineio.request import Handshake, Refusal, verify
+from rtwist.engineio.request import ErrorCode, Handshake, Refusal, verify
 from rtwist.engineio.session import Listener, Session
 from rtwist.engineio.websocket import WebSocketFactory, WebSocketTransport
 
@@ -26,6 +27,8 @@ class Server:
     `connected` is called with each new `Session`, to which it can send at once; it returns the `Listener` that
     hears of the session's messages and end. `now` returns the seconds since 1970.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -54,7 +57,12 @@ class Server:
 
     def check(self, request: Handshake) -> Refusal | None:
         """Why `request` is refused, or None; a refusal is reported to `refused`."""
-        refusal = verify(request, self._sessions, self.options, self.cors)
+        try:
+            refusal = verify(request, self._sessions, self.options, self.cors)
+        except Exception:
+            # Only `allow_request` is not our own.
+            self._log.failure("allow_request failed")
+            refusal = Refusal(ErrorCode.FORBIDDEN, "allow_request failed")
         if refusal is not None:
             self._refused(request, refusal)
         return refusal
@@ -62,13 +70,15 @@ class Server:
     def polling_transport(self, request: Handshake | None) -> PollingTransport | None:
         """The polling transport that `request` may use, if there is one; nothing is reported."""
         session = None if request is None else self._sessions.get(request.query.get("sid", ""))
-        if request is None or session is None or verify(request, self._sessions, self.options, self.cors):
+        if request is None or session is None or request.asks_websocket:
+            return None
+        if verify(request, self._sessions, self.options, self.cors) is not None:
             return None
         return session.transport if isinstance(session.transport, PollingTransport) else None
 
     def open_polling(self, handshake: Handshake, request: Request, headers: Headers) -> None:
         """A handshake by GET: open a session and answer with its handshake packet."""
-        transport = PollingTransport(self.options)
+        transport = PollingTransport(self.options, self.clock)
         session = self._new_session(handshake, transport)
         if self.options.cookie is not None:
             headers = [*headers, ("Set-Cookie", self.options.cookie.header(session.sid))]
@@ -97,7 +107,13 @@ class Server:
 
     def _open(self, session: Session) -> None:
         session.open()
-        session.listen(self._connected(session))
+        try:
+            listener = self._connected(session)
+        except Exception:
+            self._log.failure("nobody listens to a new session")
+            session.abort(reasons.FORCED_CLOSE, "the server failed")
+        else:
+            session.listen(listener)
 
 
 def _ignore(request: Handshake, refusal: Refusal) -> None:

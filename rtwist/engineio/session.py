@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 
 from rtwist.engineio import lifecycle, reasons
 from rtwist.engineio.lifecycle import Action, Event, Probe, State
@@ -16,6 +17,8 @@ from rtwist.engineio.request import Handshake
 from rtwist.errors import RemoteProtocolError
 
 _NOOP_INTERVAL = 0.1
+# What a waiting packet takes beside its data, so that empty ones count too.
+_PACKET_COST = 100
 
 
 class Transport(Protocol):
@@ -67,11 +70,13 @@ class Registry(Protocol):
 class Session:
     """The server's side of one client. `sid` is a secret: whoever knows it can read the client's messages."""
 
+    _log = Logger()
     __slots__ = (
         "_buffer",
         "_buffered",
         "_clock",
         "_drain_timer",
+        "_ended",
         "_heartbeat",
         "_listener",
         "_options",
@@ -104,6 +109,7 @@ class Session:
         self._listener: Listener = _Nobody()
         self._buffer: list[Packet] = []
         self._buffered = 0
+        self._ended = ("", "")
         self._heartbeat: IDelayedCall | None = None
         self._pong_due = False
         self._upgrade: _Upgrade | None = None
@@ -134,8 +140,10 @@ class Session:
             self.send((Packet(PacketType.OPEN, self._handshake_json()),))
 
     def listen(self, listener: Listener) -> None:
-        """From now on `listener` hears of messages and of the end."""
+        """From now on `listener` hears of messages and of the end, at once if that has come already."""
         self._listener = listener
+        if self._state is State.CLOSED:
+            self._tell_end(*self._ended)
 
     def send(self, packets: Sequence[Packet]) -> None:
         """Send `packets` in order; they wait when the transport cannot take them now.
@@ -149,7 +157,7 @@ class Session:
             self.transport.send(packets)
             return
         self._buffer.extend(packets)
-        self._buffered += sum(len(packet.data) for packet in packets)
+        self._buffered += sum(len(packet.data) + _PACKET_COST for packet in packets)
         if self._buffered > self._options.max_buffered:
             self._end(reasons.TRANSPORT_ERROR, "slow consumer: more than max_buffered bytes wait for it")
 
@@ -230,7 +238,7 @@ class Session:
         table = lifecycle.ON_POLLING if self.transport.name == POLLING else lifecycle.ON_WEBSOCKET
         action = table[packet.type]
         if action is Action.DELIVER:
-            self._listener.message(packet.data)
+            self._deliver(packet.data)
         elif action is Action.HEARTBEAT:
             self._pong()
         elif action is Action.CLOSE:
@@ -241,6 +249,13 @@ class Session:
             self._end(reasons.TRANSPORT_ERROR, "invalid heartbeat direction")
         elif action is Action.FAULT:
             self._end(reasons.PARSE_ERROR, f"a client must not send {packet.type.name}")
+
+    def _deliver(self, data: str | bytes) -> None:
+        try:
+            self._listener.message(data)
+        except Exception:
+            self._log.failure("the listener failed on a message")
+            self._end(reasons.FORCED_CLOSE, "the server failed")
 
     def _advance(self, event: Event) -> bool:
         state = lifecycle.step(self._state, event)
@@ -288,9 +303,18 @@ class Session:
         if self._upgrade is not None:
             self._upgrade.give_up()
         self._registry.forget(self)
-        self.transport.close()
+        self._ended = (reason, description)
+        try:
+            self.transport.close()
+        finally:
+            self._tell_end(reason, description)
+
+    def _tell_end(self, reason: str, description: str) -> None:
         listener, self._listener = self._listener, _Nobody()
-        listener.closed(reason, description)
+        try:
+            listener.closed(reason, description)
+        except Exception:
+            self._log.failure("the listener failed on the end of a session")
 
     def _handshake_json(self) -> str:
         options = self._options

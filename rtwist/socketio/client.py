@@ -41,7 +41,18 @@ class Client:
     """One Engine.IO session as Socket.IO sees it: takes packets apart and hands them to its sockets."""
 
     _log = Logger()
-    __slots__ = ("_connecting", "_decoder", "_server", "_sockets", "_timer", "options", "session", "tasks")
+    __slots__ = (
+        "_connecting",
+        "_decoder",
+        "_server",
+        "_size",
+        "_sockets",
+        "_timer",
+        "_waiting",
+        "options",
+        "session",
+        "tasks",
+    )
 
     def __init__(self, session: Session, server: Directory) -> None:
         self.session = session
@@ -54,6 +65,8 @@ class Client:
         self._sockets: dict[str, Socket] = {}
         self._connecting: set[str] = set()
         self._timer: IDelayedCall | None = None
+        self._waiting: IDelayedCall | None = None
+        self._size = 0
         self._expect_connect(server.options.connect_timeout)
 
     @property
@@ -67,8 +80,13 @@ class Client:
         """A message of the wire has come; anything the protocol does not allow ends the connection."""
         try:
             packet = self._decoder.add(data)
+            self._size += len(data)
             if packet is not None:
-                self._route(packet)
+                size, self._size = self._size, 0
+                self._stop_waiting()
+                self._route(packet, size)
+            elif self._waiting is None:
+                self._wait_for_attachments()
         except RemoteProtocolError as error:
             self._log.info("{sid} broke the protocol: {error}", sid=self._public_name(), error=str(error))
             self.close()
@@ -76,6 +94,7 @@ class Client:
     def closed(self, reason: str, description: str) -> None:
         """The session has ended."""
         self._stop_timer()
+        self._stop_waiting()
         for socket in self.sockets:
             socket.closed(reason)
         self._server.forget_client(self)
@@ -106,7 +125,25 @@ class Client:
 
     # Within
 
-    def _route(self, packet: Packet) -> None:
+    def _wait_for_attachments(self) -> None:
+        pending = self._decoder.pending
+        if pending is None or pending.namespace not in self._sockets:
+            # Nothing is kept for a client that is not in the namespace.
+            raise RemoteProtocolError("attachments before CONNECT")
+        timeout = self.options.attachment_timeout
+        self._waiting = self._server.clock.callLater(timeout, self._attachments_timed_out)
+
+    def _attachments_timed_out(self) -> None:
+        self._waiting = None
+        self._log.info("{sid} owes attachments for too long", sid=self._public_name())
+        self.close()
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+    def _route(self, packet: Packet, size: int) -> None:
         socket = self._sockets.get(packet.namespace)
         if packet.type is PacketType.CONNECT:
             if socket is not None or packet.namespace in self._connecting:
@@ -117,7 +154,7 @@ class Client:
         elif packet.type is PacketType.CONNECT_ERROR:
             raise RemoteProtocolError("CONNECT_ERROR from a client")
         else:
-            socket.received(packet)
+            socket.received(packet, size)
 
     def _connect(self, packet: Packet) -> None:
         namespace = self._server.namespaces.get(packet.namespace)
@@ -169,7 +206,12 @@ class Client:
         socket.namespace.accept(socket)
 
     def _refuse(self, name: str, reason: dict[str, Any]) -> None:
-        self.send(encode(Packet(PacketType.CONNECT_ERROR, name, reason)))
+        try:
+            encoded = encode(Packet(PacketType.CONNECT_ERROR, name, reason))
+        except TypeError:
+            self._log.failure("the data of a refusal in {name} has no JSON form", name=name)
+            encoded = encode(Packet(PacketType.CONNECT_ERROR, name, {"message": reason["message"]}))
+        self.send(encoded)
         if not self._sockets and self.session.is_open:
             self._expect_connect(self.options.refused_timeout)
 

@@ -90,10 +90,10 @@ class Handlers:
     def _call_one(self, handler: _Registered, event: str, args: Sequence[Any]) -> list[Awaitable[Any]]:
         if not handler.takes(len(args)):
             # The number of arguments is the client's choice: no fault of the handler, no traceback.
-            self._log.warn("handler of {event} does not take {count} arguments", event=event, count=len(args))
+            self._log.warn("handler of {event} needs more than {count} arguments", event=event, count=len(args))
             return []
         try:
-            result = handler.call(*args)
+            result = handler.call(*args[: handler.most])
         except Exception:
             self._log.failure("handler of {event} failed", event=event)
             return []
@@ -106,15 +106,16 @@ class Handlers:
 class _Registered:
     """A handler and how many positional arguments it takes."""
 
-    __slots__ = ("_least", "_most", "call", "once")
+    __slots__ = ("_least", "call", "most", "once")
 
     def __init__(self, handler: Handler, *, once: bool = False) -> None:
         self.call = handler
         self.once = once
-        self._least, self._most = _arity(handler)
+        self._least, self.most = _arity(handler)
 
     def takes(self, count: int) -> bool:
-        return self._least <= count and (self._most is None or count <= self._most)
+        """Whether `count` arguments are enough; as in JavaScript, more than `most` are no fault."""
+        return self._least <= count
 
 
 def _arity(handler: Handler) -> tuple[int, int | None]:

@@ -14,7 +14,8 @@ from rtwist.errors import RemoteProtocolError
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
-_STRINGS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# It also takes a string that never ends: were it to fail there, every quote would start another try.
+_STRINGS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEPS)
 _TOO_DEEP = "the value is nested too deeply, or holds itself"

@@ -19,6 +19,8 @@ class Options(EngineOptions):
     - `max_attachments`: binary parts of one packet; 10 as in Node.
     - `max_depth`: nesting of JSON; deeper than any real message, shallow enough for every parser.
     - `max_queued_events`: events of one client that wait while an earlier one is being handled.
+    - `max_queued_bytes`: the same in bytes on the wire; at least one event of `max_payload` should fit.
+    - `attachment_timeout`: how long the attachments of one packet may take; what has come of them is in memory.
     - `client_dist`: folder with the JavaScript client (`dist` of the npm package socket.io-client), to be
       served below `path` as `socket.io.js` and so on; None serves no files.
     """
@@ -29,12 +31,16 @@ class Options(EngineOptions):
     max_attachments: int = 10
     max_depth: int = 64
     max_queued_events: int = 1000
+    max_queued_bytes: int = 4_000_000
+    attachment_timeout: float = 30.0
     client_dist: Path | None = None
 
     def __post_init__(self) -> None:
         """Raise `ConfigError` for a value that cannot work."""
         EngineOptions.__post_init__(self)
-        for name in ("connect_timeout", "refused_timeout", "max_depth", "max_queued_events"):
+        for name in ("connect_timeout", "refused_timeout", "attachment_timeout"):
+            check_positive(name, getattr(self, name))
+        for name in ("max_depth", "max_queued_events", "max_queued_bytes"):
             check_positive(name, getattr(self, name))
         if not self.max_attachments >= 0:
             raise ConfigError(f"max_attachments is {self.max_attachments!r}; it must be 0 or more")

@@ -100,6 +100,11 @@ class Decoder:
         self._missing = 0
         self._attachments: list[bytes] = []
 
+    @property
+    def pending(self) -> Packet | None:
+        """The packet whose attachments are still to come."""
+        return self._pending
+
     def add(self, data: str | bytes) -> Packet | None:
         """The packet that `data` completes, or None while attachments are missing.
 

@@ -76,6 +76,14 @@ class Server:
         """`Namespace.on` of `/`: `connection` comes with each new socket."""
         return self.root.on(event) if handler is None else self.root.on(event, handler)
 
+    def once(self, event: str, handler: H) -> None:
+        """`Namespace.once` of `/`."""
+        self.root.once(event, handler)
+
+    def off(self, event: str, handler: H | None = None) -> None:
+        """`Namespace.off` of `/`."""
+        self.root.off(event, handler)
+
     def use(self, middleware: Middleware) -> Middleware:
         """`Namespace.use` of `/`."""
         return self.root.use(middleware)

@@ -57,6 +57,7 @@ class Socket(Subscribable):
         "_leaving",
         "_middleware",
         "_queue",
+        "_queued",
         "acks",
         "connected",
         "data",
@@ -75,7 +76,8 @@ class Socket(Subscribable):
         self._client = client
         self._handlers = Handlers()
         self._middleware: list[EventMiddleware] = []
-        self._queue: deque[tuple[str, list[Any]]] = deque()
+        self._queue: deque[tuple[str, list[Any], int]] = deque()
+        self._queued = 0
         self._busy = False
         self._draining = False
         self._leaving = False
@@ -190,13 +192,13 @@ class Socket(Subscribable):
         if self.connected:
             self._client.send(encoded, volatile=volatile)
 
-    def received(self, packet: Packet) -> None:
-        """The client sent an EVENT, ACK or DISCONNECT."""
+    def received(self, packet: Packet, size: int) -> None:
+        """The client sent an EVENT, ACK or DISCONNECT, `size` bytes on the wire."""
         if packet.type is PacketType.EVENT:
             event, args = str(packet.data[0]), packet.data[1:]
             if packet.id is not None:
                 args.append(self._acknowledger(packet.id))
-            self._handle_in_order(event, args)
+            self._handle_in_order(event, args, size)
         elif packet.type is PacketType.ACK:
             self.acks.received(packet.id, packet.data)
         else:
@@ -219,11 +221,13 @@ class Socket(Subscribable):
 
     # Within
 
-    def _handle_in_order(self, event: str, args: list[Any]) -> None:
+    def _handle_in_order(self, event: str, args: list[Any], size: int) -> None:
+        options = self._client.options
         if not self._busy:
             self._handle(event, args)
-        elif len(self._queue) < self._client.options.max_queued_events:
-            self._queue.append((event, args))
+        elif len(self._queue) < options.max_queued_events and self._queued + size <= options.max_queued_bytes:
+            self._queue.append((event, args, size))
+            self._queued += size
         else:
             self._log.warn("{socket} sends events faster than they are handled", socket=self.id)
             self._client.close()
@@ -254,7 +258,9 @@ class Socket(Subscribable):
         self._draining = True
         try:
             while self._queue and not self._busy and self.connected:
-                self._handle(*self._queue.popleft())
+                event, args, size = self._queue.popleft()
+                self._queued -= size
+                self._handle(event, args)
         finally:
             self._draining = False
 
@@ -299,8 +305,9 @@ class Socket(Subscribable):
             nonlocal sent
             if sent or not self.connected:
                 return
+            encoded = encode(Packet(PacketType.ACK, self.namespace.name, list(args), packet_id))
             sent = True
-            self._client.send(encode(Packet(PacketType.ACK, self.namespace.name, list(args), packet_id)))
+            self._client.send(encoded)
 
         return acknowledge
 

@@ -1,0 +1,236 @@
+"""twisted.web's requests and connections, with limits, and connections that become WebSockets."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+from typing import Protocol as Interface
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, ISSLTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import IResource
+from twisted.web.server import Request as _Request
+
+from rtwist.engineio.request import Handshake
+
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+class Rules(Interface):
+    """What requests and connections ask of the site they belong to; times in seconds."""
+
+    clock: IReactorTime
+    max_body: int
+    header_timeout: float
+    body_timeout: float
+    close_timeout: float
+
+    def body_begun(self, request: Request) -> None:
+        """A request's headers have come and a body follows."""
+
+    def body_dropped(self, request: Request) -> None:
+        """The body of `request` is too large and will not be read."""
+
+    def too_large_answer(self, request: Request) -> bytes:
+        """The whole answer to a request whose body is too large."""
+
+
+class Request(_Request):
+    """A request whose body stays in memory, within a limit of bytes and of time.
+
+    twisted.web would spool chunked bodies to disk without bound. `whole` tells whether the body has come,
+    `gone` whether the client left; `handshake` is kept when it was read before the body.
+    """
+
+    channel: Channel
+    content: BytesIO
+    handshake: Handshake | None = None
+    overlapping = False
+    whole = False
+    gone = False
+    _size = 0
+    _deadline: IDelayedCall | None = None
+
+    def gotLength(self, length: int | None) -> None:
+        """The headers have come; `length` is the announced size of the body, None when it is chunked."""
+        self.content = BytesIO()
+        if length == 0:
+            return
+        # twisted.web tells a request these only once the body is whole; the channel knows them before.
+        self.method = getattr(self.channel, "_command", b"")
+        self.uri = _origin_form(getattr(self.channel, "_path", b""))
+        site = self.channel.site
+        self._deadline = site.clock.callLater(site.body_timeout, self._too_slow)
+        site.body_begun(self)
+        if length is not None and length > site.max_body:
+            self._too_large()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """A part of the body has come."""
+        self._size += len(data)
+        if self._size > self.channel.site.max_body:
+            self._too_large()
+        else:
+            self.content.write(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """The body is whole."""
+        self._cancel_deadline()
+        if not self.channel.refusing:
+            self.whole = True
+            super().requestReceived(command, _origin_form(path), version)
+
+    def render(self, resrc: IResource) -> None:
+        """Render without telling the world which server version answers."""
+        self.responseHeaders.removeHeader(b"server")
+        super().render(resrc)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The client left before the answer."""
+        self.gone = True
+        self._cancel_deadline()
+        super().connectionLost(reason)
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        self.channel.transport.abortConnection()
+
+    def _too_large(self) -> None:
+        channel = self.channel
+        if not channel.refusing:
+            self._cancel_deadline()
+            channel.site.body_dropped(self)
+            channel.refuse(channel.site.too_large_answer(self))
+
+
+class Channel(HTTPChannel):
+    """One HTTP connection; it can be refused in the middle of a body, or become a WebSocket.
+
+    `congested` tells whether the client leaves much of what was written to it unread.
+    """
+
+    site: Rules
+    transport: Any
+    refusing = False
+    congested = False
+    _gone = False
+    _in_request = False
+    _upgraded: Protocol | None = None
+    _abort_timer: IDelayedCall | None = None
+    _header_timer: IDelayedCall | None = None
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes have come; those of a refused body are thrown away."""
+        if self.refusing:
+            return
+        try:
+            super().dataReceived(data)
+        except ValueError:
+            # A Content-Length of thousands of digits.
+            self.refuse(_BAD_REQUEST)
+            return
+        if not self._in_request and self._header_timer is None and self._upgraded is None and not self._gone:
+            self._expect_headers()
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Body bytes, or frames that came in one piece with the request for a WebSocket."""
+        if self._upgraded is not None:
+            self._upgraded.dataReceived(data)
+        elif not self.refusing:
+            super().rawDataReceived(data)
+
+    def allHeadersReceived(self) -> None:
+        """The headers of a request have come."""
+        self._in_request = True
+        _cancel(self._header_timer)
+        self._header_timer = None
+        super().allHeadersReceived()
+
+    def requestDone(self, request: Request) -> None:
+        """A request is answered; one that was sent behind it begins in a turn of its own.
+
+        It could otherwise run in the middle of whatever wrote the answer, such as a broadcast.
+        """
+        if getattr(self, "_dataBuffer", None):
+            self.site.clock.callLater(0, self._next_request, request)
+        else:
+            self._in_request = False
+            super().requestDone(request)
+
+    def pauseProducing(self) -> None:
+        """The socket's buffer is full."""
+        self.congested = True
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The socket's buffer has drained."""
+        self.congested = False
+        super().resumeProducing()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is gone."""
+        self._gone = True
+        self.congested = False
+        _cancel(self._abort_timer)
+        _cancel(self._header_timer)
+        super().connectionLost(reason)
+
+    def refuse(self, answer: bytes) -> None:
+        """Answer in the middle of a body, throw the rest of it away and close within `close_timeout`.
+
+        Closing at once would reset the connection and the client might never read the answer.
+        """
+        self.refusing = True
+        transport = self.transport
+        self._abort_timer = self.site.clock.callLater(self.site.close_timeout, transport.abortConnection)
+        transport.unregisterProducer()
+        transport.write(answer)
+        if ISSLTransport.providedBy(transport) or not hasattr(transport, "loseWriteConnection"):
+            transport.loseConnection()
+        else:
+            transport.loseWriteConnection()
+
+    def become(self, protocol: Protocol) -> None:
+        """Hand the connection to `protocol`; this channel hears no more of it."""
+        transport = self.transport
+        transport.unregisterProducer()
+        if ISSLTransport.providedBy(transport) and hasattr(transport, "wrappedProtocol"):
+            transport.wrappedProtocol = protocol
+        else:
+            transport.protocol = protocol
+        self._upgraded = protocol
+        protocol.makeConnection(transport)
+
+    def _send100Continue(self) -> None:
+        if not self.refusing:
+            super()._send100Continue()
+
+    def _next_request(self, request: Request) -> None:
+        if not self._gone:
+            self._in_request = False
+            super().requestDone(request)
+
+    def _expect_headers(self) -> None:
+        # twisted.web's own timeout begins anew with every byte.
+        timeout = self.site.header_timeout
+        self._header_timer = self.site.clock.callLater(timeout, self.transport.abortConnection)
+
+
+def _cancel(timer: IDelayedCall | None) -> None:
+    if timer is not None and timer.active():
+        timer.cancel()
+
+
+def _origin_form(target: bytes) -> bytes:
+    """A request target as a path: servers must accept the absolute form too (RFC 9112, section 3.2.2)."""
+    scheme, found, rest = target.partition(b"://")
+    if found and scheme.lower() in (b"http", b"https"):
+        return b"/" + rest.partition(b"/")[2]
+    return b"/" if target == b"*" else target
