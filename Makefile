@@ -5,7 +5,8 @@ export PORT ?= 8009
 VENV := .venv
 # Pythons that pyenv keeps are found too, not only those on the PATH.
 PYENV := $(or $(PYENV_ROOT),$(shell pyenv root 2>/dev/null))
-export TOX_DISCOVER := $(wildcard $(PYENV)/versions/*/bin/python3.1[0-4])
+empty :=
+export TOX_DISCOVER := $(subst $(empty) $(empty),:,$(wildcard $(PYENV)/versions/*/bin/python3.1[0-4]))
 SOURCES := setup.py $(shell find rtwist twisted -name '*.py' -o -name '*.html')
 
 .PHONY: help run test prepare soak lint types format clean
