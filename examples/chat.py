@@ -16,6 +16,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.endpoints import serverFromString
+from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.web.resource import Resource
 from twisted.web.static import Data
 
@@ -129,6 +130,7 @@ def main() -> None:
         "--client-dist", type=Path, metavar="FOLDER", help="dist of the npm package socket.io-client"
     )
     arguments = parser.parse_args()
+    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)], redirectStandardIO=False)
     io = Server(reactor, Options(client_dist=client_dist(parser, arguments.client_dist)))
     Chat(io)
     pages = Resource()

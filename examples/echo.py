@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.endpoints import serverFromString
+from twisted.logger import globalLogBeginner, textFileLogObserver
 
 from rtwist.socketio import Options, Server, Socket
 
@@ -40,6 +42,7 @@ def main() -> None:
     parser.add_argument("--ping-timeout", type=float, default=20.0, metavar="SECONDS")
     parser.add_argument("--connect-timeout", type=float, default=45.0, metavar="SECONDS")
     arguments = parser.parse_args()
+    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)], redirectStandardIO=False)
     options = Options(
         ping_interval=arguments.ping_interval,
         ping_timeout=arguments.ping_timeout,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from twisted.internet import reactor
 from twisted.internet.endpoints import serverFromString
+from twisted.logger import globalLogBeginner, textFileLogObserver
 
 from rtwist.engineio import Listener, Options, Server, Session, Site, message
 
@@ -37,6 +39,7 @@ def main() -> None:
     parser.add_argument("--ping-timeout", type=float, default=20.0, metavar="SECONDS")
     parser.add_argument("--connect-timeout", type=float, default=45.0, metavar="SECONDS", help="unused here")
     arguments = parser.parse_args()
+    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)], redirectStandardIO=False)
     options = Options(
         path="/engine.io/",
         ping_interval=arguments.ping_interval,

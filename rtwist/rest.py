@@ -279,15 +279,14 @@ def _refusal(failure: Failure) -> Refused | None:
         return error
     if isinstance(error, KeysUnavailable):
         return Refused("unavailable", "tokens cannot be checked at the moment")
-    if isinstance(error, HTTPException):
-        return _HTTP_REFUSALS.get(error.code or 0)
+    if isinstance(error, HTTPException) and (error.code or 0) < 500:
+        # What is neither 404 nor 405 is a redirect to a path that the client did not ask for.
+        return _METHOD_NOT_ALLOWED if isinstance(error, MethodNotAllowed) else _NOT_FOUND
     return None
 
 
-_HTTP_REFUSALS = {
-    404: Refused("not_found", "there is no such route"),
-    405: Refused("method_not_allowed", "this route does not know this method"),
-}
+_NOT_FOUND = Refused("not_found", "there is no such route")
+_METHOD_NOT_ALLOWED = Refused("method_not_allowed", "this route does not know this method")
 
 
 def _from_loopback(request: IRequest) -> bool:

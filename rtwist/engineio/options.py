@@ -83,8 +83,7 @@ class Options:
         """Raise `ConfigError` for a value that cannot work."""
         object.__setattr__(self, "path", "/" + self.path.strip("/") + "/" if self.path.strip("/") else "/")
         for name in ("ping_interval", "ping_timeout", "upgrade_timeout", "close_timeout",
-                     "poll_close_timeout", "header_timeout",
-            "body_timeout"):  # fmt: skip
+                     "poll_close_timeout", "header_timeout", "body_timeout"):  # fmt: skip
             check_positive(name, getattr(self, name))
         for name in ("max_payload", "max_payload_packets", "max_fragments", "max_buffered"):
             check_positive(name, getattr(self, name))

@@ -198,14 +198,21 @@ def test_nothing_overtakes_what_waits_for_a_full_socket(live: Lives) -> None:
 
 @pytest.mark.parametrize(("last", "alive"), [(9, True), (10, True), (11, False)])
 def test_a_client_may_be_behind_by_max_buffered_and_no_more(live: Lives, last: int, alive: bool) -> None:
-    life = live(max_buffered=100)
+    life = live(max_buffered=300)
     life.send("x" * 90, "x" * last)
     assert life.session.is_open is alive
     assert life.reasons == ([] if alive else ["transport error"])
 
 
+@pytest.mark.parametrize(("count", "alive"), [(10, True), (11, False)])
+def test_packets_without_data_count_too(live: Lives, count: int, alive: bool) -> None:
+    life = live(max_buffered=1000)
+    life.send(*[""] * count)
+    assert life.session.is_open is alive
+
+
 def test_what_has_gone_out_no_longer_counts_as_buffered(live: Lives) -> None:
-    life = live(max_buffered=100)
+    life = live(max_buffered=200)
     for _ in range(10):
         life.send("x" * 90)
         life.polling.poll()
@@ -214,7 +221,7 @@ def test_what_has_gone_out_no_longer_counts_as_buffered(live: Lives) -> None:
 
 
 def test_a_client_too_far_behind_at_a_ping_leaves_no_timer(live: Lives) -> None:
-    life = live(max_buffered=100)
+    life = live(max_buffered=301)
     life.session.send([message("x" * 100)])
     life.clock.advance(25)
     life.session.send([PING, message("x")])

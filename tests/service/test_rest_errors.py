@@ -28,6 +28,7 @@ NO_ROUTES = [
     "/%00", "/health%00", "/..", "/../health", "/index.html", "/%F0%9F%98%80", "/a//b", "//", "//evil.example/",
     "http://evil.example/", "/health;x", "/Health",
 ]  # fmt: skip
+TOO_MANY_SLASHES = ["/user-status//x", "/user-status///x", "/health//", "/connected-users//", "/ready//?x=1"]
 NOT_UTF8 = ["/%FF", "/user-status/%ff", "/user-status/%ED%A0%80", "/health?x=%ff", "/%C3"]
 NOT_JSON: dict[str, bytes] = {
     "nothing": b"",
@@ -53,6 +54,14 @@ NOT_JSON: dict[str, bytes] = {
 def test_what_is_no_route_is_not_found(service: Service, method: str, path: str) -> None:
     response = service.request(method, path, [("Host", "evil.example")], b"" if method == "POST" else None)
     assert refused(response) == (404, "not_found", "there is no such route")
+    assert response.header("Location") is None
+
+
+@pytest.mark.parametrize("path", TOO_MANY_SLASHES)
+@pytest.mark.parametrize(("method", "status"), [("GET", 404), ("POST", 405), ("DELETE", 405)])
+def test_a_slash_too_many_is_no_redirect(service: Service, path: str, method: str, status: int) -> None:
+    response = service.request(method, path)
+    assert refused(response)[0] == status
     assert response.header("Location") is None
 
 

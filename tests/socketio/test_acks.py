@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred
 
 from rtwist.socketio import AckLost, AckTimeout
@@ -112,13 +113,23 @@ def test_a_callback_that_fails_is_logged_and_the_client_stays(house: House) -> N
     assert not guest.gone
 
 
-def test_a_callback_that_does_not_take_the_arguments_is_a_warning(house: House) -> None:
+def test_a_callback_that_needs_more_arguments_is_a_warning(house: House) -> None:
+    guest, socket = house.visitor()
+    answers: list[Any] = []
+    socket.emit("a", ack=lambda one, two: answers.append((one, two)))
+    socket.timeout(1).emit("b", ack=lambda error, one: answers.append(one))
+    guest.say("30[1]", "31[]")
+    assert (answers, len(house.warnings), guest.gone) == ([], 2, False)
+
+
+def test_a_callback_gets_as_many_arguments_as_it_takes(house: House) -> None:
     guest, socket = house.visitor()
     answers: list[Any] = []
     socket.emit("a", ack=lambda one: answers.append(one))  # noqa: PLW0108 - takes one argument exactly
-    socket.timeout(1).emit("b", ack=lambda error, one: answers.append(one))
-    guest.say("30[1,2]", "31[]")
-    assert (answers, len(house.warnings), guest.gone) == ([], 2, False)
+    socket.timeout(1).emit("b", ack=lambda error, one: answers.append((error, one)))
+    socket.emit("c", ack=lambda: answers.append("called"))
+    guest.say("30[1,2]", "31[3,4]", "32[5]")
+    assert (answers, house.warnings) == ([1, (None, 3), "called"], [])
 
 
 def test_an_async_callback_runs(house: House) -> None:
@@ -149,3 +160,16 @@ def test_the_client_s_question_is_answered_once(house: House) -> None:
     guest.leave()
     acks[0]("too late")
     assert guest.wire.take() == []
+
+
+def test_an_answer_that_has_no_json_form_can_be_given_again(house: House) -> None:
+    guest, socket = house.visitor()
+    acks: list[Any] = []
+    socket.on("ask", acks.append)
+    guest.say('27["ask"]')
+    with pytest.raises(TypeError):
+        acks[0](object())
+    assert guest.hear() == []
+    acks[0]("in words")
+    acks[0]("twice")
+    assert guest.hear() == ['37["in words"]']

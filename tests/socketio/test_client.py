@@ -130,6 +130,18 @@ def test_a_refusal_reaches_the_client_which_may_try_again(house: House, how: str
 
 
 @HOW
+def test_a_refusal_with_data_that_has_no_json_form_goes_without(house: House, how: str) -> None:
+    house.io.use(refusing(ConnectionRefused("no", object()), how))
+    guest = house.guest()
+    guest.say("0")
+    assert (guest.hear(), guest.gone) == (['4{"message":"no"}'], False)
+    assert [failure.partition(":")[0] for failure in house.failures] == ["TypeError"]
+    house.logs.clear()
+    house.clock.advance(5)
+    assert guest.gone
+
+
+@HOW
 def test_connect_later_closes_the_transport_without_a_refusal(house: House, how: str) -> None:
     house.io.use(refusing(ConnectLater("keys are away"), how))
     guest = house.guest()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -145,3 +147,25 @@ def test_the_worst_texts_are_read_in_no_time(text: str) -> None:
     with contextlib.suppress(RemoteProtocolError):
         loads(text, DEPTH)
     assert time.process_time() - started < 1.0
+
+
+UNENDED = {
+    "escaped quotes": "'[' * 65 + '\"' + '\\\\\"' * 200_000",
+    "a lone backslash at the end": "'[' * 65 + '\"' + '\\\\\"' * 200_000 + '\\\\'",
+    "no bracket before": "'[\"' + '\\\\\"' * 200_000 + '[' * 65",
+}
+
+
+@pytest.mark.parametrize("text", UNENDED.values(), ids=UNENDED.keys())
+def test_a_string_that_never_ends_is_looked_at_once(text: str) -> None:
+    program = f"""
+from rtwist.errors import RemoteProtocolError
+from rtwist.socketio.jsoncodec import loads
+try:
+    loads({text}, {DEPTH})
+except RemoteProtocolError:
+    print("refused")
+"""
+    # Once for every quote would take minutes.
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == "refused\n"

@@ -18,7 +18,17 @@ def test_the_defaults_are_those_of_the_node_server() -> None:
     assert options.client_dist is None
 
 
-@pytest.mark.parametrize("name", ["connect_timeout", "refused_timeout", "max_depth", "max_queued_events"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "connect_timeout",
+        "refused_timeout",
+        "attachment_timeout",
+        "max_depth",
+        "max_queued_events",
+        "max_queued_bytes",
+    ],
+)
 @pytest.mark.parametrize("value", [0, -1, math.nan])
 def test_a_number_that_cannot_work_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=name):

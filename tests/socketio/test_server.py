@@ -46,6 +46,25 @@ def test_the_server_speaks_for_the_namespace_slash(house: House) -> None:
     assert found == [socket]
 
 
+def test_handlers_of_the_server_come_once_and_go(house: House) -> None:
+    entered: list[Socket] = []
+    seen: list[str] = []
+
+    def every(socket: Socket) -> None:
+        seen.append("every")
+
+    house.io.once("connection", entered.append)
+    house.io.on("connection", every)
+    house.io.on("connection", lambda socket: seen.append("other"))
+    _, socket = house.visitor()
+    house.io.off("connection", every)
+    house.visitor()
+    assert (entered, seen) == ([socket], ["every", "other", "other"])
+    house.io.off("connection")
+    house.visitor()
+    assert len(seen) == 3
+
+
 def test_closing_tells_every_socket_and_ends_every_connection(house: House) -> None:
     reasons: list[str] = []
     house.io.of("/chat").on("connection", lambda socket: socket.on("disconnect", reasons.append))

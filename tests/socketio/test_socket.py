@@ -138,10 +138,18 @@ def test_handlers_that_fail_stop_neither_others_nor_the_client(house: House) -> 
 
 def test_events_nobody_takes_are_ignored(house: House) -> None:
     guest, socket = house.visitor()
-    socket.on("a", lambda: None)
-    guest.say('2["unknown",1]', '25["unknown"]', '2["a",1,2]', "2[7]")
+    socket.on("a", lambda one, two: None)
+    guest.say('2["unknown",1]', '25["unknown"]', '2["a",1]', "2[7]")
     assert (guest.hear(), guest.gone) == ([], False)
     assert len(house.warnings) == 1
+
+
+def test_an_acknowledgement_that_the_handler_does_not_take_is_dropped(house: House) -> None:
+    seen: list[Any] = []
+    guest, socket = house.visitor()
+    socket.on("a", lambda value: seen.append(value))  # noqa: PLW0108 - takes one argument exactly
+    guest.say('2["a",1]', '27["a",2]', '28["a",3,4]')
+    assert (seen, guest.hear(), house.warnings) == ([1, 2, 3], [], [])
 
 
 def test_who_hears_every_event_hears_those_of_the_client_only(house: House) -> None:
