@@ -136,7 +136,7 @@ class Channel(HTTPChannel):
             # A Content-Length of thousands of digits.
             self.refuse(_BAD_REQUEST)
             return
-        if not self._in_request and self._header_timer is None and self._upgraded is None and not self._gone:
+        if self._header_timer is None and self._upgraded is None and not self._gone and self._headers_begun():
             self._expect_headers()
 
     def rawDataReceived(self, data: bytes) -> None:
@@ -158,7 +158,7 @@ class Channel(HTTPChannel):
 
         It could otherwise run in the middle of whatever wrote the answer, such as a broadcast.
         """
-        if getattr(self, "_dataBuffer", None):
+        if any(getattr(self, "_dataBuffer", ())):
             self.site.clock.callLater(0, self._next_request, request)
         else:
             self._in_request = False
@@ -216,6 +216,10 @@ class Channel(HTTPChannel):
         if not self._gone:
             self._in_request = False
             super().requestDone(request)
+
+    def _headers_begun(self) -> bool:
+        # Between requests a connection may idle: there is neither a part of a line nor a request then.
+        return not self._in_request and bool(self.requests or getattr(self, "_buffer", b""))
 
     def _expect_headers(self) -> None:
         # twisted.web's own timeout begins anew with every byte.
