@@ -96,9 +96,9 @@ class House:
         assert self.failures == []
 
 
-def a_house(*, collect: bool = True) -> Iterator[House]:
+def a_house(*, collect: bool = True, **options: Any) -> Iterator[House]:
     """For a fixture; `collect` finds failures that nobody heard of, but takes its time."""
     with capturedLogs() as logs:
-        house = House(logs, max_queued_events=100)
+        house = House(logs, max_queued_events=100, **options)
         yield house
         house.end(collect=collect)
