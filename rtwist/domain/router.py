@@ -100,4 +100,6 @@ def checked_pattern(pattern: str) -> str:
 
 def _regex(pattern: str) -> re.Pattern[str]:
     words = {"*": r"\.[^.]+", "#": r"(?:\.[^.]+)*"}
-    return re.compile("".join(words.get(word, rf"\.{re.escape(word)}") for word in checked_pattern(pattern).split(".")))
+    return re.compile(
+        "".join(words.get(word, rf"\.{re.escape(word)}") for word in checked_pattern(pattern).split("."))
+    )

@@ -76,7 +76,8 @@ class Intake:
     def accept(self, values: Sequence[Any], *, routing_key: str | None = None) -> Outcome:
         """Take decoded events in the order they were published: all of them, or none.
 
-        A `routing_key` names their kind before they do themselves. Raises `BadEvent`, which says which one and why, before anything has been emitted.
+        A `routing_key` names their kind before they do themselves. Raises `BadEvent`, which says which one
+        and why, before anything has been emitted.
         """
         routed: list[tuple[DomainEvent, Sequence[Answer]]] = []
         known: set[str] = set()

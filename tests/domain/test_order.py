@@ -93,9 +93,7 @@ def test_only_an_ownerless_event_addresses_the_plain_room() -> None:
     assert emissions("order.shipped", UNKNOWN, orderId="7")[-1].rooms == ("order:7", "order:7|super_admin")
 
 
-@pytest.mark.parametrize(
-    "data", [{}, {"orderId": None}, {"orderId": ""}, {"orderId": 1.5}, {"orderId": "a|b"}]
-)
+@pytest.mark.parametrize("data", [{}, {"orderId": None}, {"orderId": ""}, {"orderId": 1.5}, {"orderId": "a|b"}])
 def test_the_order_must_be_named(data: dict[str, Any]) -> None:
     with pytest.raises(BadEvent, match="orderId"):
         emissions("order.shipped", **data)

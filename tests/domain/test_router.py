@@ -86,9 +86,7 @@ def test_patterns_match_as_the_broker_s_do(pattern: list[str], words: list[str])
         assert matches(pattern, words)
 
 
-@pytest.mark.parametrize(
-    "pattern", ["", "order.", "order..x", "order.cre*", "Order.created", "order/created"]
-)
+@pytest.mark.parametrize("pattern", ["", "order.", "order..x", "order.cre*", "Order.created", "order/created"])
 def test_a_malformed_pattern_is_refused_at_once(pattern: str) -> None:
     with pytest.raises(ConfigError, match="is no pattern"):
         Router({pattern: named("")}, OrderBook())

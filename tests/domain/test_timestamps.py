@@ -64,9 +64,7 @@ def test_reading_undoes_writing(moment: datetime) -> None:
 
 
 @given(
-    st.one_of(
-        st.text(), st.integers(), st.floats(), st.from_regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}")
-    )
+    st.one_of(st.text(), st.integers(), st.floats(), st.from_regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}"))
 )
 def test_whatever_comes_the_answer_is_well_formed(value: object) -> None:
     text = read_timestamp(value)
