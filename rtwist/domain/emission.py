@@ -39,7 +39,7 @@ class Reassign:
     """Every live socket of the user gets this company, these shops and these roles; UNSET ones stay."""
 
     user_id: str
-    company_id: str | None | UnsetType = UNSET
+    company_id: str | UnsetType | None = UNSET
     shop_ids: tuple[str, ...] | UnsetType = UNSET
     roles: tuple[str, ...] | UnsetType = UNSET
 

@@ -19,6 +19,7 @@ _ENVELOPE_KEYS = frozenset(
 _ADDRESSING = frozenset(
     {"orderId", "paymentId", "productId", "transferId"}
     | {"userId", "customerId", "companyId", "shopId", "fromShopId", "toShopId", "role"}
+    | {"userIds", "shopIds", "shops", "roles"}
 )
 """Properties that say whom an event concerns: where they stand, there is the event."""
 

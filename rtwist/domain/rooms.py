@@ -90,6 +90,19 @@ def transfer_scopes_of_subscriber(
     return tuple(_scope(transfer_room(transfer_id), identity) for identity in identities)
 
 
+def transfer_scopes_of_owners(
+    transfer_id: str, company_id: str | None, shop_ids: Iterable[str]
+) -> tuple[str, ...]:
+    """The rooms for an event about a transfer of this company between these shops: its subscribers there."""
+    return transfer_scopes_of_subscriber(transfer_id, company_id, shop_ids, super_admin=True)
+
+
+def subjects_in(rooms: Iterable[str], prefix: str) -> list[str]:
+    """The ids of the orders (`prefix` "order:") or transfers that somebody in `rooms` follows, each once."""
+    found = (name.removeprefix(prefix).partition("|")[0] for name in rooms if name.startswith(prefix))
+    return list(dict.fromkeys(found))
+
+
 def scopes_of(room: str, rooms: Iterable[str]) -> list[str]:
     """Those of `rooms` that are `room` itself or a scope of it."""
     return [name for name in rooms if name == room or name.startswith(f"{room}|")]
