@@ -124,6 +124,7 @@ def build(reactor: IReactorTime, config: Config, *, say: Callable[[str], None]) 
         Router(BUILT_IN, orders),
         now=time.time,
         window=Window(config.dedup_window, config.dedup_size),
+        live=gateway.accounts,
         log_payloads=config.log_level == "debug",
     )
     access = Access(verifier, config.api_key, status_open_to_loopback=config.dev)

@@ -18,6 +18,8 @@ FLOORS = {
     "domain": 4,
     "auth": 4,
     "gateway": 4,
+    "accounts": 4,
+    "presence": 4,
     "emit": 4,
     "config": 5,
     "rest": 5,

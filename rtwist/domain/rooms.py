@@ -15,6 +15,9 @@ from rtwist.domain.owners import Owners
 SUPER_ADMIN = "super_admin"
 """Both the role and the room of those who see what every company sees."""
 
+ORDER_PREFIX = "order:"
+TRANSFER_PREFIX = "transfer:"
+
 RESERVED_PREFIXES = ("user:", "company:", "shop:", "role:", "order:", "product:", "transfer:")
 """Beginnings of the names made here; nobody may join such a room by its name."""
 
@@ -98,7 +101,7 @@ def transfer_scopes_of_owners(
 
 
 def subjects_in(rooms: Iterable[str], prefix: str) -> list[str]:
-    """The ids of the orders (`prefix` "order:") or transfers that somebody in `rooms` follows, each once."""
+    """The ids of the orders or transfers, as `prefix` says, that somebody in `rooms` follows, each once."""
     found = (name.removeprefix(prefix).partition("|")[0] for name in rooms if name.startswith(prefix))
     return list(dict.fromkeys(found))
 

@@ -1,4 +1,4 @@
-"""A RabbitMQ node of the tests' own: on loopback, on ports of its own, its files in one directory, ended by its pid."""
+"""A RabbitMQ node for tests: on loopback, on ports of its own, its files in one directory, ended by its pid."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ Field types are those of RabbitMQ, which differ from the specification (AMQP 0-9
 | `x` | bytes | | `F` `A` | dict, list |
 | `V` | None | | | |
 
-What cannot be read is a `BrokerProtocolError`, what cannot be written a `LocalProtocolError`; nothing else is raised.
+What cannot be read is a `BrokerProtocolError`, what cannot be written a `LocalProtocolError`; nothing else is
+raised.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ MAX_DEPTH = 32
 """Tables and lists within each other: x-death needs 3, the interpreter's stack ends at some hundreds."""
 
 FieldValue: TypeAlias = Union[
-    None, bool, int, float, Decimal, str, bytes, datetime, "list[FieldValue]", "Mapping[str, FieldValue]"
+    bool, int, float, Decimal, str, bytes, datetime, "list[FieldValue]", "Mapping[str, FieldValue]", None
 ]
 """What a field of a table can hold. Tables are read as dicts."""
 Table: TypeAlias = Mapping[str, FieldValue]
-Argument: TypeAlias = Union[bool, int, str, bytes, Table]
+Argument: TypeAlias = bool | int | str | bytes | Table
 """What an argument of a method can hold."""
 
 
