@@ -30,8 +30,8 @@ Request = Callable[[Socket, Identity, Any], dict[str, Any]]
 class Gateway:
     """Registers itself with a Socket.IO server: authentication, automatic rooms, the clients' events.
 
-    `accounts` lets the sockets follow what becomes of their users. `owners` tells who owns an order; `now` returns the seconds since 1970; `max_rooms` bounds what one socket
-    may join.
+    `accounts` lets the sockets follow what becomes of their users. `owners` tells who owns an order; `now`
+    returns the seconds since 1970; `max_rooms` bounds what one socket may join.
     """
 
     _log = Logger()
