@@ -109,10 +109,10 @@ def _decoded(text: str, where: str, what: str) -> str:
         raise ConfigError(f"{where}: the {what} has a '%' without two hexadecimal digits; write % as %25")
     if any(character <= " " or character == "\x7f" for character in text):
         raise ConfigError(f"{where}: the {what} has a space or control character; percent-encode it")
-    try:
-        value = unquote_to_bytes(text).decode()
-    except UnicodeDecodeError:
-        raise ConfigError(f"{where}: the {what} is not UTF-8 behind its percent-encoding") from None
+    # Not by an exception: it would carry the password along as its context.
+    value = unquote_to_bytes(text).decode("utf-8", "surrogateescape")
+    if any("\udc80" <= character <= "\udcff" for character in value):
+        raise ConfigError(f"{where}: the {what} is not UTF-8 behind its percent-encoding")
     if "\0" in value:
         raise ConfigError(f"{where}: the {what} has a NUL character, which cannot be sent")
     if len(value.encode()) > 255 and what != "password":
@@ -122,6 +122,8 @@ def _decoded(text: str, where: str, what: str) -> str:
 
 def _parameters(query: str | None, where: str) -> dict[str, float | int]:
     found: dict[str, float | int] = {}
+    if "@" in (query or ""):  # the end of a password with a bare '?'
+        raise ConfigError(f"{where}: there is an '@' behind the '?'; {_HINT}")
     for pair in filter(None, (query or "").split("&")):
         name, _, value = pair.partition("=")
         if name not in _PARAMETERS:
