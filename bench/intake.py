@@ -55,7 +55,9 @@ def measure(consumer: str, port: int, count: int) -> dict[str, float]:
         argv = [shutil.which("node") or "node", str(HERE / "consume_amqplib.js")]
     else:
         argv = [sys.executable, str(HERE / "consume.py"), consumer]
-    done = subprocess.run([*argv, str(port), str(count)], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [*argv, str(port), str(count)], capture_output=True, text=True, timeout=120, check=False
+    )
     if done.returncode:
         raise SystemExit(f"{consumer}: {done.stdout}{done.stderr}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -83,7 +85,9 @@ def main() -> None:
         name: {key: statistics.median(one[key] for one in found) for key in ("rate", "cpu")}
         for name, found in results.items()
     }
-    print(f"{'consumer':<10} {'messages/s':>11} {'µs CPU/message':>15}   {'rate / txamqp':>13} {'CPU / pika':>11}")
+    print(
+        f"{'consumer':<10} {'messages/s':>11} {'µs CPU/message':>15}   {'rate / txamqp':>13} {'CPU / pika':>11}"
+    )
     for name, found in medians.items():
         rate, cpu = found["rate"] / medians["txamqp"]["rate"], found["cpu"] / medians["pika"]["cpu"]
         print(f"{name:<10} {found['rate']:>11,.0f} {found['cpu']:>15.1f}   {rate:>12.1f}x {cpu:>10.2f}x")

@@ -80,10 +80,11 @@ class Channel(AMQChannel):  # type: ignore[misc]
 
     def answered(self, message: Any) -> None:
         """The broker sent an answer; `BrokerProtocolError` when it is not the one that is due."""
-        method, answer = self._expected.popleft() if self._expected else (None, None)
-        if method is None or answer is None or message.method not in method.responses:
-            due = name_of(method) if method is not None else "nothing"
+        method = self._expected[0][0] if self._expected else None
+        if method is None or message.method not in method.responses:
+            due = "nothing" if method is None else name_of(method)
             raise BrokerProtocolError(f"the broker answered {name_of(message.method)} to {due}")
+        _, answer = self._expected.popleft()
         if not answer.called:  # its caller may have given up
             answer.callback(message)
 

@@ -88,22 +88,15 @@ class Sent:
 
 
 class Wire(StringTransport):
-    """A transport whose end is told to its protocol at once."""
+    """A transport that remembers how the client left it."""
 
-    protocol: Any = None
     ended: str | None = None
 
     def loseConnection(self) -> None:
-        super().loseConnection()
-        self._end("lost")
+        self.ended = self.ended or "lost"
 
     def abortConnection(self) -> None:
-        super().abortConnection()
-        self._end("aborted")
-
-    def _end(self, how: str) -> None:
-        if self.ended is None:
-            self.ended = how
+        self.ended = self.ended or "aborted"
 
 
 class Broker:
@@ -120,8 +113,8 @@ class Broker:
 
     @classmethod
     def ready(cls, **options: Any) -> Broker:
-        """One whose client has logged in."""
-        broker = cls(**options)
+        """One whose client has logged in; it has no heartbeat."""
+        broker = cls(**{"heartbeat": 0, **options})
         done = broker.log_in()
         assert outcome(done) is None
         broker.take()
@@ -175,9 +168,14 @@ class Broker:
 
 
 def outcome(deferred: Deferred[Any]) -> Any:
-    """The result, or the exception, or "waiting"."""
+    """The result, or the exception, or "waiting"; asking again gives the same."""
     found: list[Any] = []
-    deferred.addBoth(lambda result: found.append(result.value if isinstance(result, Failure) else result))
+
+    def keep(result: Any) -> Any:
+        found.append(result.value if isinstance(result, Failure) else result)
+        return found[0]
+
+    deferred.addBoth(keep)
     return found[0] if found else "waiting"
 
 

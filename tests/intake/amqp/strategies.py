@@ -11,7 +11,9 @@ from rtwist.intake.amqp import Properties, Timestamp
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 NAMES = TEXTS.filter(lambda text: len(text.encode()) <= 255)
 DECIMALS = st.builds(
-    lambda digits, scale: Decimal(digits).scaleb(-scale), st.integers(-(1 << 31), (1 << 31) - 1), st.integers(0, 255)
+    lambda digits, scale: Decimal(digits).scaleb(-scale),
+    st.integers(-(1 << 31), (1 << 31) - 1),
+    st.integers(0, 255),
 )
 SCALARS = st.one_of(
     st.none(),

@@ -103,7 +103,9 @@ def test_every_type_of_rabbitmq(raw: bytes, value: object) -> None:
         assert types_within(Reader(raw).field()) == types_within(value)
 
 
-@pytest.mark.parametrize("raw", [b"?", b"U\x00\x01", b"", b"S\x00\x00\x00\x05abcd", b"A\x00\x00\x00\x02V", b"I\x00"])
+@pytest.mark.parametrize(
+    "raw", [b"?", b"U\x00\x01", b"", b"S\x00\x00\x00\x05abcd", b"A\x00\x00\x00\x02V", b"I\x00"]
+)
 def test_what_is_no_field(raw: bytes) -> None:
     with pytest.raises(BrokerProtocolError):
         Reader(raw).field()
@@ -147,7 +149,9 @@ def test_names_that_are_not_utf8_come_back_as_they_were(raw: bytes) -> None:
 @pytest.mark.parametrize("value", [True, False, -1, 1 << 31, -(1 << 31), -(1 << 63)])
 def test_integers_take_the_smallest_type_and_bools_their_own(value: int) -> None:
     assert types_within(Reader(field(value)).field()) == types_within(value)
-    assert field(value)[:1] == (b"t" if isinstance(value, bool) else b"I" if -(1 << 31) <= value < 1 << 31 else b"l")
+    assert field(value)[:1] == (
+        b"t" if isinstance(value, bool) else b"I" if -(1 << 31) <= value < 1 << 31 else b"l"
+    )
 
 
 def test_a_moment_is_a_timestamp() -> None:

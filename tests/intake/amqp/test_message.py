@@ -37,7 +37,9 @@ def test_headers_that_cannot_be_read_harm_only_those_who_look() -> None:
             headers.get("k")
 
 
-@pytest.mark.parametrize("raw", [b"", b"\x80", b"\x00\x02\x00\x00", b"\x00\x01\x00\x00", b"\x00\x00x", b"\x80\x00"])
+@pytest.mark.parametrize(
+    "raw", [b"", b"\x80", b"\x00\x02\x00\x00", b"\x00\x01\x00\x00", b"\x00\x00x", b"\x80\x00"]
+)
 def test_what_are_no_properties(raw: bytes) -> None:
     with pytest.raises(BrokerProtocolError):
         read_properties(raw)
@@ -45,7 +47,12 @@ def test_what_are_no_properties(raw: bytes) -> None:
 
 @pytest.mark.parametrize(
     "properties",
-    [Properties(priority=256), Properties(delivery_mode=-1), Properties(type="x" * 256), Properties(timestamp=-1)],
+    [
+        Properties(priority=256),
+        Properties(delivery_mode=-1),
+        Properties(type="x" * 256),
+        Properties(timestamp=-1),
+    ],
 )
 def test_properties_that_cannot_be_sent(properties: Properties) -> None:
     with pytest.raises(LocalProtocolError):
