@@ -24,6 +24,7 @@ setup(
         "klein>=24.8.0",
         "msgspec>=0.19",
         "pyjwt>=2.14",
+        "tomli>=2.0; python_version < '3.11'",
         "txamqp==0.8.2",
     ],
     extras_require={

@@ -22,6 +22,7 @@ FLOORS = {
     "presence": 4,
     "emit": 4,
     "config": 5,
+    "extensions": 5,
     "rest": 5,
     "intake": 5,
     "service": 5,
