@@ -1,4 +1,4 @@
-"""One consumer of bench/intake.py: `python bench/consume.py txamqp|rtwist|pika PORT MESSAGES`; prints what it took."""
+"""One consumer of bench/intake.py: `python bench/consume.py txamqp|rtwist|pika PORT MESSAGES`."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
 """What a consumed message costs: `python bench/intake.py [--messages N] [--rounds N]`.
 
-One RabbitMQ node of its own holds N messages of 180 bytes; each consumer takes them all with a prefetch of 500 and an
-acknowledgement per 100, in a process of its own. The consumers take turns, several rounds; the table has the medians.
-CPU is user and system time of the consumer's process, from the operating system, from its first delivery to its last.
+One RabbitMQ node of its own holds N messages of 180 bytes; each consumer takes them all with a prefetch of 500 and
+an acknowledgement per 100, in a process of its own. The consumers take turns, several rounds; the table has the
+medians. CPU is user and system time of the consumer's process, from the operating system, from its first delivery to
+its last.
 
-Exits with 1 unless rtwist takes at least 3 times the messages per second of txAMQP as it is, and at most 1.5 times the
-CPU per message of pika on Twisted.
+Exits with 1 unless rtwist takes at least 3 times the messages per second of txAMQP as it is, and at most 1.5 times
+the CPU per message of pika on Twisted.
 """
 
 from __future__ import annotations
