@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 
 from rtwist.domain.emission import Answer, Emission
-from rtwist.domain.event import DomainEvent
+from rtwist.domain.event import DomainEvent, means_somebody
 from rtwist.domain.fields import Id, Ids, is_empty, read
 from rtwist.domain.kinds import dotted_kind
 from rtwist.domain.owners import Owners
 from rtwist.domain.rooms import company_audience, role_room, shop_room, user_room
 from rtwist.domain.wording import scalars
 from rtwist.errors import BadEvent
-
-_ADDRESS = re.compile(
-    r"(?:to|target|recipient|user|customer|role|company|shop)s?(?:_?ids?)?|(?:target|recipient)_?\w*",
-    re.IGNORECASE,
-)
-"""Names of fields that mean somebody in particular, whichever way they are spelt."""
 
 
 class Addressees(msgspec.Struct, frozen=True, rename="camel"):
@@ -59,7 +52,7 @@ def notification_emissions(event: DomainEvent, _owners: Owners) -> list[Answer]:
     told = _told(event)
     if rooms:
         return [Emission("notification:new", told, rooms)]
-    meant = [name for name in event.data if _ADDRESS.fullmatch(name)]
+    meant = [name for name in event.data if means_somebody(name)]
     if meant:
         known = ", ".join(field.encode_name for field in msgspec.structs.fields(Addressees))
         raise BadEvent(
