@@ -52,8 +52,7 @@ async def run_rtwist(reactor: Any, port: int, count: int) -> None:
     from rtwist.intake.amqp import BrokerAddress, BrokerEndpoint, BrokerFactory
 
     endpoint = BrokerEndpoint(reactor, [BrokerAddress(host="127.0.0.1", port=port)])
-    connection: Any = await endpoint.connect(BrokerFactory(clock=reactor))
-    await connection.authenticate()
+    connection = await endpoint.connect(BrokerFactory(clock=reactor))
     await connection.qos(PREFETCH)
     meter = Meter(count, lambda tag: connection.ack(tag, True))
     await connection.consume(QUEUE, lambda found: meter.message(found.tag, found.body), on_cancelled=print)

@@ -1,12 +1,12 @@
 """What a consumed message costs: `python bench/intake.py [--messages N] [--rounds N]`.
 
-One RabbitMQ node of its own holds N messages of 180 bytes; each consumer takes them all with a prefetch of 500 and
-an acknowledgement per 100, in a process of its own. The consumers take turns, several rounds; the table has the
-medians. CPU is user and system time of the consumer's process, from the operating system, from its first delivery to
-its last.
+One RabbitMQ node of its own holds N messages of 180 bytes; each consumer takes them all with a prefetch of 500
+and an acknowledgement per 100, in a process of its own. The consumers take turns, several rounds; the table has
+the medians. CPU is user and system time of the consumer's process, from the operating system, from its first
+delivery to its last.
 
-Exits with 1 unless rtwist takes at least 3 times the messages per second of txAMQP as it is, and at most 1.5 times
-the CPU per message of pika on Twisted.
+Exits with 1 unless rtwist takes at least 3 times the messages per second of txAMQP as it is, and at most 1.5
+times the CPU per message of pika on Twisted.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from typing import Any
 
 import pika
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.support.rabbitmq import RabbitMQ
 
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 QUEUE = "bench"
 BODY = json.dumps({"type": "inventory.updated", "id": "b" * 32, "data": {"productId": "p-1", "quantity": 5}})
 BODY = BODY[:-2] + ', "name": "' + "x" * (180 - len(BODY) - 12) + '"}}'

@@ -3,7 +3,6 @@
     addresses = read_urls("amqps://user:password@host/vhost")
     endpoint = BrokerEndpoint(reactor, addresses)
     connection = await endpoint.connect(BrokerFactory(clock=reactor))
-    await connection.authenticate()
 
 Everything else is a method of `BrokerConnection`; what can go wrong is a `BrokerError` or a `PublishError` of
 `rtwist.errors`.

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -47,7 +47,6 @@ _GOODBYE_SECONDS = 3.0
 """How long a peer may take to close its side once everything is said."""
 _PLAIN = Properties()
 _NOTHING: Table = MappingProxyType({})
-_DONE = Failure(ConnectionDone())
 
 
 class BrokerConnection(AMQClient):  # type: ignore[misc]
@@ -94,6 +93,11 @@ class BrokerConnection(AMQClient):  # type: ignore[misc]
         kind = type("BrokerChannel", (Channel, specification.klass), {})
         self.channels = {number: kind(number, self.outgoing, self) for number in (0, CHANNEL)}
         return self.channels[0], self.channels[CHANNEL]
+
+    @property
+    def itself(self) -> BrokerConnection:
+        """This connection, also through a wrapper that passes on only what is asked for, not what is set."""
+        return self
 
     # Entering and leaving
 
@@ -272,8 +276,14 @@ class BrokerConnection(AMQClient):  # type: ignore[misc]
         if self.on_batch is not None and receiver.delivered != before and self.reason is None:
             self.on_batch()
 
-    def connectionLost(self, reason: Failure = _DONE) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Nothing comes any more."""
+        self.gone(reason)
+
+    # What the endpoint, the receiver, the delegate and the channels call
+
+    def gone(self, reason: Failure) -> None:
+        """Nothing comes any more; whoever waits for the end hears of it."""
         self._gone = True
         error = BrokerLost(f"the connection to {self.address} is gone: {reason.getErrorMessage()}")
         self._finish(error)
@@ -283,8 +293,6 @@ class BrokerConnection(AMQClient):  # type: ignore[misc]
         for waiting in lost:
             waiting.callback(self.reason or error)
         self.disconnected.fire()
-
-    # What the receiver, the delegate and the channels call
 
     def method(self, channel: int, class_id: int, method_id: int, payload: bytes) -> None:
         """A method came that is no delivery; see `News`."""

@@ -1,4 +1,4 @@
-"""Both ends of an AMQP connection in memory: what the broker says is written here, what the client says is read."""
+"""Both ends of an AMQP connection in memory: the broker's words are written here, the client's are read."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def frame_of(name: str, channel: int = 1, **arguments: Any) -> bytes:
 
 def delivery(
     body: bytes, tag: int = 1, *, consumer: str = "rtwist-1", properties: Properties | None = None,
-    exchange: str = "events", routing_key: str = "order.created", redelivered: bool = False, frame_max: int = 131072,
+    exchange: str = "events", routing_key: str = "order.created", redelivered: bool = False,
+    frame_max: int = 131072,
 ) -> bytes:  # fmt: skip
     """The three frames of a delivery, or more."""
     head = frame_of(
@@ -92,10 +93,10 @@ class Wire(StringTransport):
 
     ended: str | None = None
 
-    def loseConnection(self) -> None:
+    def loseConnection(self) -> None:  # noqa: N802
         self.ended = self.ended or "lost"
 
-    def abortConnection(self) -> None:
+    def abortConnection(self) -> None:  # noqa: N802
         self.ended = self.ended or "aborted"
 
 

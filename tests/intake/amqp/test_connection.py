@@ -31,7 +31,7 @@ CLOSE = {
 
 class TestLoggingIn:
     def test_it_says_who_it_is_and_what_it_understands(self) -> None:
-        broker = Broker(BrokerAddress(user="é", password="pässword", vhost="ü"), name="n")  # noqa: S106
+        broker = Broker(BrokerAddress(user="é", password="pässword", vhost="ü"), name="n")
         assert outcome(broker.log_in(heartbeat=60)) is None
         start_ok, tune_ok, open_, channel_open = broker.take()
         assert start_ok.arguments["mechanism"] == "PLAIN"
@@ -368,8 +368,8 @@ class TestConsuming:
 
 @pytest.mark.parametrize(
     "options",
-    [{"call_timeout": 0}, {"call_timeout": float("nan")}, {"heartbeat": -1}, {"heartbeat": 65536}, {"frame_max": 4095},
-     {"max_body": 0}, {"max_unconfirmed": 0}],
+    [{"call_timeout": 0}, {"call_timeout": float("nan")}, {"heartbeat": -1}, {"heartbeat": 65536},
+     {"frame_max": 4095}, {"max_body": 0}, {"max_unconfirmed": 0}],
 )  # fmt: skip
 def test_options_that_cannot_work(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):

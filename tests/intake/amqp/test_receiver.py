@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -93,7 +94,7 @@ def test_a_stream_cut_into_single_bytes() -> None:
 @given(st.lists(st.integers(0, len(STREAM)), max_size=20))
 def test_a_stream_cut_anywhere(cuts: list[int]) -> None:
     heard, edges = Heard(), sorted({0, len(STREAM), *cuts})
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         heard.receiver.receive(STREAM[start:end])
     assert (heard.bodies, heard.methods) == SAID
 

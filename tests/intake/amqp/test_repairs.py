@@ -38,7 +38,7 @@ class CountingClock(Clock):
 
     made = 0
 
-    def callLater(self, *args: Any, **kwargs: Any) -> Any:
+    def callLater(self, *args: Any, **kwargs: Any) -> Any:  # noqa: N802
         self.made += 1
         return super().callLater(*args, **kwargs)
 

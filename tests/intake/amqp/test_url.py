@@ -34,10 +34,12 @@ def one(url: str) -> BrokerAddress:
         ("amqp://host/", {"host": "host", "vhost": ""}),
         ("amqp://host/%2f", {"host": "host", "vhost": "/"}),
         ("amqp://[::1]", {"host": "::1"}),
-        ("amqp://u:p@[fe80::1%25eth0]:1/", {"user": "u", "password": "p", "host": "fe80::1%eth0", "port": 1, "vhost": ""}),
+        ("amqp://u:p@[fe80::1%25eth0]:1/",
+         {"user": "u", "password": "p", "host": "fe80::1%eth0", "port": 1, "vhost": ""}),
         ("amqps://host", {"secure": True, "host": "host", "port": 5671}),
         ("AMQPS://host:5672", {"secure": True, "host": "host", "port": 5672}),
-        ("amqp://u:%40%3A%2F%3F%23%25%20é@h/%C3%A9", {"user": "u", "password": "@:/?#% é", "host": "h", "vhost": "é"}),
+        ("amqp://u:%40%3A%2F%3F%23%25%20é@h/%C3%A9",
+         {"user": "u", "password": "@:/?#% é", "host": "h", "vhost": "é"}),
         ("amqp://u:a:b@c@h", {"user": "u", "password": "a:b@c", "host": "h"}),
         ("amqp://h?heartbeat=30&connection_timeout=2500&frame_max=8192",
          {"host": "h", "heartbeat": 30, "connection_timeout": 2.5, "frame_max": 8192}),
@@ -71,7 +73,7 @@ SECRET = "Tr0ub4dor"
         "amqp://u:Tr0ub4dor@h?ssl=1", "amqp://u:Tr0ub4dor@h?heartbeat=-1", "amqp://u:Tr0ub4dor@h?heartbeat=65536",
         "amqp://u:Tr0ub4dor@h?heartbeat", "amqp://u:Tr0ub4dor@h?connection_timeout=0",
         "amqp://u:Tr0ub4dor@h?frame_max=4095", "amqp://u:Tr0ub4dor@h?heartbeat=1.5", "amqp://" + "u" * 256 + "@h",
-        "amqp://a\n@h", "amqp://u:x?Tr0ub4dor=1@h", "amqp://u:x@y?Tr0ub4dor@h", "amqp://u:x/Tr0ub4dor@h", "amqp://u:Tr0ub4dor@h:１",
+        "amqp://a\n@h", "amqp://u:x?Tr0ub4dor=1@h", "amqp://u:x@y?Tr0ub4dor@h", "amqp://u:x/Tr0ub4dor@h", "amqp://u:Tr0ub4dor@h:\uff11",
     ],
 )  # fmt: skip
 def test_what_is_no_url_is_an_error_without_the_password(url: str) -> None:
