@@ -44,6 +44,12 @@ PURE = (
     "socketio.jsoncodec",
     "socketio.rooms",
     "intake.window",
+    "intake.amqp.codec",
+    "intake.amqp.frames",
+    "intake.amqp.message",
+    "intake.amqp.options",
+    "intake.amqp.receiver",
+    "intake.amqp.url",
     "domain",
 )
 WIRES = ("twisted", "autobahn", "txaio", "klein")

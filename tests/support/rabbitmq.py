@@ -6,9 +6,10 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.certificates import Authority
@@ -171,7 +172,7 @@ class RabbitMQ:
 
 
 if __name__ == "__main__":
-    started = time.monotonic()
-    with RabbitMQ() as broker:
-        print(broker.url, f"{time.monotonic() - started:.1f} s")  # noqa: T201
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    with RabbitMQ() as broker, suppress(KeyboardInterrupt):
+        print(broker.url, broker.tls_url, broker.ca_file, flush=True)  # noqa: T201
+        signal.pause()

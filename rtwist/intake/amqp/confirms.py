@@ -31,9 +31,10 @@ class Fingerprint:
 class _Publish:
     """One message on its way."""
 
-    __slots__ = ("deadline", "done", "fingerprint")
+    __slots__ = ("deadline", "done", "fingerprint", "size")
 
-    def __init__(self, fingerprint: Fingerprint, deadline: float) -> None:
+    def __init__(self, fingerprint: Fingerprint, size: int, deadline: float) -> None:
+        self.size = size
         self.fingerprint = fingerprint
         self.deadline = deadline
         self.done: Deferred[None] = Deferred()
@@ -51,13 +52,14 @@ class Confirms:
     """Numbers the publishes of one channel and settles them as the broker's answers come in.
 
     `timeout` is how long the broker may take over one, in seconds; `late` is called when it takes longer: it may
-    `expire` what is late, or `fail` everything.
+    `expire` what is late, or `fail` everything. `size` is how many bytes the bodies of all that wait have.
     """
 
     def __init__(self, *, clock: IReactorTime, timeout: float, late: Callable[[], None]) -> None:
         self._clock = clock
         self._timeout = timeout
         self._late = late
+        self.size = 0
         self._last = 0
         self._waiting: dict[int, _Publish] = {}
         self._timer: IDelayedCall | None = None
@@ -65,10 +67,11 @@ class Confirms:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, fingerprint: Fingerprint) -> Deferred[None]:
-        """A message has been written; fires when the broker has taken it over."""
+    def add(self, fingerprint: Fingerprint, size: int) -> Deferred[None]:
+        """A message with a body of `size` bytes has been written; fires when the broker has taken it over."""
         self._last += 1
-        publish = _Publish(fingerprint, self._clock.seconds() + self._timeout)
+        self.size += size
+        publish = _Publish(fingerprint, size, self._clock.seconds() + self._timeout)
         self._waiting[self._last] = publish
         self._watch()
         return publish.done
@@ -88,15 +91,14 @@ class Confirms:
         wanted = Fingerprint.of(message.exchange, message.routing_key, message.properties, message.body)
         for tag, publish in self._waiting.items():
             if publish.fingerprint == wanted:
-                del self._waiting[tag]
-                publish.fail(Unroutable(message.code, message.text))
+                self._pop(tag).fail(Unroutable(message.code, message.text))
                 return
 
     def expire(self, error: Exception) -> None:
         """Fail what is late; a confirm that comes after all says nothing more."""
         now = self._clock.seconds()
         for tag in [tag for tag, publish in self._waiting.items() if publish.deadline <= now]:
-            self._waiting.pop(tag).fail(error)
+            self._pop(tag).fail(error)
         self._watch()
 
     def fail(self, error: Exception) -> None:
@@ -104,7 +106,7 @@ class Confirms:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        waiting, self._waiting = self._waiting, {}
+        waiting, self._waiting, self.size = self._waiting, {}, 0
         for publish in waiting.values():
             publish.fail(error)
 
@@ -112,14 +114,18 @@ class Confirms:
         if tag > self._last:
             raise BrokerProtocolError(f"a confirm of message {tag}; {self._last} were published")
         if not multiple:
-            publish = self._waiting.pop(tag, None)
-            return [] if publish is None else [publish]
+            return [self._pop(tag)] if tag in self._waiting else []
         tags: list[int] = []
         for waiting in self._waiting:  # in the order they were published
             if tag and waiting > tag:
                 break
             tags.append(waiting)
-        return [self._waiting.pop(found) for found in tags]
+        return [self._pop(found) for found in tags]
+
+    def _pop(self, tag: int) -> _Publish:
+        publish = self._waiting.pop(tag)
+        self.size -= publish.size
+        return publish
 
     def _watch(self) -> None:
         if self._timer is None and self._waiting:

@@ -56,7 +56,8 @@ class BrokerConnection(AMQClient):  # type: ignore[misc]
     every call that waits fails with it, and so does every later one. There is no repair but a new connection.
 
     - `on_blocked`: called with the broker's reason when an alarm stops publishes here, with None when it is over.
-    - `on_batch`: called after each read that brought deliveries, once they have all been handed over.
+    - `on_batch`: called after each read that brought deliveries, once they have all been handed over. An
+      exception out of it ends the connection, as one out of `on_blocked` does.
     - `server_properties`: how the broker introduced itself.
     """
 
@@ -252,10 +253,10 @@ class BrokerConnection(AMQClient):  # type: ignore[misc]
         content = content_frames(CHANNEL, write_properties(properties), body, self.frame_max)
         if self.blocked is not None:
             return fail(BrokerBusy(f"the broker takes no messages: {self.blocked}"))
-        if len(self.confirms) >= self.options.max_unconfirmed:
+        if self._is_behind(len(body)):
             return fail(BrokerBusy(f"{len(self.confirms)} messages wait for their confirms already"))
         self.transport.write(b"".join([method_frame(CHANNEL, BASIC, _PUBLISH_ID, arguments), *content]))
-        return self.confirms.add(Fingerprint.of(exchange, routing_key, properties, body))
+        return self.confirms.add(Fingerprint.of(exchange, routing_key, properties, body), len(body))
 
     # What Twisted calls
 
@@ -360,6 +361,11 @@ class BrokerConnection(AMQClient):  # type: ignore[misc]
             channel.do_close(reason)
         self.confirms.fail(reason)
         return True
+
+    def _is_behind(self, size: int) -> bool:
+        waiting, options = self.confirms, self.options
+        too_many = len(waiting) >= options.max_unconfirmed
+        return too_many or (len(waiting) > 0 and waiting.size + size > options.max_unconfirmed_bytes)
 
     def _beat(self) -> None:
         self.transport.write(HEARTBEAT_FRAME)

@@ -154,7 +154,7 @@ class BrokerEndpoint:
             await connection.authenticate()
             if self._prepare is not None:
                 await self._prepare(connection)
-        except BaseException as error:
+        except Exception as error:
             connection.fail(BrokerLost(f"given up: {error}"))
             raise
         gate.kept = True

@@ -18,7 +18,8 @@ class BrokerOptions:
       0 for none.
     - `frame_max`: the largest frame, which a slow peer can make us hold; RabbitMQ's own default.
     - `max_body`: bodies above it are thrown away as they come in; RabbitMQ 4's own limit.
-    - `max_unconfirmed`: publishes that may wait for their confirms; more are refused.
+    - `max_unconfirmed`, `max_unconfirmed_bytes`: publishes that may wait for their confirms, and the bytes of
+      their bodies; more are refused. A single larger body goes out when no other waits.
     """
 
     name: str = "rtwist"
@@ -27,6 +28,7 @@ class BrokerOptions:
     frame_max: int = 131072
     max_body: int = 16 * 1024 * 1024
     max_unconfirmed: int = 10_000
+    max_unconfirmed_bytes: int = 64 * 1024 * 1024
 
     def __post_init__(self) -> None:
         """Raise `ConfigError` for a value that cannot work."""
@@ -36,7 +38,7 @@ class BrokerOptions:
             raise ConfigError(f"heartbeat is {self.heartbeat!r}; give seconds, at most 65535, or 0 for none")
         if self.frame_max < MIN_FRAME_MAX:
             raise ConfigError(f"frame_max is {self.frame_max!r}; {MIN_FRAME_MAX} is the least that AMQP allows")
-        for name in ("max_body", "max_unconfirmed"):
+        for name in ("max_body", "max_unconfirmed", "max_unconfirmed_bytes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; it must be greater than 0")
 

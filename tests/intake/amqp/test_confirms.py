@@ -143,6 +143,18 @@ def test_too_many_waiting_are_refused() -> None:
     assert [type(outcome(one)) for one in done] == [str, str, BrokerBusy]
 
 
+def test_too_many_bytes_waiting_are_refused_but_one_large_body_goes_out() -> None:
+    broker = publisher(max_unconfirmed_bytes=1000)
+    large = broker.client.publish("e", "k", b"x" * 5000)
+    assert isinstance(outcome(broker.client.publish("e", "k", b"y")), BrokerBusy)
+    broker.say("basic.ack", delivery_tag=1)
+    assert outcome(large) is None
+    done = [broker.client.publish("e", "k", b"x" * 600) for _ in range(2)]
+    assert [type(outcome(one)) for one in done] == [str, BrokerBusy]
+    broker.write(returned(b"x" * 600))
+    assert broker.client.confirms.size == 0
+
+
 def test_a_publisher_that_gives_up_disturbs_nobody() -> None:
     broker = publisher()
     first, second = (broker.client.publish("e", "k", b"x") for _ in range(2))
