@@ -9,10 +9,17 @@ from msgspec import UNSET
 from twisted.logger import Logger
 
 from rtwist.auth.identity import Identity
-from rtwist.auth.policy import order_rooms, transfer_rooms
-from rtwist.domain.emission import Disconnect, Effect, Reassign
-from rtwist.domain.owners import OwnerView
-from rtwist.domain.rooms import ORDER_PREFIX, TRANSFER_PREFIX, subjects_in, user_room
+from rtwist.auth.policy import entitled, order_rooms, transfer_rooms
+from rtwist.domain.emission import Disconnect, Reassign
+from rtwist.domain.owners import Owners, OwnersChanged, OwnerView
+from rtwist.domain.rooms import (
+    ORDER_PREFIX,
+    TRANSFER_PREFIX,
+    order_room,
+    order_scopes_of_owners,
+    subjects_in,
+    user_room,
+)
 from rtwist.presence import Presence, sockets_of
 from rtwist.socketio import Server, Socket
 
@@ -31,12 +38,24 @@ class Accounts:
         self._presence = presence
         self._max_rooms = max_rooms
 
-    def apply(self, effect: Effect) -> None:
-        """Do to the user's live sockets what `effect` says."""
-        if isinstance(effect, Disconnect):
+    def apply(self, effect: Disconnect | Reassign | OwnersChanged) -> None:
+        """Do to live sockets what `effect` says."""
+        if isinstance(effect, OwnersChanged):
+            self._follow_owners(effect.order_id, effect.owners)
+        elif isinstance(effect, Disconnect):
             self._io.to(user_room(effect.user_id)).disconnect_sockets(close=True)
         else:
             self._reassign(effect)
+
+    def _follow_owners(self, order_id: str, owners: Owners) -> None:
+        room = order_room(order_id)
+        rooms = self._io.root.adapter.rooms
+        for socket in rooms.members([room]) if room in rooms else ():
+            if not entitled(socket.data["identity"], owners):
+                socket.leave(room)
+                self._log.info("{socket} left {room}, which has other owners now", socket=socket.id, room=room)
+        for socket in rooms.members(order_scopes_of_owners(order_id, owners)):
+            socket.join(room)
 
     def _reassign(self, effect: Reassign) -> None:
         sockets = list(sockets_of(self._io, effect.user_id))

@@ -39,23 +39,28 @@ def subject_id(value: object) -> str:
     return _checked("id", text_id, value)
 
 
-def order_rooms(identity: Identity, order_id: str, owners: Owners) -> tuple[str, ...]:
-    """The rooms in which `identity` follows an order of `owners`; none if it may not.
-
-    The plain room comes first if it is entitled; without it the subscription is pending.
-    """
-    entitled = owners.entitles(
+def entitled(identity: Identity, owners: Owners) -> bool:
+    """Whether `identity` may see an order of `owners`; of an unknown order only super admins may."""
+    return owners.entitles(
         user_id=identity.user_id,
         company_id=identity.company_id,
         shop_ids=identity.shop_ids,
         super_admin=identity.is_super_admin,
     )
-    if owners.known and not entitled:
+
+
+def order_rooms(identity: Identity, order_id: str, owners: Owners) -> tuple[str, ...]:
+    """The rooms in which `identity` follows an order of `owners`; none if it may not.
+
+    The plain room comes first if it is entitled; without it the subscription is pending.
+    """
+    may = entitled(identity, owners)
+    if owners.known and not may:
         return ()
     scopes = order_scopes_of_subscriber(
         order_id, identity.user_id, identity.company_id, identity.shop_ids, identity.is_super_admin
     )
-    return (order_room(order_id), *scopes) if entitled else scopes
+    return (order_room(order_id), *scopes) if may else scopes
 
 
 def transfer_rooms(identity: Identity, transfer_id: str) -> tuple[str, ...]:

@@ -51,8 +51,7 @@ class Note:
     text: str
 
 
-Effect = Disconnect | Reassign
-Answer = Emission | Effect | Note
+Answer = Emission | Disconnect | Reassign | Note
 
 
 def missing(emission: str, *fields: str) -> Note:

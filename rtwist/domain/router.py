@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -51,11 +51,12 @@ class Router:
         self._rules = [(_regex(pattern), rules[pattern]) for pattern in patterns]
         self._rule_for = lru_cache(maxsize=CACHED_KINDS)(self._find)
 
-    def route(self, event: DomainEvent) -> Sequence[Answer]:
+    def route(self, event: DomainEvent, learnt: MutableMapping[str, Owners] | None = None) -> Sequence[Answer]:
         """Return what the event causes; learns the owners of an order from order and payment events.
 
-        Raises `UnknownKind` if there is no rule, and `BadEvent` if the event does not satisfy its rule; then
-        nothing is learnt from it.
+        What is new of owners goes into `learnt`, for the events routed with it only, until `learn` makes it
+        known to all; without `learnt` that is at once. Raises `UnknownKind` if there is no rule, and `BadEvent`
+        if the event does not satisfy its rule; then nothing is learnt from it.
         """
         rule = self._rule_for(event.kind)
         if rule is None:
@@ -63,12 +64,20 @@ class Router:
         order_id = event.id_of("orderId")
         if order_id is None:
             return rule(event, UNKNOWN)
-        remembered = self._owners.recall(order_id)
+        news: MutableMapping[str, Owners] = {} if learnt is None else learnt
+        remembered = news.get(order_id) or self._owners.recall(order_id)
         owners = _merged(event, remembered)
         answers = rule(event, owners)
         if owners != remembered:
-            self._owners.remember(order_id, owners)
+            news[order_id] = owners
+        if learnt is None:
+            self.learn(news)
         return answers
+
+    def learn(self, learnt: Mapping[str, Owners]) -> None:
+        """Remember the owners of orders, by order id."""
+        for order_id, owners in learnt.items():
+            self._owners.remember(order_id, owners)
 
     def _find(self, kind: str) -> Rule | None:
         return next((rule for regex, rule in self._rules if regex.fullmatch("." + kind)), None)

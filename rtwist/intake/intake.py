@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.logger import Logger
 
-from rtwist.domain.emission import Answer, Effect, Emission, Note
+from rtwist.domain.emission import Answer, Disconnect, Emission, Note, Reassign
 from rtwist.domain.event import DomainEvent, read_event
+from rtwist.domain.owners import Owners, OwnersChanged
 from rtwist.errors import BadEvent
 from rtwist.intake.window import Window
 from rtwist.socketio import Server
@@ -18,14 +19,17 @@ from rtwist.socketio import Server
 class Routing(Protocol):
     """The domain's rules."""
 
-    def route(self, event: DomainEvent) -> Sequence[Answer]:
-        """What `event` causes; raises `BadEvent` when it cannot be used."""
+    def route(self, event: DomainEvent, learnt: MutableMapping[str, Owners] | None) -> Sequence[Answer]:
+        """What `event` causes; raises `BadEvent` when it cannot be used. Owners that are new go into `learnt`."""
+
+    def learn(self, learnt: Mapping[str, Owners]) -> None:
+        """Make owners of orders known to all."""
 
 
 class LiveSockets(Protocol):
     """What an event may do to sockets besides emitting."""
 
-    def apply(self, effect: Effect) -> None:
+    def apply(self, effect: Disconnect | Reassign | OwnersChanged) -> None:
         """Do to the user's live sockets what `effect` says."""
 
 
@@ -81,6 +85,7 @@ class Intake:
         """
         routed: list[tuple[DomainEvent, Sequence[Answer]]] = []
         known: set[str] = set()
+        learnt: dict[str, Owners] = {}
         duplicates = 0
         for index, value in enumerate(values):
             try:
@@ -88,11 +93,12 @@ class Intake:
                 if self._is_known(event, known):
                     duplicates += 1
                 else:
-                    routed.append((event, self._router.route(event)))
+                    routed.append((event, self._router.route(event, learnt)))
             except BadEvent as error:
                 if len(values) == 1:
                     raise
                 raise BadEvent(f"event {index + 1} of {len(values)}: {error}") from None
+        self._learn(learnt)
         return sum((self._carry_out(event, answers) for event, answers in routed), Outcome(0, duplicates))
 
     def _is_known(self, event: DomainEvent, known: set[str]) -> bool:
@@ -103,6 +109,13 @@ class Intake:
             return True
         known.add(event.id)
         return False
+
+    def _learn(self, learnt: Mapping[str, Owners]) -> None:
+        # Not before every event of the batch has passed: one that is refused must not make anybody an owner.
+        self._router.learn(learnt)
+        if self._live is not None:
+            for order_id, owners in learnt.items():
+                self._live.apply(OwnersChanged(order_id, owners))
 
     def _carry_out(self, event: DomainEvent, answers: Sequence[Answer]) -> Outcome:
         if event.id is not None:
@@ -132,7 +145,7 @@ class Intake:
             self._log.debug("payload of {event}: {data}", event=emission.event, data=emission.data)
         return receivers
 
-    def _affect(self, event: DomainEvent, effect: Effect) -> None:
+    def _affect(self, event: DomainEvent, effect: Disconnect | Reassign) -> None:
         if self._live is None:
             self._log.warn("{effect} of {kind} has no effect here", effect=effect, kind=event.kind)
         else:

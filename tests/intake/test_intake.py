@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 
-from rtwist.domain.emission import Answer, Disconnect, Effect, Emission, Note
+from rtwist.domain.emission import Answer, Disconnect, Emission, Note
 from rtwist.domain.event import DomainEvent
 from rtwist.errors import BadEvent
 from rtwist.intake.intake import Intake, Outcome
@@ -23,7 +23,7 @@ class Rules:
     def __init__(self) -> None:
         self.routed: list[DomainEvent] = []
 
-    def route(self, event: DomainEvent) -> list[Answer]:
+    def route(self, event: DomainEvent, learnt: object) -> list[Answer]:
         if event.domain != "test":
             raise BadEvent(f"{event.kind} is not for me")
         self.routed.append(event)
@@ -31,14 +31,17 @@ class Rules:
             return [Emission("a", {}, everyone=True), Note("nobody to tell"), Disconnect("u1"), Disconnect("u2")]
         return [Emission(f"e{number}", event.data, ("room",)) for number in range(int(event.action))]
 
+    def learn(self, learnt: object) -> None:
+        """Nothing is learnt from events of no orders."""
+
 
 class Live:
     """Remembers the effects."""
 
     def __init__(self) -> None:
-        self.applied: list[Effect] = []
+        self.applied: list[object] = []
 
-    def apply(self, effect: Effect) -> None:
+    def apply(self, effect: object) -> None:
         self.applied.append(effect)
 
 
