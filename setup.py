@@ -16,7 +16,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=[*find_packages(include=["rtwist", "rtwist.*"]), "twisted.plugins"],
-    package_data={"rtwist": ["py.typed", "*.html"]},
+    package_data={"rtwist": ["py.typed", "*.html"], "rtwist.intake.amqp": ["*.xml"]},
     zip_safe=False,
     install_requires=[
         "twisted[tls]>=24.10",
@@ -24,10 +24,14 @@ setup(
         "klein>=24.8.0",
         "msgspec>=0.19",
         "pyjwt>=2.14",
+        "tomli>=2.0; python_version < '3.11'",
+        "txamqp==0.8.2",
     ],
     extras_require={
         "test": [
+            "cryptography>=42",
             "hypothesis>=6.100",
+            "pika>=1.3",
             "pytest>=8.0",
             "pytest-timeout>=2.3",
             "pytest-twisted>=1.14",

@@ -124,6 +124,13 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return read
 
 
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise ValueError("is not a file")
+    return path
+
+
 def _folder(text: str) -> Path:
     path = Path(text)
     if not path.is_dir():
@@ -163,6 +170,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("dedup-window", "seconds for which an event id is remembered, so that a repeated event is "
             "emitted once", DEFAULT_SECONDS, _seconds),
     Setting("dedup-size", "event ids remembered at most", DEFAULT_SIZE, _count),
+    Setting("routes", "TOML file with routes: more kinds of events, and to which rooms they are emitted", None,
+            _file),
     Setting("cookie", "name of a cookie with the session id, for load balancers; none without it", None,
             _cookie_name),
     Setting("client-dist", "folder dist of the npm package socket.io-client, to serve it as "
@@ -206,6 +215,7 @@ class Config:
     max_orders: int
     dedup_window: float
     dedup_size: int
+    routes: Path | None
     log_format: str
     log_level: str
     dev: bool
@@ -241,6 +251,7 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
         max_orders=values["max-orders"],
         dedup_window=values["dedup-window"],
         dedup_size=values["dedup-size"],
+        routes=values["routes"],
         log_format=values["log-format"],
         log_level=values["log-level"],
         dev=dev,

@@ -3,12 +3,22 @@
 - `RtwistError`
     - `ConfigError`: the operator's; which option, what was wrong, what to write instead.
     - `RemoteProtocolError`: the client broke Engine.IO or Socket.IO; its connection is closed.
-    - `LocalProtocolError`: this program broke Socket.IO (reserved event name and the like).
+    - `LocalProtocolError`: this program broke Socket.IO or AMQP (reserved event name and the like).
     - `AuthError`: who the client says it is was not accepted; becomes a CONNECT_ERROR.
     - `KeysUnavailable`: nobody can be authenticated right now; the client should retry.
     - `Refused`: a request was understood and refused; becomes an acknowledgement or a REST answer.
     - `BadEvent`: a domain event cannot be used; its publisher should hear why.
         - `UnknownKind`: no rule is there for events of its kind.
+    - `BrokerError`: the message broker or the way to it failed; a new connection may help.
+        - `BrokerProtocolError`: the broker sent what AMQP 0-9-1 does not allow, or what cannot be read.
+        - `BrokerClosed`: the broker ended the connection or the channel; its code and text.
+            - `BrokerRefused`: it does not let this user into this virtual host; the operator's fault.
+        - `BrokerTimeout`: the broker did not answer, or fell silent.
+        - `BrokerLost`: the connection is gone.
+    - `PublishError`: a message was not taken over by the broker; its publisher should hear why.
+        - `Unroutable`: no queue is there for it.
+        - `PublishNacked`: the broker could not take it.
+        - `BrokerBusy`: the broker takes no messages at the moment.
 """
 
 from __future__ import annotations
@@ -27,7 +37,7 @@ class RemoteProtocolError(RtwistError):
 
 
 class LocalProtocolError(RtwistError):
-    """The calling code asked for something that Engine.IO v4 or Socket.IO v5 does not allow."""
+    """The calling code asked for something that Engine.IO v4, Socket.IO v5 or AMQP 0-9-1 does not allow."""
 
 
 class AuthError(RtwistError):
@@ -65,3 +75,56 @@ class BadEvent(RtwistError):
 
 class UnknownKind(BadEvent):
     """No rule is there for events of this kind; the text says which kind."""
+
+
+class BrokerError(RtwistError):
+    """The message broker or the way to it failed; a new connection may help."""
+
+
+class BrokerProtocolError(BrokerError):
+    """The broker sent what AMQP 0-9-1 does not allow, or a value that cannot be read."""
+
+
+class BrokerClosed(BrokerError):
+    """The broker ended the connection or the channel.
+
+    `code` is the reply code of AMQP 0-9-1 (406, PRECONDITION_FAILED, and the like), `text` what the broker said.
+    """
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{code} {text}")
+        self.code = code
+        self.text = text
+
+
+class BrokerRefused(BrokerClosed):
+    """The broker does not let this user into this virtual host; trying again is of no use."""
+
+
+class BrokerTimeout(BrokerError):
+    """The broker did not answer within the deadline, or fell silent; the text says which."""
+
+
+class BrokerLost(BrokerError):
+    """The connection is gone, or was closed by this side."""
+
+
+class PublishError(RtwistError):
+    """A message was not taken over by the broker; its publisher should hear why."""
+
+
+class Unroutable(PublishError):
+    """A mandatory message reached no queue. `code` and `text` are the broker's (312, NO_ROUTE)."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{code} {text}")
+        self.code = code
+        self.text = text
+
+
+class PublishNacked(PublishError):
+    """The broker could not take the message (basic.nack): a full queue that rejects, or a fault of its own."""
+
+
+class BrokerBusy(PublishError):
+    """The broker takes no messages at the moment: an alarm blocks it, or too many publishes wait for it."""

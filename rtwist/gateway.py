@@ -7,22 +7,18 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from rtwist.accounts import Accounts
 from rtwist.auth.identity import Identity
-from rtwist.auth.policy import custom_room, subject_id
+from rtwist.auth.policy import custom_room, order_rooms, subject_id, transfer_rooms
 from rtwist.auth.token import TokenVerifier
 from rtwist.domain.owners import OwnerView
-from rtwist.domain.rooms import (
-    order_room,
-    order_scopes_of_subscriber,
-    product_room,
-    scopes_of,
-    transfer_room,
-    transfer_scopes_of_subscriber,
-)
+from rtwist.domain.rooms import order_room, product_room, scopes_of, transfer_room
 from rtwist.domain.timestamps import iso
 from rtwist.engineio.request import Handshake, Refusal
 from rtwist.errors import AuthError, KeysUnavailable, Refused
+from rtwist.presence import Presence
 from rtwist.socketio import ConnectionRefused, ConnectLater, Server, Socket
+from rtwist.socketio.server import SHUTTING_DOWN
 
 _BEARER = "bearer "
 DEFAULT_MAX_ROOMS = 5000
@@ -34,8 +30,8 @@ Request = Callable[[Socket, Identity, Any], dict[str, Any]]
 class Gateway:
     """Registers itself with a Socket.IO server: authentication, automatic rooms, the clients' events.
 
-    `owners` tells who owns an order; `now` returns the seconds since 1970; `max_rooms` bounds what one socket
-    may join.
+    `accounts` lets the sockets follow what becomes of their users. `owners` tells who owns an order; `now`
+    returns the seconds since 1970; `max_rooms` bounds what one socket may join.
     """
 
     _log = Logger()
@@ -54,6 +50,8 @@ class Gateway:
         self._owners = owners
         self._now = now
         self._max_rooms = max_rooms
+        self._presence = Presence(io, now)
+        self.accounts = Accounts(io, owners, self._presence, max_rooms)
         self._requests: Mapping[str, Request] = {
             "join_room": self._join_room,
             "leave_room": self._leave_room,
@@ -93,8 +91,8 @@ class Gateway:
         identity: Identity = socket.data["identity"]
         socket.join(identity.rooms)
         for event, request in self._requests.items():
-            socket.on(event, self._answering(event, request, socket, identity))
-        socket.on("disconnect", lambda reason: self._disconnected(socket, identity, reason))
+            socket.on(event, self._answering(event, request, socket))
+        socket.on("disconnect", lambda reason: self._disconnected(socket, reason))
         self._log.info(
             "user {user} connected as {socket} to {rooms}",
             user=identity.user_id,
@@ -111,19 +109,24 @@ class Gateway:
                 "timestamp": iso(self._now()),
             },
         )
+        self._presence.connected(socket, identity)
 
-    def _disconnected(self, socket: Socket, identity: Identity, reason: str) -> None:
+    def _disconnected(self, socket: Socket, reason: str) -> None:
+        identity: Identity = socket.data["identity"]
         self._log.info(
             "user {user} disconnected from {socket}: {reason}",
             user=identity.user_id,
             socket=socket.id,
             reason=reason,
         )
+        if reason != SHUTTING_DOWN:  # when all are sent away, nobody has to hear of each
+            self._presence.disconnected(identity)
 
     # Answering requests
 
-    def _answering(self, event: str, request: Request, socket: Socket, identity: Identity) -> Callable[..., None]:
+    def _answering(self, event: str, request: Request, socket: Socket) -> Callable[..., None]:
         def handle(*args: Any) -> None:
+            identity: Identity = socket.data["identity"]  # not that of the token: it may have moved since
             ack = args[-1] if args and callable(args[-1]) else None
             values = args[:-1] if ack is not None else args
             try:
@@ -171,21 +174,12 @@ class Gateway:
 
     def _subscribe_order(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:
         order_id = subject_id(value)
-        owners = self._owners.recall(order_id)
-        entitled = owners.entitles(
-            user_id=identity.user_id,
-            company_id=identity.company_id,
-            shop_ids=identity.shop_ids,
-            super_admin=identity.is_super_admin,
-        )
-        if owners.known and not entitled:
+        rooms = order_rooms(identity, order_id, self._owners.recall(order_id))
+        if not rooms:
             raise Refused("forbidden", "this order is not yours to follow")
-        scopes = order_scopes_of_subscriber(
-            order_id, identity.user_id, identity.company_id, identity.shop_ids, identity.is_super_admin
-        )
         room = order_room(order_id)
-        self._join(socket, identity, (room, *scopes) if entitled else scopes)
-        return {"room": room} if entitled else {"room": room, "pending": True}
+        self._join(socket, identity, rooms)
+        return {"room": room} if room in rooms else {"room": room, "pending": True}
 
     def _unsubscribe_order(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:
         return self._unsubscribe(socket, identity, order_room(subject_id(value)))
@@ -200,12 +194,10 @@ class Gateway:
 
     def _subscribe_transfer(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:
         transfer_id = subject_id(value)
-        scopes = transfer_scopes_of_subscriber(
-            transfer_id, identity.company_id, identity.shop_ids, identity.is_super_admin
-        )
-        if not scopes:
+        rooms = transfer_rooms(identity, transfer_id)
+        if not rooms:
             raise Refused("forbidden", "transfers concern companies and shops, and you belong to none")
-        self._join(socket, identity, scopes)
+        self._join(socket, identity, rooms)
         return {"room": transfer_room(transfer_id), "pending": True}
 
     def _unsubscribe_transfer(self, socket: Socket, identity: Identity, value: Any) -> dict[str, Any]:

@@ -23,9 +23,9 @@ from rtwist.config import DEV_ENV, SETTINGS, Config, Setting, read_config, wants
 from rtwist.development import trial
 from rtwist.domain.owners import OrderBook
 from rtwist.domain.router import Router
-from rtwist.domain.rules import BUILT_IN
 from rtwist.engineio import Site
 from rtwist.errors import ConfigError
+from rtwist.extensions import all_rules
 from rtwist.gateway import Gateway
 from rtwist.intake.intake import Intake
 from rtwist.intake.window import Window
@@ -126,9 +126,10 @@ def build(reactor: IReactorTime, config: Config, *, say: Callable[[str], None]) 
     io.engine.on_refusal(gateway.log_refusal)
     intake = Intake(
         io,
-        Router(BUILT_IN, orders),
+        Router(all_rules(config.routes), orders),
         now=time.time,
         window=Window(config.dedup_window, config.dedup_size),
+        live=gateway.accounts,
         log_payloads=config.log_level == "debug",
     )
     access = Access(verifier, config.api_key, status_open_to_loopback=config.dev)

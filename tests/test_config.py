@@ -10,9 +10,11 @@ import pytest
 from rtwist.auth.identity import ClaimNames
 from rtwist.config import SETTINGS, Config, Setting, read_config
 from rtwist.errors import ConfigError
+from tests.support.processes import ROOT
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
 KEY = {"JWT_SECRET": SECRET}
+ROUTES = str(ROOT / "examples" / "routes.toml")
 
 Row = tuple[str, str, str, Any]
 ROWS: list[Row] = [
@@ -42,6 +44,7 @@ ROWS: list[Row] = [
     ("max-orders", "7", "max_orders", 7),
     ("dedup-window", "60", "dedup_window", 60.0),
     ("dedup-size", "9", "dedup_size", 9),
+    ("routes", ROUTES, "routes", Path(ROUTES)),
     ("cookie", "io", "socketio.cookie.name", "io"),
     ("client-dist", "/", "socketio.client_dist", Path("/")),
     ("log-format", "json", "log_format", "json"),
@@ -58,6 +61,7 @@ DEFAULTS: dict[str, Any] = {
     "max_orders": 100_000,
     "dedup_window": 600.0,
     "dedup_size": 100_000,
+    "routes": None,
     "log_format": "text",
     "log_level": "info",
     "dev": False,
@@ -85,6 +89,8 @@ WRONG: list[tuple[str, str]] = [
     ),
     *(("cors-origins", text) for text in ("shop.example", "https://shop.example/page", "null")),
     ("client-dist", "/no/such/folder"),
+    ("routes", "/no/such/file"),
+    ("routes", "/"),
     ("log-format", "xml"),
     ("log-level", "loud"),
     *((name, text) for name in ("claim-user", "claim-company", "claim-roles", "claim-shops") for text in (",",)),

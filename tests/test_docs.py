@@ -16,13 +16,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from rtwist.auth.token import mint
 from rtwist.config import SETTINGS
+from rtwist.domain.emission import Emission
 from rtwist.domain.event import read_event
+from rtwist.domain.kinds import DETECTED
+from rtwist.domain.notification import Addressees
 from rtwist.domain.owners import OrderBook
 from rtwist.domain.router import Router
+from rtwist.domain.routesfile import read_routes
 from rtwist.domain.rules import BUILT_IN
 from rtwist.engineio.lifecycle import ON_POLLING, ON_WEBSOCKET, Event, State, step
 from rtwist.gateway import Gateway
@@ -174,29 +179,92 @@ def test_the_names_in_the_library_table_exist() -> None:
             assert any(hasattr(Options(), name) for name in option) or option[0] in ("ack", "close"), row
 
 
-def test_the_emissions_are_as_the_domain_page_shows_them() -> None:
-    audiences = {
-        "company, super admins": {"company:c1", "super_admin"},
-        "shop": {"shop:s1"},
-        "customer": {"user:u1"},
-        "followers of the order": {
-            "order:7|user:u1",
-            "order:7|company:c1",
-            "order:7|shop:s1",
-            "order:7|super_admin",
-        },
-    }
-    shown: dict[str, list[tuple[str, str]]] = {}
+DOMAIN, RULES = ROOT / "docs" / "domain.rst", ROOT / "docs" / "rules.rst"
+AUDIENCES = {
+    "company, super admins": {"company:c1", "super_admin"},
+    "company, super admins, shop": {"company:c1", "super_admin", "shop:s1"},
+    "shop": {"shop:s1"},
+    "both shops, followers of the transfer": {
+        *("shop:s1", "shop:s2", "transfer:t1|company:c1", "transfer:t1|shop:s1", "transfer:t1|shop:s2"),
+        "transfer:t1|super_admin",
+    },
+    "customer": {"user:u1"},
+    "user": {"user:u1"},
+    "role": {"role:r1"},
+    "subscribers of the product": {"product:p1"},
+    "followers of the order": {
+        "order:7|user:u1",
+        "order:7|company:c1",
+        "order:7|shop:s1",
+        "order:7|super_admin",
+    },
+    "everyone": set(),
+}
+NAMED = {"userId": "u1", "customerId": "u1", "userIds": ["u1"], "companyId": "c1", "shopId": "s1"}
+NAMED |= {"role": "r1", "roles": ["r1"]}
+IDS = {
+    "orderId": "7",
+    "paymentId": "p1",
+    "productId": "p1",
+    "transferId": "t1",
+    "fromShopId": "s1",
+    "toShopId": "s2",
+}
+
+
+def emissions_of(kind: str, data: dict[str, Any]) -> list[Emission]:
+    answers = Router(BUILT_IN, OrderBook()).route(read_event({"type": kind, "data": data}, now=0.0))
+    return [answer for answer in answers if isinstance(answer, Emission)]
+
+
+def test_the_emissions_are_as_the_pages_show_them() -> None:
+    shown: dict[str, list[tuple[str, set[str]]]] = {}
     kind = ""
-    for event, emission, audience in table(ROOT / "docs" / "domain.rst", "event", "emission", "to"):
-        kind = event.strip("`") or kind
-        shown.setdefault(kind, []).append((emission.strip("`"), audience))
-    assert {kind.partition(".")[0] for kind in shown} == {pattern.partition(".")[0] for pattern in BUILT_IN}
-    owners = {"orderId": "7", "userId": "u1", "companyId": "c1", "shopId": "s1", "paymentId": "p1"}
-    router = Router(BUILT_IN, OrderBook())
+    for page in (DOMAIN, RULES):
+        for event, emission, audience in table(page, "event", "emission", "to"):
+            kind = event.strip("`") or kind
+            shown.setdefault(kind, []).append((emission.strip("`"), AUDIENCES[audience]))
+    documented = {kind.partition(".")[0] for kind in shown}
+    assert documented == {pattern.partition(".")[0] for pattern in BUILT_IN}
     for kind, rows in shown.items():
-        emissions = router.route(read_event({"type": kind, "data": owners}, now=0.0))
-        assert [(one.event, set(one.rooms)) for one in emissions] == [(name, audiences[to]) for name, to in rows]
+        emissions = emissions_of(kind, {**NAMED, **IDS})
+        assert [(one.event, set(one.rooms)) for one in emissions] == rows
+
+
+def test_a_notification_goes_to_whom_the_rules_page_says() -> None:
+    rows = table(RULES, "notification with")
+    documented = {literals(row[0])[0] for row in rows[:-1]}
+    assert documented == {field.encode_name for field in msgspec.structs.fields(Addressees)}
+    for number, (name, emission, audience) in enumerate(rows):
+        later = [literals(row[0])[0] for row in rows[number:-1]]
+        (told,) = emissions_of("notification.created", {one: NAMED[one] for one in later})
+        assert (told.event, set(told.rooms)) == (emission.strip("`"), AUDIENCES[audience]), name
+
+
+def test_everybody_else_gets_the_fields_of_the_rules_page() -> None:
+    kinds = {"inventory:stock_changed": "inventory.updated", "inventory:alert": "inventory.out_of_stock"}
+    kinds |= {"notification:broadcast": "notification.created", "announcement:new": "announcement.published"}
+    texts = ("productName", "subject", "content", "name", "email", "status", "currency")
+    everything = {**dict.fromkeys(texts, "x"), "quantity": 0, "price": 1, "metadata": {}, "secret": 1, **IDS}
+    addressed = {"notification:broadcast": {}, "notification:new": {"userId": "u1"}}
+    for name, fields in table(RULES, "emission to all who listen"):
+        emission = name.strip("`")
+        data = {**everything, **addressed.get(emission, {**NAMED, "shopIds": ["s1"]})}
+        found = emissions_of(kinds.get(emission, emission.replace(":", ".")), data)
+        told = next(one.data for one in found if one.event == emission)
+        assert set(told) == set(literals(fields)), emission
+
+
+def test_the_properties_that_tell_the_domain_are_on_the_rules_page() -> None:
+    shown = [
+        (tuple(literals(names)), domain.strip("`")) for names, domain in table(RULES, "properties", "domain")
+    ]
+    assert shown == list(DETECTED)
+
+
+def test_the_route_of_the_rules_page_is_one() -> None:
+    for text in code_blocks(RULES, "toml"):
+        assert read_routes(text, "the page")
 
 
 def test_the_customer_gets_the_fields_of_the_domain_page() -> None:
@@ -208,10 +276,9 @@ def test_the_customer_gets_the_fields_of_the_domain_page() -> None:
         "amount": 1,
         "currency": "EUR",
     }
-    router = Router(BUILT_IN, OrderBook())
     for name, fields in table(ROOT / "docs" / "domain.rst", "emission", "fields"):
         kind = "order.shipped" if "order" in name else "payment.failed"
-        emissions = router.route(read_event({"type": kind, "data": {**everything, "secret": 1}}, now=0.0))
+        emissions = emissions_of(kind, {**everything, "secret": 1})
         told = next(one.data for one in emissions if one.event == name.strip("`"))
         assert set(told) == set(literals(fields))
 
@@ -432,9 +499,7 @@ def test_the_curl_commands_are_taken() -> None:
         assert (several["accepted"], several["emissions"]) == (2, 5)
         assert emit == {"receivers": 0}
         assert curl(commands[0], service)["data"]["duplicates"] == 1
-        status, answer = service.request(
-            "POST", "/events", {"type": "inventory.updated", "data": {"productId": "1"}}
-        )
+        status, answer = service.request("POST", "/events", {"type": "weather.changed", "data": {}})
         assert (status, answer["error"]["code"]) == (400, "bad_request")
         assert "unknown kind" in answer["error"]["message"]
 
@@ -547,9 +612,9 @@ def test_the_program_of_the_library_page_works() -> None:
         assert not any("Traceback" in line for line in server.output), server.output
 
 
-@pytest.mark.parametrize("number", range(len(code_blocks(ROOT / "docs" / "domain.rst", "python"))))
-def test_the_python_of_the_domain_page_runs(number: int) -> None:
-    exec(code_blocks(ROOT / "docs" / "domain.rst", "python")[number], {})  # noqa: S102 - it is our own
+@pytest.mark.parametrize("code", code_blocks(DOMAIN, "python") + code_blocks(RULES, "python"))
+def test_the_python_of_the_pages_about_rules_runs(code: str) -> None:
+    exec(code, {})  # noqa: S102 - it is our own
 
 
 # The chat

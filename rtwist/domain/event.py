@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +20,13 @@ _ENVELOPE_KEYS = frozenset(
 _ADDRESSING = frozenset(
     {"orderId", "paymentId", "productId", "transferId"}
     | {"userId", "customerId", "companyId", "shopId", "fromShopId", "toShopId", "role"}
+    | {"userIds", "shopIds", "shops", "roles"}
 )
 """Properties that say whom an event concerns: where they stand, there is the event."""
+
+_SOMEBODY = re.compile(
+    r"(?:to|user|customer|role|company|shop)s?(?:_?ids?)?|(?:target|recipient)\w*", re.IGNORECASE
+)
 
 
 _FOLLOWED = frozenset({"orderId", "productId", "transferId"})
@@ -66,6 +72,11 @@ class DomainEvent:
         if found is None:
             raise BadEvent(f"{name} is missing in an event of kind {self.kind}")
         return found
+
+
+def means_somebody(name: str) -> bool:
+    """Tell whether a property of this name is for somebody in particular, whichever way it is spelt."""
+    return _SOMEBODY.fullmatch(name) is not None
 
 
 def read_event(value: object, *, now: float, routing_key: str | None = None) -> DomainEvent:
@@ -135,11 +146,18 @@ def _is_envelope(value: dict[str, Any]) -> bool:
     outer, inner = _addressing(value), _addressing(data)
     typed = dotted_kind(value.get("type")) is not None
     if typed and outer.items() <= inner.items():
+        _check_beside_data(value, inner)
         return True
     if not inner or (outer and not typed):
         return False
     names = ", ".join(sorted(outer.keys() | inner.keys()))
     raise BadEvent(f"data is ambiguous: {names} must stand either all in data or all beside it")
+
+
+def _check_beside_data(value: dict[str, Any], inner: Mapping[str, str]) -> None:
+    lost = [name for name in value if name not in _ADDRESSING and means_somebody(name)]
+    if lost and not inner:
+        raise BadEvent(f"{lost[0]} stands beside data: whom the event is for must stand in data")
 
 
 def _addressing(level: Mapping[str, Any]) -> dict[str, str]:

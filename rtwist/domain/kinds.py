@@ -12,6 +12,9 @@ DOMAINS = frozenset(
 )
 """First words of the built-in kinds; only they are looked for inside longer or shorter type names."""
 
+ALIASES = {"stock_transfer": "transfer"}
+"""Other first words that publishers use for a domain."""
+
 MAX_KIND_CHARS = 255
 """The longest routing key AMQP 0-9-1 can carry."""
 
@@ -20,8 +23,19 @@ DETECTED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("paymentId",), "payment"),
     (("productId", "quantity"), "inventory"),
     (("transferId",), "transfer"),
+    (("announcementId",), "announcement"),
+    (("notificationId",), "notification"),
+    (("subject", "content"), "notification"),
+    (("productId",), "product"),
+    (("shopId",), "shop"),
+    (("companyId",), "company"),
+    (("userId",), "user"),
 )
-"""Which properties betray the domain of an event without a type; the first row that fits decides."""
+"""Which properties betray the domain of an event without a type; the first row that fits decides.
+
+The user comes last: an event about a user moves them, which must not follow from a guess while the event
+could as well be about the company or the shop it names.
+"""
 
 _KIND = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 _WORD = re.compile(r"[a-z0-9_]+")
@@ -33,7 +47,10 @@ def dotted_kind(text: object) -> str | None:
     if not isinstance(text, str) or len(text) > MAX_KIND_CHARS or not text.isascii():
         return None
     kind = text.lower()
-    return kind if _KIND.fullmatch(kind) else None
+    if not _KIND.fullmatch(kind):
+        return None
+    domain, _, action = kind.partition(".")
+    return f"{ALIASES.get(domain, domain)}.{action}"
 
 
 def spoken_kind(text: object, data: Mapping[str, Any]) -> str | None:
@@ -41,8 +58,8 @@ def spoken_kind(text: object, data: Mapping[str, Any]) -> str | None:
 
     Besides a kind, a known domain alone says something ("payment"): its action comes from `data`.
     """
-    if isinstance(text, str) and text in DOMAINS:
-        return f"{text}.{action_in(data)}"
+    if isinstance(text, str) and ALIASES.get(text, text) in DOMAINS:
+        return f"{ALIASES.get(text, text)}.{action_in(data)}"
     return dotted_kind(text)
 
 
@@ -57,8 +74,8 @@ def cloudevents_kind(text: str, data: Mapping[str, Any]) -> str | None:
         return None
     words = kind.split(".")
     for start in range(len(words) - 2, -1, -1):
-        if words[start] in DOMAINS:
-            return ".".join(words[start:])
+        if ALIASES.get(words[start], words[start]) in DOMAINS:
+            return dotted_kind(".".join(words[start:]))
     return kind
 
 

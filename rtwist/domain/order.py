@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from rtwist.domain.emission import Emission
+from typing import Any
+
+from rtwist.domain.emission import Answer, Emission, missing
 from rtwist.domain.event import DomainEvent
 from rtwist.domain.owners import Owners
 from rtwist.domain.rooms import company_audience, order_scopes_of_owners, shop_room, user_room
 from rtwist.domain.wording import scalars, spoken, status_of
 
 
-def order_emissions(event: DomainEvent, owners: Owners) -> list[Emission]:
+def order_emissions(event: DomainEvent, owners: Owners) -> list[Answer]:
     """Return the emissions of an `order.*` event.
 
     `order.created` goes to company and shop as news; every event goes to the order's subscribers, and to the
@@ -26,14 +28,23 @@ def order_emissions(event: DomainEvent, owners: Owners) -> list[Emission]:
     told["timestamp"] = event.timestamp
     everything = {**event.data, **told}
 
-    emissions = []
+    answers: list[Answer] = []
     if event.kind == "order.created":
-        news = {**everything, "message": f"New order #{name}"}
-        if owners.company:
-            emissions.append(Emission("order:new_order", news, company_audience(owners.company)))
-        if owners.shop:
-            emissions.append(Emission("order:shop_order", news, (shop_room(owners.shop),)))
+        answers += _news({**everything, "message": f"New order #{name}"}, owners)
     if owners.user and status:
-        emissions.append(Emission("order:status_updated", told, (user_room(owners.user),)))
-    emissions.append(Emission("order:update", everything, order_scopes_of_owners(order_id, owners)))
-    return emissions
+        answers.append(Emission("order:status_updated", told, (user_room(owners.user),)))
+    elif status:
+        answers.append(missing("order:status_updated", "userId"))
+    answers.append(Emission("order:update", everything, order_scopes_of_owners(order_id, owners)))
+    return answers
+
+
+def _news(news: dict[str, Any], owners: Owners) -> list[Answer]:
+    return [
+        Emission("order:new_order", news, company_audience(owners.company))
+        if owners.company
+        else missing("order:new_order", "companyId"),
+        Emission("order:shop_order", news, (shop_room(owners.shop),))
+        if owners.shop
+        else missing("order:shop_order", "shopId"),
+    ]

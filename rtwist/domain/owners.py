@@ -49,6 +49,14 @@ class Owners:
 UNKNOWN = Owners()
 
 
+@dataclass(frozen=True, slots=True)
+class OwnersChanged:
+    """From now on an order belongs to `owners`: of those who follow it, only they may be in its plain room."""
+
+    order_id: str
+    owners: Owners
+
+
 class OwnerView(Protocol):
     """Reading the memory of who owns which order."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rtwist.domain.emission import Emission
+from rtwist.domain.emission import Answer, Emission, missing
 from rtwist.domain.event import DomainEvent
 from rtwist.domain.owners import Owners
 from rtwist.domain.rooms import order_scopes_of_owners, user_room
@@ -12,7 +12,7 @@ from rtwist.domain.wording import scalars, spoken, status_of
 from rtwist.errors import BadEvent
 
 
-def payment_emissions(event: DomainEvent, owners: Owners) -> list[Emission]:
+def payment_emissions(event: DomainEvent, owners: Owners) -> list[Answer]:
     """Return the emissions of a `payment.*` event.
 
     The customer is the one the event names, else the order's, and hears of a status: `paymentId`, `orderId`,
@@ -26,13 +26,17 @@ def payment_emissions(event: DomainEvent, owners: Owners) -> list[Emission]:
     status = status_of(event)
     told = _told(event, order_id, status)
 
-    emissions = []
+    answers: list[Answer] = []
     if customer and status:
-        emissions.append(Emission("payment:status_updated", told, (user_room(customer),)))
+        answers.append(Emission("payment:status_updated", told, (user_room(customer),)))
+    elif status:
+        answers.append(missing("payment:status_updated", "userId"))
     if order_id:
         everything = {**event.data, **told}
-        emissions.append(Emission("payment:update", everything, order_scopes_of_owners(order_id, owners)))
-    return emissions
+        answers.append(Emission("payment:update", everything, order_scopes_of_owners(order_id, owners)))
+    else:
+        answers.append(missing("payment:update", "orderId"))
+    return answers
 
 
 def _told(event: DomainEvent, order_id: str | None, status: str | None) -> dict[str, Any]:

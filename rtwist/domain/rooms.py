@@ -15,6 +15,9 @@ from rtwist.domain.owners import Owners
 SUPER_ADMIN = "super_admin"
 """Both the role and the room of those who see what every company sees."""
 
+ORDER_PREFIX = "order:"
+TRANSFER_PREFIX = "transfer:"
+
 RESERVED_PREFIXES = ("user:", "company:", "shop:", "role:", "order:", "product:", "transfer:")
 """Beginnings of the names made here; nobody may join such a room by its name."""
 
@@ -88,6 +91,19 @@ def transfer_scopes_of_subscriber(
     if super_admin:
         identities.append(SUPER_ADMIN)
     return tuple(_scope(transfer_room(transfer_id), identity) for identity in identities)
+
+
+def transfer_scopes_of_owners(
+    transfer_id: str, company_id: str | None, shop_ids: Iterable[str]
+) -> tuple[str, ...]:
+    """The rooms for an event about a transfer of this company between these shops: its subscribers there."""
+    return transfer_scopes_of_subscriber(transfer_id, company_id, shop_ids, super_admin=True)
+
+
+def subjects_in(rooms: Iterable[str], prefix: str) -> list[str]:
+    """The ids of the orders or transfers, as `prefix` says, that somebody in `rooms` follows, each once."""
+    found = (name.removeprefix(prefix).partition("|")[0] for name in rooms if name.startswith(prefix))
+    return list(dict.fromkeys(found))
 
 
 def scopes_of(room: str, rooms: Iterable[str]) -> list[str]:

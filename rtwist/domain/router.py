@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Protocol
 
-from rtwist.domain.emission import Emission
+from rtwist.domain.emission import Answer
 from rtwist.domain.event import DomainEvent
 from rtwist.domain.owners import UNKNOWN, Owners, owners_in
 from rtwist.errors import ConfigError, UnknownKind
 
-Rule = Callable[[DomainEvent, Owners], list[Emission]]
-"""A pure function; the owners are those of the order the event names, `UNKNOWN` if it names none."""
+Rule = Callable[[DomainEvent, Owners], Sequence[Answer]]
+"""A pure function; the owners are those of the order the event names, `UNKNOWN` if it names none.
+
+What it answers with takes effect in that order.
+"""
 
 CACHED_KINDS = 1024
 """Kinds in use number a few dozen; the bound is against publishers who make them up."""
@@ -48,11 +51,12 @@ class Router:
         self._rules = [(_regex(pattern), rules[pattern]) for pattern in patterns]
         self._rule_for = lru_cache(maxsize=CACHED_KINDS)(self._find)
 
-    def route(self, event: DomainEvent) -> list[Emission]:
+    def route(self, event: DomainEvent, learnt: MutableMapping[str, Owners] | None = None) -> Sequence[Answer]:
         """Return what the event causes; learns the owners of an order from order and payment events.
 
-        Raises `UnknownKind` if there is no rule, and `BadEvent` if the event does not satisfy its rule; then
-        nothing is learnt from it.
+        What is new of owners goes into `learnt`, for the events routed with it only, until `learn` makes it
+        known to all; without `learnt` that is at once. Raises `UnknownKind` if there is no rule, and `BadEvent`
+        if the event does not satisfy its rule; then nothing is learnt from it.
         """
         rule = self._rule_for(event.kind)
         if rule is None:
@@ -60,12 +64,20 @@ class Router:
         order_id = event.id_of("orderId")
         if order_id is None:
             return rule(event, UNKNOWN)
-        remembered = self._owners.recall(order_id)
+        news: MutableMapping[str, Owners] = {} if learnt is None else learnt
+        remembered = news.get(order_id) or self._owners.recall(order_id)
         owners = _merged(event, remembered)
-        emissions = rule(event, owners)
+        answers = rule(event, owners)
         if owners != remembered:
+            news[order_id] = owners
+        if learnt is None:
+            self.learn(news)
+        return answers
+
+    def learn(self, learnt: Mapping[str, Owners]) -> None:
+        """Remember the owners of orders, by order id."""
+        for order_id, owners in learnt.items():
             self._owners.remember(order_id, owners)
-        return emissions
 
     def _find(self, kind: str) -> Rule | None:
         return next((rule for regex, rule in self._rules if regex.fullmatch("." + kind)), None)
@@ -86,10 +98,17 @@ def _breadth(pattern: str) -> tuple[int, ...]:
     return (*({"*": 1, "#": 3}.get(word, 0) for word in pattern.split(".")), 2)
 
 
-def _regex(pattern: str) -> re.Pattern[str]:
+def checked_pattern(pattern: str) -> str:
+    """Return the pattern; raises `ConfigError` if it is none."""
     if not _PATTERN.fullmatch(pattern):
         raise ConfigError(
             f"{pattern!r} is no pattern for kinds: write dotted words of a-z, 0-9, _ and -, or * or #"
         )
+    return pattern
+
+
+def _regex(pattern: str) -> re.Pattern[str]:
     words = {"*": r"\.[^.]+", "#": r"(?:\.[^.]+)*"}
-    return re.compile("".join(words.get(word, rf"\.{re.escape(word)}") for word in pattern.split(".")))
+    return re.compile(
+        "".join(words.get(word, rf"\.{re.escape(word)}") for word in checked_pattern(pattern).split("."))
+    )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.logger import Logger
 
-from rtwist.domain.emission import Emission
+from rtwist.domain.emission import Answer, Disconnect, Emission, Note, Reassign
 from rtwist.domain.event import DomainEvent, read_event
+from rtwist.domain.owners import Owners, OwnersChanged
 from rtwist.errors import BadEvent
 from rtwist.intake.window import Window
 from rtwist.socketio import Server
@@ -18,8 +19,18 @@ from rtwist.socketio import Server
 class Routing(Protocol):
     """The domain's rules."""
 
-    def route(self, event: DomainEvent) -> list[Emission]:
-        """What `event` causes; raises `BadEvent` when it cannot be used."""
+    def route(self, event: DomainEvent, learnt: MutableMapping[str, Owners] | None) -> Sequence[Answer]:
+        """What `event` causes; raises `BadEvent` when it cannot be used. Owners that are new go into `learnt`."""
+
+    def learn(self, learnt: Mapping[str, Owners]) -> None:
+        """Make owners of orders known to all."""
+
+
+class LiveSockets(Protocol):
+    """What an event may do to sockets besides emitting."""
+
+    def apply(self, effect: Disconnect | Reassign | OwnersChanged) -> None:
+        """Do to the user's live sockets what `effect` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +54,8 @@ class Outcome:
 class Intake:
     """Reads events, leaves out those seen before, and emits what the rules say.
 
-    `now` returns the seconds since 1970; `log_payloads` writes what is emitted to the log at debug level.
+    `now` returns the seconds since 1970; `live` applies effects, which are only logged without it;
+    `log_payloads` writes what is emitted to the log at debug level.
     """
 
     _log = Logger()
@@ -55,34 +67,39 @@ class Intake:
         *,
         now: Callable[[], float],
         window: Window | None = None,
+        live: LiveSockets | None = None,
         log_payloads: bool = False,
     ) -> None:
         self._io = io
         self._router = router
         self._now = now
         self._window = Window() if window is None else window
+        self._live = live
         self._log_payloads = log_payloads
 
-    def accept(self, values: Sequence[Any]) -> Outcome:
+    def accept(self, values: Sequence[Any], *, routing_key: str | None = None) -> Outcome:
         """Take decoded events in the order they were published: all of them, or none.
 
-        Raises `BadEvent`, which says which one and why, before anything has been emitted.
+        A `routing_key` names their kind before they do themselves. Raises `BadEvent`, which says which one
+        and why, before anything has been emitted.
         """
-        routed: list[tuple[DomainEvent, list[Emission]]] = []
+        routed: list[tuple[DomainEvent, Sequence[Answer]]] = []
         known: set[str] = set()
+        learnt: dict[str, Owners] = {}
         duplicates = 0
         for index, value in enumerate(values):
             try:
-                event = read_event(value, now=self._now())
+                event = read_event(value, now=self._now(), routing_key=routing_key)
                 if self._is_known(event, known):
                     duplicates += 1
                 else:
-                    routed.append((event, self._router.route(event)))
+                    routed.append((event, self._router.route(event, learnt)))
             except BadEvent as error:
                 if len(values) == 1:
                     raise
                 raise BadEvent(f"event {index + 1} of {len(values)}: {error}") from None
-        return sum((self._emit(event, emissions) for event, emissions in routed), Outcome(0, duplicates))
+        self._learn(learnt)
+        return sum((self._carry_out(event, answers) for event, answers in routed), Outcome(0, duplicates))
 
     def _is_known(self, event: DomainEvent, known: set[str]) -> bool:
         if event.id is None:
@@ -93,22 +110,44 @@ class Intake:
         known.add(event.id)
         return False
 
-    def _emit(self, event: DomainEvent, emissions: Sequence[Emission]) -> Outcome:
+    def _learn(self, learnt: Mapping[str, Owners]) -> None:
+        # Not before every event of the batch has passed: one that is refused must not make anybody an owner.
+        self._router.learn(learnt)
+        if self._live is not None:
+            for order_id, owners in learnt.items():
+                self._live.apply(OwnersChanged(order_id, owners))
+
+    def _carry_out(self, event: DomainEvent, answers: Sequence[Answer]) -> Outcome:
         if event.id is not None:
             self._window.add(event.id, self._now())
-        receivers = 0
-        for emission in emissions:
-            target = self._io.to(emission.rooms) if emission.rooms else self._io.root.operator()
-            count = target.emit(emission.event, emission.data)
-            receivers += count
-            self._log.info(
-                "emitted {event} to {target}: {receivers} receivers, caused by {kind} {id}",
-                event=emission.event,
-                target=list(emission.rooms) or "everyone",
-                receivers=count,
-                kind=event.kind,
-                id=event.id,
-            )
-            if self._log_payloads:
-                self._log.debug("payload of {event}: {data}", event=emission.event, data=emission.data)
-        return Outcome(1, 0, len(emissions), receivers)
+        outcome = Outcome(accepted=1)
+        for answer in answers:
+            if isinstance(answer, Emission):
+                outcome += Outcome(emissions=1, receivers=self._emit(event, answer))
+            elif isinstance(answer, Note):
+                self._log.info("{kind} {id}: {note}", kind=event.kind, id=event.id, note=answer.text)
+            else:
+                self._affect(event, answer)
+        return outcome
+
+    def _emit(self, event: DomainEvent, emission: Emission) -> int:
+        target = self._io.root.operator() if emission.everyone else self._io.to(emission.rooms)
+        receivers = target.emit(emission.event, emission.data)
+        self._log.info(
+            "emitted {event} to {target}: {receivers} receivers, caused by {kind} {id}",
+            event=emission.event,
+            target="everyone" if emission.everyone else list(emission.rooms),
+            receivers=receivers,
+            kind=event.kind,
+            id=event.id,
+        )
+        if self._log_payloads:
+            self._log.debug("payload of {event}: {data}", event=emission.event, data=emission.data)
+        return receivers
+
+    def _affect(self, event: DomainEvent, effect: Disconnect | Reassign) -> None:
+        if self._live is None:
+            self._log.warn("{effect} of {kind} has no effect here", effect=effect, kind=event.kind)
+        else:
+            self._log.info("{effect}, caused by {kind} {id}", effect=effect, kind=event.kind, id=event.id)
+            self._live.apply(effect)

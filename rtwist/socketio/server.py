@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from rtwist.socketio.socket import Socket
 
 
+SHUTTING_DOWN = "server shutting down"
+"""The reason of disconnections when the server closes."""
+
+
 class Server:
     """A Socket.IO v5 server. What it offers directly (`on`, `use`, `to`, `emit` …) is the namespace `/`."""
 
@@ -67,7 +71,7 @@ class Server:
         """End every connection; clients see their transport close and reconnect when there is a server again."""
         for client in self.clients:
             for socket in client.sockets:
-                socket.closed("server shutting down")
+                socket.closed(SHUTTING_DOWN)
         self.engine.close()
 
     # The namespace "/"

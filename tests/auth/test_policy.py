@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rtwist.auth.policy import custom_room, subject_id
+from rtwist.auth.identity import Identity
+from rtwist.auth.policy import custom_room, order_rooms, subject_id, transfer_rooms
+from rtwist.domain.owners import UNKNOWN, Owners
 from rtwist.domain.rooms import RESERVED_PREFIXES
 from rtwist.errors import Refused
 
@@ -42,3 +44,36 @@ def test_what_cannot_be_an_id(value: object) -> None:
     with pytest.raises(Refused, match="the id must") as caught:
         subject_id(value)
     assert caught.value.code == "bad_request"
+
+
+def identity(company: str | None = None, *shops: str, roles: tuple[str, ...] = ()) -> Identity:
+    return Identity("u1", company, shops, roles, {}, 0)
+
+
+@pytest.mark.parametrize(
+    ("who", "owners", "plain"),
+    [
+        (identity(), Owners("u1"), True),
+        (identity("c1"), Owners("u2", "c1"), True),
+        (identity(None, "s1"), Owners(shop="s1"), True),
+        (identity(roles=("super_admin",)), UNKNOWN, True),
+        (identity("c1", "s1"), UNKNOWN, False),
+    ],
+)
+def test_an_order_is_followed_in_its_scopes_and_by_the_entitled_in_its_room(
+    who: Identity, owners: Owners, plain: bool
+) -> None:
+    rooms = order_rooms(who, "7", owners)
+    assert (rooms[0] == "order:7") is plain
+    assert "order:7|user:u1" in rooms
+    assert len([room for room in rooms if "|" not in room]) == plain
+
+
+def test_who_is_known_not_to_be_entitled_follows_nothing() -> None:
+    assert order_rooms(identity("c1", "s1", roles=("admin",)), "7", Owners("u2", "c2", "s2")) == ()
+
+
+def test_transfers_are_followed_by_companies_shops_and_super_admins() -> None:
+    assert transfer_rooms(identity(), "7") == ()
+    assert transfer_rooms(identity("c1", "s1"), "7") == ("transfer:7|company:c1", "transfer:7|shop:s1")
+    assert transfer_rooms(identity(roles=("super_admin",)), "7") == ("transfer:7|super_admin",)

@@ -208,3 +208,18 @@ def test_a_bad_or_missing_id_is_refused_by_name() -> None:
         event.id_of("orderId")
     with pytest.raises(BadEvent, match=r"shopId is missing in an event of kind order\.updated"):
         event.required_id("shopId")
+
+
+@pytest.mark.parametrize("name", ["userIds", "roles", "shopIds"])
+def test_lists_of_addressees_beside_data_are_not_lost(name: str) -> None:
+    value = {"type": "notification.created", name: ["1"], "data": {"subject": "s"}}
+    assert read_event(value, now=0).data[name] == ["1"]
+
+
+@pytest.mark.parametrize("name", ["user", "user_id", "recipient", "recipientEmail", "to", "targetRole"])
+def test_an_addressee_of_another_name_beside_data_is_refused_rather_than_lost(name: str) -> None:
+    value = {"type": "notification.created", name: "x", "data": {"subject": "s"}}
+    with pytest.raises(BadEvent, match=f"^{name} stands beside data"):
+        read_event(value, now=0)
+    value["data"] = {"userId": "u1"}
+    assert read_event(value, now=0).data == {"userId": "u1"}, "the event itself says whom it is for"

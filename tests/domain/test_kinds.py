@@ -39,6 +39,13 @@ def test_a_domain_alone_takes_its_action_from_the_status() -> None:
     assert spoken_kind("events", {"status": "failed"}) is None
 
 
+def test_a_stock_transfer_is_a_transfer() -> None:
+    assert dotted_kind("stock_transfer.completed") == "transfer.completed"
+    assert spoken_kind("stock_transfer", {"status": "completed"}) == "transfer.completed"
+    assert cloudevents_kind("com.example.stock_transfer.completed.v2", {}) == "transfer.completed"
+    assert dotted_kind("inventory.stock_transfer") == "inventory.stock_transfer"
+
+
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
@@ -62,8 +69,18 @@ def test_cloudevents_types_are_understood_by_their_last_words(text: str, kind: s
         ({"orderId": "7"}, "order.updated"),
         ({"paymentId": "p", "status": "success"}, "payment.success"),
         ({"productId": "p", "quantity": 0}, "inventory.updated"),
-        ({"productId": "p"}, None),
-        ({"productId": "p", "quantity": None}, None),
+        ({"productId": "p"}, "product.updated"),
+        ({"productId": "p", "quantity": None}, "product.updated"),
+        ({"paymentId": "p", "productId": "p", "quantity": 1}, "payment.updated"),
+        ({"productId": "p", "quantity": 1, "transferId": 3}, "inventory.updated"),
+        ({"transferId": 3, "productId": "p"}, "transfer.updated"),
+        ({"announcementId": 1, "subject": "s", "content": "c"}, "announcement.updated"),
+        ({"notificationId": 1, "userId": "u"}, "notification.updated"),
+        ({"subject": "s", "content": "c", "userId": "u"}, "notification.updated"),
+        ({"subject": "s", "userId": "u"}, "user.updated"),
+        ({"shopId": "s", "companyId": "c", "userId": "u"}, "shop.updated"),
+        ({"companyId": "c", "userId": "u", "status": "deleted"}, "company.deleted"),
+        ({"userId": "u", "status": "deactivated"}, "user.deactivated"),
         ({"transferId": 3, "status": "In transit"}, "transfer.in_transit"),
         ({"orderId": "", "transferId": 3}, "transfer.updated"),
         ({}, None),

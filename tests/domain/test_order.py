@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rtwist.domain.emission import Emission
+from rtwist.domain.emission import Emission, Note
 from rtwist.domain.event import DomainEvent
 from rtwist.domain.order import order_emissions
 from rtwist.domain.owners import UNKNOWN, Owners
@@ -18,7 +18,13 @@ WHEN = "2024-10-24T08:30:00.000Z"
 
 
 def emissions(kind: str, owners: Owners = OWNERS, **data: Any) -> list[Emission]:
-    return order_emissions(DomainEvent(kind, data, None, WHEN), owners)
+    answers = order_emissions(DomainEvent(kind, data, None, WHEN), owners)
+    return [answer for answer in answers if isinstance(answer, Emission)]
+
+
+def notes(kind: str, owners: Owners = UNKNOWN, **data: Any) -> list[str]:
+    answers = order_emissions(DomainEvent(kind, data, None, WHEN), owners)
+    return [answer.text for answer in answers if isinstance(answer, Note)]
 
 
 def test_a_shipped_order() -> None:
@@ -97,3 +103,20 @@ def test_only_an_ownerless_event_addresses_the_plain_room() -> None:
 def test_the_order_must_be_named(data: dict[str, Any]) -> None:
     with pytest.raises(BadEvent, match="orderId"):
         emissions("order.shipped", **data)
+
+
+@pytest.mark.parametrize(
+    ("owners", "unreached"),
+    [
+        (OWNERS, []),
+        (Owners(company="c1"), ["order:shop_order", "order:status_updated"]),
+        (UNKNOWN, ["order:new_order", "order:shop_order", "order:status_updated"]),
+    ],
+)
+def test_who_cannot_be_addressed_is_noted(owners: Owners, unreached: list[str]) -> None:
+    assert [note.partition(" ")[0] for note in notes("order.created", owners, orderId="7")] == unreached
+
+
+def test_only_new_orders_are_for_the_company_and_the_shop() -> None:
+    assert notes("order.shipped", Owners("u1"), orderId="7") == []
+    assert notes("order.updated", UNKNOWN, orderId="7") == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rtwist.domain.emission import Emission
+from rtwist.domain.emission import Emission, Note
 from rtwist.domain.event import DomainEvent
 from rtwist.domain.owners import UNKNOWN, Owners
 from rtwist.domain.payment import payment_emissions
@@ -16,7 +16,13 @@ WHEN = "2024-10-24T08:30:00.000Z"
 
 
 def emissions(kind: str, owners: Owners = UNKNOWN, **data: Any) -> list[Emission]:
-    return payment_emissions(DomainEvent(kind, data, None, WHEN), owners)
+    answers = payment_emissions(DomainEvent(kind, data, None, WHEN), owners)
+    return [answer for answer in answers if isinstance(answer, Emission)]
+
+
+def notes(kind: str, owners: Owners = UNKNOWN, **data: Any) -> list[str]:
+    answers = payment_emissions(DomainEvent(kind, data, None, WHEN), owners)
+    return [answer.text for answer in answers if isinstance(answer, Note)]
 
 
 def test_a_payment_for_an_order() -> None:
@@ -71,3 +77,12 @@ def test_a_payment_that_addresses_nobody_is_refused() -> None:
 def test_bad_ids_are_refused_by_name(name: str) -> None:
     with pytest.raises(BadEvent, match=name):
         emissions("payment.success", UNKNOWN, **{"orderId": "7", "userId": "u1", name: [1]})
+
+
+def test_who_cannot_be_addressed_is_noted() -> None:
+    (note,) = notes("payment.success", UNKNOWN, orderId="7")
+    assert note.startswith("payment:status_updated ")
+    assert note.endswith("the event has no userId")
+    (note,) = notes("payment.success", userId="u1")
+    assert note.endswith("the event has no orderId")
+    assert notes("payment.success", userId="u1", orderId="7") == []

@@ -60,3 +60,26 @@ def test_subscriber_and_event_meet_exactly_when_entitled(owners: Owners, subscri
     joined = rooms.order_scopes_of_subscriber("7", **subscriber)
     assert bool({*joined} & {*rooms.order_scopes_of_owners("7", owners)}) == owners.entitles(**subscriber)
     assert not {*joined} & {*rooms.order_scopes_of_owners("70", owners)}
+
+
+@given(
+    st.none() | IDS,
+    st.lists(IDS),
+    st.fixed_dictionaries(
+        {"company_id": st.none() | IDS, "shop_ids": st.lists(IDS), "super_admin": st.booleans()}
+    ),
+)
+def test_followers_of_a_transfer_meet_it_exactly_when_it_concerns_them(
+    company: str | None, shops: list[str], subscriber: dict[str, Any]
+) -> None:
+    joined = rooms.transfer_scopes_of_subscriber("7", **subscriber)
+    of_company = company is not None and company == subscriber["company_id"]
+    of_shop = bool({*shops} & {*subscriber["shop_ids"]})
+    meets = bool({*joined} & {*rooms.transfer_scopes_of_owners("7", company, shops)})
+    assert meets == (of_company or of_shop or subscriber["super_admin"])
+
+
+def test_what_somebody_follows() -> None:
+    mine = ["user:u", "order:7", "order:7|user:u", "order:8|company:c", "order", "transfer:7|shop:s", "x"]
+    assert rooms.subjects_in(mine, "order:") == ["7", "8"]
+    assert rooms.subjects_in(mine, "transfer:") == ["7"]

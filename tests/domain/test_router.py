@@ -20,7 +20,7 @@ def event(kind: str, **data: Any) -> DomainEvent:
 
 
 def named(name: str) -> Rule:
-    return lambda _event, _owners: [Emission(name, {}, ())]
+    return lambda _event, _owners: [Emission(name, {}, everyone=True)]
 
 
 def chosen(patterns: list[str], kind: str) -> str:

@@ -24,7 +24,7 @@ def test_an_order_s_life() -> None:
 
 
 def greeting(event: DomainEvent, owners: Owners) -> list[Emission]:
-    return [Emission("greeting", event.data, ())]
+    return [Emission("greeting", event.data, everyone=True)]
 
 
 @pytest.mark.parametrize("pattern", ["order.#", "order.created"])

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 
-from rtwist.domain.emission import Emission
+from rtwist.domain.emission import Answer, Disconnect, Emission, Note
 from rtwist.domain.event import DomainEvent
 from rtwist.errors import BadEvent
 from rtwist.intake.intake import Intake, Outcome
@@ -18,24 +18,37 @@ from rtwist.socketio import Server
 
 
 class Rules:
-    """Routes `test.N` to N emissions and knows nothing else; remembers what it was asked."""
+    """Routes `test.N` to N emissions, and `test.x` to one of each answer; remembers what it was asked."""
 
     def __init__(self) -> None:
         self.routed: list[DomainEvent] = []
 
-    def route(self, event: DomainEvent) -> list[Emission]:
+    def route(self, event: DomainEvent, learnt: object) -> list[Answer]:
         if event.domain != "test":
             raise BadEvent(f"{event.kind} is not for me")
         self.routed.append(event)
+        if event.action == "x":
+            return [Emission("a", {}, everyone=True), Note("nobody to tell"), Disconnect("u1"), Disconnect("u2")]
         return [Emission(f"e{number}", event.data, ("room",)) for number in range(int(event.action))]
+
+    def learn(self, learnt: object) -> None:
+        """Nothing is learnt from events of no orders."""
+
+
+class Live:
+    """Remembers the effects."""
+
+    def __init__(self) -> None:
+        self.applied: list[object] = []
+
+    def apply(self, effect: object) -> None:
+        self.applied.append(effect)
 
 
 class Fixture:
-    def __init__(self, *, log_payloads: bool = False, window: Window | None = None) -> None:
+    def __init__(self, **options: Any) -> None:
         self.clock, self.rules = Clock(), Rules()
-        self.intake = Intake(
-            Server(self.clock), self.rules, now=self.clock.seconds, window=window, log_payloads=log_payloads
-        )
+        self.intake = Intake(Server(self.clock), self.rules, now=self.clock.seconds, **options)
 
     def accept(self, *values: Any) -> Outcome:
         return self.intake.accept(values)
@@ -111,3 +124,31 @@ def test_payloads_are_logged_at_debug_level_and_only_when_asked_for() -> None:
     lines = logged(lambda: Fixture(log_payloads=True).accept(event(secret="x")))
     payloads = [line for line in lines if "secret" in formatEvent(line)]
     assert [line["log_level"] for line in payloads] == [LogLevel.debug]
+
+
+def test_effects_are_applied_and_notes_are_logged() -> None:
+    live = Live()
+    lines = logged(lambda: Fixture(live=live).accept(event("test.x", event_id="a")))
+    assert live.applied == [Disconnect("u1"), Disconnect("u2")]
+    assert [formatEvent(line) for line in lines] == [
+        "emitted a to everyone: 0 receivers, caused by test.x a",
+        "test.x a: nobody to tell",
+        "Disconnect(user_id='u1'), caused by test.x a",
+        "Disconnect(user_id='u2'), caused by test.x a",
+    ]
+
+
+def test_only_emissions_are_counted(fixture: Fixture) -> None:
+    assert fixture.accept(event("test.x")) == Outcome(1, 0, 1, 0)
+
+
+def test_effects_that_nobody_applies_are_a_warning(fixture: Fixture) -> None:
+    lines = logged(lambda: fixture.accept(event("test.x")))
+    warnings = [formatEvent(line) for line in lines if line["log_level"] is LogLevel.warn]
+    assert warnings == [f"Disconnect(user_id='{user}') of test.x has no effect here" for user in ("u1", "u2")]
+
+
+def test_a_routing_key_names_the_kind_first(fixture: Fixture) -> None:
+    fixture.intake.accept([event("test.1")], routing_key="test.0")
+    fixture.intake.accept([event("test.1")], routing_key="nonsense")
+    assert [routed.kind for routed in fixture.rules.routed] == ["test.0", "test.1"]

@@ -64,7 +64,7 @@ def main() -> None:
     keys, orders = ControlledKeys(), OrderBook()
     io = Server(reactor)
     verifier = TokenVerifier(keys, now=time.time)
-    Gateway(io, verifier=verifier, owners=orders, now=time.time)
+    gateway = Gateway(io, verifier=verifier, owners=orders, now=time.time)
 
     def connected(socket: Socket) -> None:
         socket.on("release", lambda ack: ack(keys.release()))
@@ -72,7 +72,8 @@ def main() -> None:
         socket.on("call helper", lambda name, *args: args[-1](getattr(emit, name)(io, *args[:-1])))
 
     io.on("connection", connected)
-    rest = Rest(io, Intake(io, Router(BUILT_IN, orders), now=time.time), Access(verifier, API_KEY), now=time.time)
+    intake = Intake(io, Router(BUILT_IN, orders), now=time.time, live=gateway.accounts)
+    rest = Rest(io, intake, Access(verifier, API_KEY), now=time.time)
     serverFromString(reactor, "tcp:0:interface=127.0.0.1").listen(io.site(rest.resource()))
     cast(Any, reactor).run()
 

@@ -51,7 +51,10 @@ class Event(NamedTuple):
 
 
 class Client:
-    """One Socket.IO connection. What arrives is kept in order; `events` takes it all."""
+    """One Socket.IO connection. What arrives is kept in order; `events` takes it all but who comes and goes.
+
+    Others of the company come and go with every test, so that is for `presence` to tell.
+    """
 
     def __init__(self, port: int, headers: Headers = (), *, target: str = SOCKET_IO) -> None:
         self.wire = WebSocketClient.open(port, target, headers, seconds=15)
@@ -63,6 +66,7 @@ class Client:
         self.connected: dict[str, Any] = {}
         self._acks = itertools.count()
         self._arrived: list[Event] = []
+        self._presence: list[Event] = []
 
     def connect(self, token: Any = None, *, auth: Any = None) -> dict[str, Any] | None:
         """Send CONNECT; None when it is accepted, else the object of the CONNECT_ERROR."""
@@ -127,9 +131,23 @@ class Client:
 
     def next_event(self) -> Event:
         """The next event, waiting for it."""
-        if not self._arrived:
+        while not self._arrived:
             self._keep(self.packet())
         return self._arrived.pop(0)
+
+    def presence(self) -> list[tuple[str, str]]:
+        """Who came and went since the last call: "online" or "offline", and the user."""
+        self.succeed("leave_room", "a room it is not in")
+        seen, self._presence = self._presence, []
+        assert all(set(event.data) == {"userId", "timestamp"} for event in seen), seen
+        return [(event.name.removeprefix("presence:"), event.data["userId"]) for event in seen]
+
+    def wait_for_presence(self) -> tuple[str, str]:
+        """Who comes or goes next, waiting for it."""
+        while not self._presence:
+            self._keep(self.packet())
+        event = self._presence.pop(0)
+        return event.name.removeprefix("presence:"), event.data["userId"]
 
     def rest(self) -> list[str]:
         """The messages until the server ends the connection, as they were on the wire."""
@@ -153,7 +171,8 @@ class Client:
         assert text.startswith("42"), text
         name, *arguments = json.loads(text[2:])
         assert len(arguments) == 1, text
-        self._arrived.append(Event(name, arguments[0]))
+        kept = self._presence if name.startswith("presence:") else self._arrived
+        kept.append(Event(name, arguments[0]))
 
 
 @contextlib.contextmanager

@@ -266,3 +266,46 @@ class TestWhatIsTold:
         updates = [self.told(client)["order:update"] for client in clients]
         assert all(update == updates[0] for update in updates)
         assert (updates[0]["amount"], updates[0]["text"]) == (10**30, "ü\u2028😀")
+
+
+class TestOwnersThatChange:
+    """The plain room of an order follows its owners; a refused batch makes nobody an owner."""
+
+    def test_a_former_owner_hears_no_more(self, service: Service) -> None:
+        order, former, owner = fresh("order"), fresh("u"), fresh("u")
+        service.publish({"type": "order.created", "data": {"orderId": order, "userId": former}})
+        client, other = service.join(former), service.join(owner)
+        assert "pending" not in client.succeed("subscribe_order", order)
+        assert service.push({"room": f"order:{order}"}, "still yours") == 1
+        service.publish({"type": "order.updated", "data": {"orderId": order, "userId": owner}})
+        client.events()
+        assert service.push({"room": f"order:{order}"}, "private") == 0
+        assert client.refused("typing", {"roomId": f"order:{order}", "isTyping": True})[0] == "forbidden"
+        assert client.events() == []
+        assert other.names() == []
+
+    def test_who_turns_out_to_be_the_owner_is_a_member_from_then_on(self, service: Service) -> None:
+        order, user = fresh("order"), fresh("u")
+        client, stranger = service.join(user), service.join(fresh("u"))
+        for one in (client, stranger):
+            assert one.succeed("subscribe_order", order)["pending"] is True
+        assert service.push({"room": f"order:{order}"}, "too early") == 0
+        service.publish({"type": "order.created", "data": {"orderId": order, "userId": user}})
+        assert service.push({"room": f"order:{order}"}, "for members") == 1
+        assert client.names() == ["order:status_updated", "order:update", "for members"]
+        assert stranger.names() == []
+
+    def test_a_refused_array_makes_nobody_an_owner(self, service: Service) -> None:
+        order, user = fresh("order"), fresh("u")
+        event = {"type": "order.created", "data": {"orderId": order, "userId": user}}
+        assert service.post("/events", [event, 7]).status == 400
+        assert service.join(fresh("u")).succeed("subscribe_order", order)["pending"] is True
+
+    def test_owners_learnt_earlier_in_an_array_count_for_its_later_events(self, service: Service) -> None:
+        order, user = fresh("order"), fresh("u")
+        client = service.join(user)
+        client.succeed("subscribe_order", order)
+        created = {"type": "order.created", "data": {"orderId": order, "userId": user}}
+        shipped = {"type": "order.shipped", "data": {"orderId": order}}
+        assert service.post("/events", [created, shipped]).status == 200
+        assert client.names() == ["order:status_updated", "order:update"] * 2

@@ -1,0 +1,91 @@
+"""Events about users, companies, shops and products, each to the room of its id; users' live sockets follow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from rtwist.domain.emission import Answer, Disconnect, Emission, Reassign
+from rtwist.domain.event import DomainEvent
+from rtwist.domain.fields import Id, Ids, read
+from rtwist.domain.owners import Owners
+from rtwist.domain.rooms import company_audience, product_room, shop_room, user_room
+from rtwist.domain.wording import scalars
+
+_GONE = ("deactivated", "deleted")
+_SHOPS = frozenset({"shopIds", "shops"})
+_ROLES = frozenset({"role", "roles"})
+
+
+class Account(msgspec.Struct, frozen=True, rename="camel"):
+    """A user with what the event says of their company, shops and roles."""
+
+    user_id: Id
+    company_id: Id | None = None
+    shop_ids: Ids | None = None
+    shops: Ids | None = None
+    role: Ids | None = None
+    roles: Ids | None = None
+
+
+def user_answers(event: DomainEvent, _owners: Owners) -> list[Answer]:
+    """Relay a `user.*` event to the user, and let the user's live sockets follow it.
+
+    The user gets `userId`, `name`, `email`, `status`, `companyId`, `shopIds`, `roles` and `timestamp`.
+    `deactivated` and `deleted` disconnect them. `updated` moves them: `companyId`, `shopIds` and `role` are
+    what the user has from now on, null means none, and what is not there stays as it is. Raises `BadEvent`
+    without a `userId` and for ids that are none.
+    """
+    account = read(event, Account)
+    moved = _reassignment(event, account)
+    told: dict[str, Any] = {"userId": account.user_id, **scalars(event.data, "name", "email", "status")}
+    places = {"companyId": moved.company_id, "shopIds": moved.shop_ids, "roles": moved.roles}
+    told |= {name: value for name, value in places.items() if value is not UNSET}
+    told["timestamp"] = event.timestamp
+    answers: list[Answer] = [Emission(f"user:{event.action}", told, (user_room(account.user_id),))]
+    if event.action in _GONE:
+        answers.append(Disconnect(account.user_id))
+    elif event.action == "updated" and moved != Reassign(account.user_id):
+        answers.append(moved)
+    return answers
+
+
+def company_emissions(event: DomainEvent, _owners: Owners) -> list[Answer]:
+    """Relay a `company.*` event with all it holds to the company; raises `BadEvent` without a `companyId`."""
+    company = event.required_id("companyId")
+    return [_relayed(event, {"companyId": company}, company_audience(company))]
+
+
+def shop_emissions(event: DomainEvent, _owners: Owners) -> list[Answer]:
+    """Relay a `shop.*` event with all it holds to the shop; raises `BadEvent` without a `shopId`."""
+    shop = event.required_id("shopId")
+    return [_relayed(event, {"shopId": shop}, (shop_room(shop),))]
+
+
+def product_emissions(event: DomainEvent, _owners: Owners) -> list[Answer]:
+    """Relay a `product.*` event to the product's subscribers; raises `BadEvent` without a `productId`.
+
+    They can be anybody, and get `productId`, `productName`, `name`, `price`, `currency`, `status` and
+    `timestamp`.
+    """
+    product = event.required_id("productId")
+    told = scalars(event.data, "productName", "name", "price", "currency", "status")
+    told = {"productId": product, **told, "timestamp": event.timestamp}
+    return [Emission(f"product:{event.action}", told, (product_room(product),))]
+
+
+def _relayed(event: DomainEvent, named: dict[str, Any], rooms: tuple[str, ...]) -> Emission:
+    data = {**event.data, **named, "timestamp": event.timestamp}
+    return Emission(f"{event.domain}:{event.action}", data, rooms)
+
+
+def _reassignment(event: DomainEvent, account: Account) -> Reassign:
+    named = event.data.keys()
+    return Reassign(
+        account.user_id,
+        account.company_id if "companyId" in named else UNSET,
+        (account.shop_ids or account.shops or ()) if named & _SHOPS else UNSET,
+        (account.role or account.roles or ()) if named & _ROLES else UNSET,
+    )

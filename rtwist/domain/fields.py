@@ -1,0 +1,92 @@
+"""Reading the typed fields of an event: wrong types are refused, in words that name the field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from rtwist.domain.event import DomainEvent
+from rtwist.domain.ids import json_type, text_id
+from rtwist.errors import BadEvent
+
+Fields = TypeVar("Fields", bound=msgspec.Struct)
+_Bounds = msgspec.Meta(ge=-(2**53), le=2**53)
+Number = Annotated[int, _Bounds] | Annotated[float, _Bounds]
+"""The type of a field that is calculated with; larger numbers are not exact to JavaScript."""
+
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+_AT_PATH = re.compile(r"(.*) - at `\$\.(\w+)(.*)`")
+_EXPECTED = re.compile(r"Expected `(.*)`, got `.*`")
+_WORDS = {
+    "int": "a number",
+    "float": "a number",
+    "str": "a string",
+    "bool": "a boolean",
+    "object": "an object",
+    "array": "an array",
+}
+
+
+MAX_IDS = 1000
+"""Ids in one list: each of them is a room to address or to join."""
+
+
+class _Checked(type):
+    """What values a hook returned are taken for: the plain types that JSON encoders know."""
+
+    def __instancecheck__(cls, value: object) -> bool:
+        return isinstance(value, str | tuple)
+
+
+class Id(str, metaclass=_Checked):
+    """The type of a field that holds an id: text that `text_id` has checked; integers have become text."""
+
+
+class Ids(tuple[Id, ...], metaclass=_Checked):
+    """The type of a field that holds one id, or a list of ids or of objects with `id`, each once."""
+
+
+def read(event: DomainEvent, fields: type[Fields]) -> Fields:
+    """Take the event's data as the struct `fields`; null and "" count as absent, other fields are left out.
+
+    Raises `BadEvent`, which names the field, for one that is missing, of the wrong type, or no id.
+    """
+    present = {name: value for name, value in event.data.items() if not is_empty(value)}
+    try:
+        return msgspec.convert(present, fields, dec_hook=_id)
+    except msgspec.ValidationError as error:
+        raise BadEvent(_in_words(str(error), event.kind, present)) from None
+
+
+def is_empty(value: object) -> bool:
+    """Whether a field with this value is as good as absent."""
+    return value is None or value == ""
+
+
+def _id(kind: type, value: Any) -> Any:
+    if kind is Id:
+        return text_id(value)
+    if kind is not Ids:
+        raise NotImplementedError(f"fields of type {kind}")
+    values = value if isinstance(value, list) else [value]
+    if len(values) > MAX_IDS:
+        raise ValueError(f"must not hold more than {MAX_IDS}")
+    found = (text_id(one.get("id") if isinstance(one, dict) else one) for one in values)
+    return tuple(dict.fromkeys(found))
+
+
+def _in_words(error: str, kind: str, data: Mapping[str, Any]) -> str:
+    if match := _MISSING.fullmatch(error):
+        return f"{match[1]} is missing in an event of kind {kind}"
+    if not (match := _AT_PATH.fullmatch(error)):
+        return error
+    reason, name, path = match.groups()
+    expected = _EXPECTED.fullmatch(reason)
+    if expected is None:
+        return f"{name}{path} " + ("must be a smaller number" if reason.startswith("Expected") else reason)
+    words = dict.fromkeys(_WORDS[word] for word in expected[1].split(" | ") if word in _WORDS)
+    got = "" if path else f", not {json_type(data[name])}"
+    return f"{name}{path} must be {' or '.join(words)}{got}"

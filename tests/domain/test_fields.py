@@ -1,0 +1,65 @@
+"""Typed fields, and what is said of those that are not of their type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from rtwist.domain.event import DomainEvent
+from rtwist.domain.fields import MAX_IDS, Id, Ids, Number, read
+from rtwist.errors import BadEvent
+from rtwist.socketio.jsoncodec import dumps
+
+
+class Thing(msgspec.Struct, frozen=True, rename="camel"):
+    thing_id: Id
+    weight: Number | None = None
+    label: str | None = None
+    parts: Ids | None = None
+
+
+def thing(**data: Any) -> Thing:
+    return read(DomainEvent("thing.made", data, None, ""), Thing)
+
+
+def test_ids_become_text_that_encoders_know() -> None:
+    found = thing(thingId=7, parts=[1, "1", {"id": "b", "name": "B"}], other=object())
+    assert found == Thing("7", None, None, ("1", "b"))
+    assert (type(found.thing_id), type(found.parts)) == (str, tuple)
+    assert dumps([found.thing_id, found.parts]) == '["7",["1","b"]]'
+
+
+def test_one_id_is_a_list_of_one() -> None:
+    assert thing(thingId="x", parts=5).parts == ("5",)
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_what_is_empty_is_absent(empty: object) -> None:
+    assert thing(thingId="x", weight=empty, label=empty, parts=empty) == Thing("x")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({}, "thingId is missing in an event of kind thing.made"),
+        ({"thingId": ""}, "thingId is missing in an event of kind thing.made"),
+        ({"thingId": "a|b"}, "thingId must not contain '|'"),
+        ({"thingId": " "}, "thingId must not be empty"),
+        ({"thingId": True}, "thingId must be a string or an integer, not a boolean"),
+        ({"weight": "5"}, "weight must be a number, not a string"),
+        ({"weight": True}, "weight must be a number, not a boolean"),
+        ({"weight": [5]}, "weight must be a number, not an array"),
+        ({"weight": 10**40}, "weight must be a smaller number"),
+        ({"weight": -1e300}, "weight must be a smaller number"),
+        ({"label": 5}, "label must be a string, not an integer"),
+        ({"parts": [1, {}]}, "parts must be a string or an integer, not null"),
+        ({"parts": [[1]]}, "parts must be a string or an integer, not an array"),
+        ({"parts": list(range(MAX_IDS + 1))}, f"parts must not hold more than {MAX_IDS}"),
+    ],
+)
+def test_a_mistake_names_its_field(data: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadEvent) as caught:
+        thing(**({"thingId": "x"} if data and "thingId" not in data else {}), **data)
+    assert str(caught.value) == says
