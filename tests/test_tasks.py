@@ -91,6 +91,7 @@ def test_after_stopping_nothing_starts_and_nothing_is_left_behind() -> None:
     seen: list[Any] = []
     tasks = Tasks()
     tasks.stop()
+    gc.collect()
     with warnings.catch_warnings(record=True) as complaints:
         warnings.simplefilter("always")
         tasks.start("late", wait_for(Deferred(), seen))

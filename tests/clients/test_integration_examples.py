@@ -14,21 +14,7 @@ from tests.support.processes import Program
 from tests.support.service import API_KEY, JWT_SECRET, Service
 
 SCRIPT = "seed_scenarios.js"
-ALL = scenarios_in(SCRIPT)
-# These need rules for kinds of events other than orders and payments, which the service does not have yet.
-WITHOUT_RULES_YET = frozenset(
-    {
-        "the server to client handlers",
-        "the client to server events",
-        "use case 2: live inventory monitoring",
-        "use case 3: admin dashboard updates",
-        "use case 4: shop manager real-time view",
-        "the server ends a connection for good",
-        "Vue 2: the component",
-        "Vue 3: the component",
-    }
-)
-SCENARIOS = [name for name in ALL if name not in WITHOUT_RULES_YET]
+SCENARIOS = scenarios_in(SCRIPT)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +29,7 @@ def test_scenario(examples_run: ScenarioRun, scenario: str) -> None:
 
 
 def test_every_scenario_was_run(examples_run: ScenarioRun) -> None:
-    examples_run.check_complete(ALL)
+    examples_run.check_complete(SCENARIOS)
 
 
 @contextmanager
