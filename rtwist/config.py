@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from rtwist.socketio import Options as SocketOptions
 DEFAULT_PORT = 8009
 LOG_FORMATS = ("text", "json")
 LOG_LEVELS = ("debug", "info", "warn", "error")
+_PREFIX = "RTWIST_"
 _PATH = re.compile(r"[A-Za-z0-9._~/-]+")
 _COOKIE_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _Number = TypeVar("_Number", int, float)
@@ -43,12 +45,27 @@ class Setting:
     @property
     def env_names(self) -> tuple[str, ...]:
         """The environment variables it is read from, in order."""
-        return (*self.env, "RTWIST_" + self.name.upper().replace("-", "_"))
+        return (*self.env, _PREFIX + self.name.upper().replace("-", "_"))
 
     @property
     def option(self) -> str:
         """Its name on the command line."""
         return f"{self.name}-file" if self.secret else self.name
+
+    @property
+    def default_text(self) -> str:
+        """The default as it would be written on the command line, "" without one."""
+        if isinstance(self.default, tuple):
+            return ",".join(self.default)
+        if isinstance(self.default, float):
+            return f"{self.default:g}"
+        return "" if self.default is None else str(self.default)
+
+    @property
+    def full_help(self) -> str:
+        """Its help with default and first environment variable."""
+        default = f" (default: {self.default_text})" if self.default_text else ""
+        return f"{self.help}{default} [{self.env_names[0]}]"
 
 
 def _number(text: str, kind: type[_Number], words: str) -> _Number:
@@ -219,6 +236,8 @@ class Config:
     log_format: str
     log_level: str
     dev: bool
+    warnings: tuple[str, ...] = ()
+    """What the operator may have meant otherwise, to be logged at start."""
 
 
 def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev: bool) -> Config:
@@ -227,9 +246,7 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
     `given` maps the settings' option names to texts (lists of them where repeatable). Raises `ConfigError`,
     which names the option and says what to write instead.
     """
-    for name, why in _LATER.items():
-        if environment.get(name):
-            raise ConfigError(f"{name} is set, but {why}: unset it, so that no event gets lost unseen")
+    _refuse_what_comes_later(environment)
     values = {setting.name: _value(setting, given, environment) for setting in SETTINGS}
     if not dev and values["jwt-secret"] is None:
         raise ConfigError(
@@ -255,7 +272,26 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
         log_format=values["log-format"],
         log_level=values["log-level"],
         dev=dev,
+        warnings=tuple(_strangers(environment)),
     )
+
+
+def _refuse_what_comes_later(environment: Mapping[str, str]) -> None:
+    for name, why in _LATER.items():
+        if environment.get(name):
+            raise ConfigError(f"{name} is set, but {why}: unset it, so that no event gets lost unseen")
+
+
+def _strangers(environment: Mapping[str, str]) -> Iterator[str]:
+    """What to say about variables that look like options and are none."""
+    own = {setting.env_names[-1]: setting for setting in SETTINGS}
+    files = [f"{name}_FILE" for name, setting in own.items() if setting.secret]
+    known = [name.removeprefix(_PREFIX) for name in (*own, *files, DEV_ENV)]
+    for name, value in sorted(environment.items()):
+        rest = name.removeprefix(_PREFIX)
+        if rest != name and value and rest not in known:
+            meant = get_close_matches(rest, known, 1)
+            yield f"{name} is no option of rtwist" + (f"; did you mean {_PREFIX}{meant[0]}?" if meant else "")
 
 
 def _value(setting: Setting, given: Mapping[str, Any], environment: Mapping[str, str]) -> Any:

@@ -37,20 +37,25 @@ _WELCOME = """
     Who is connected:
       curl {url}/connected-users
 
-    A token for somebody else:
-      JWT_SECRET={jwt_secret} {python} -m rtwist token --user u2 --company c1
+    A token for somebody else{with_secret}:
+      {set_secret}{python} -m rtwist token --user u2 --company c1
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The keys of a service in development mode, and a token for its first user."""
+    """The keys of a service in development mode, and a token for its first user.
+
+    `secret_is_given` and `key_is_given` tell which of them are the operator's own: these are never printed.
+    """
 
     url: str
     path: str
     jwt_secret: str
     api_key: str
     token: str
+    secret_is_given: bool
+    key_is_given: bool
 
     def page(self) -> IResource:
         """The page at `/`: shows events as they arrive."""
@@ -61,9 +66,10 @@ class Trial:
         return textwrap.dedent(_WELCOME).format(
             url=self.url,
             token=self.token,
-            api_key=quote(f"X-API-Key: {self.api_key}"),
+            api_key='"X-API-Key: $API_KEY"' if self.key_is_given else quote(f"X-API-Key: {self.api_key}"),
             order=quote(dumps(_ORDER)),
-            jwt_secret=quote(self.jwt_secret),
+            with_secret=" (with your JWT_SECRET)" if self.secret_is_given else "",
+            set_secret="" if self.secret_is_given else f"JWT_SECRET={quote(self.jwt_secret)} ",
             python=quote(sys.executable),
         )
 
@@ -81,7 +87,15 @@ def trial(config: Config, now: float) -> Trial:
         now=now,
     )
     api_key = config.api_key or secrets.token_urlsafe(16)
-    return Trial(_url(config.listen[0]), config.socketio.path, jwt_secret, api_key, token)
+    return Trial(
+        url=_url(config.listen[0]),
+        path=config.socketio.path,
+        jwt_secret=jwt_secret,
+        api_key=api_key,
+        token=token,
+        secret_is_given=bool(config.jwt_secret),
+        key_is_given=bool(config.api_key),
+    )
 
 
 def _url(endpoint: str) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
+from rtwist.errors import ConfigError
 from rtwist.rest import Rest
 from rtwist.socketio import Server
 
@@ -55,11 +55,8 @@ class RtwistService(MultiService):
         """Start listening on ports that need privileges."""
         try:
             super().privilegedStartService()
-        except CannotListenError as error:
-            raise SystemExit(
-                f"rtwist: cannot listen on {error.interface or '*'}:{error.port}, {error.socketError}; "
-                "stop what uses it, or choose another with --port or --listen"
-            ) from None
+        except ConfigError as error:
+            raise SystemExit(f"rtwist: {error}") from None
 
     def startService(self) -> None:
         """Start serving."""

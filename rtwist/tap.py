@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any, cast
 
-from twisted.application import strports
 from twisted.application.service import IService
 from twisted.internet.interfaces import IReactorCore, IReactorFromThreads, IReactorTime
-from twisted.logger import ILogObserver
+from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.web.resource import IResource
 
@@ -29,18 +30,25 @@ from rtwist.extensions import all_rules
 from rtwist.gateway import Gateway
 from rtwist.intake.intake import Intake
 from rtwist.intake.window import Window
+from rtwist.listening import Listening
 from rtwist.logs import observer
 from rtwist.rest import Access, Rest, error_body
 from rtwist.service import RtwistService
 from rtwist.socketio import Server
 from rtwist.socketio.jsoncodec import dumps
 
+_log = Logger()
+_UNKNOWN = re.compile(r"option (-\S*) not recognized", re.DOTALL)
+_AMBIGUOUS = re.compile(r"option (--\S*) not a unique prefix")
+_VALUE_MISSING = re.compile(r"option (-\S*) requires argument")
+_VALUE_TOO_MUCH = re.compile(r"option (-\S*) must not have an argument")
+
 
 def _collector(setting: Setting) -> Callable[[usage.Options, str], None]:
     def collect(self: usage.Options, value: str) -> None:
         self[setting.option].append(value)
 
-    collect.__doc__ = setting.help
+    collect.__doc__ = setting.full_help
     return collect
 
 
@@ -55,10 +63,7 @@ class Options(usage.Options):
         ]
     ]
     optParameters = [  # noqa: RUF012
-        [setting.option, None, None, _help]
-        for setting in SETTINGS
-        if not setting.repeatable
-        for _help in [setting.help + (f" [{setting.env_names[0]}]" if setting.env_names else "")]
+        [setting.option, None, None, setting.full_help] for setting in SETTINGS if not setting.repeatable
     ]
     longdesc = (
         "Pushes domain events to the browsers that may see them, through the ordinary socket.io-client. "
@@ -71,20 +76,60 @@ class Options(usage.Options):
             if setting.repeatable:
                 self[setting.option] = []
 
-    def postOptions(self) -> None:
-        """Check everything now, so that a mistake ends in one clear line."""
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:  # noqa: N802 - Twisted's name
+        """Read the arguments; a mistake ends the program in one clear line, without all the help."""
         try:
-            dev = bool(self["dev"]) or wants_dev(os.environ)
-            self["config"] = read_config(self, os.environ, dev=dev)
-            if self["config"].jwt_secret is not None:
-                SharedSecrets(self["config"].jwt_secret)
+            self._refuse_secrets(options or ())
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            raise _mistake(self._in_words(str(error))) from None
         except ConfigError as error:
-            raise usage.UsageError(str(error)) from None
+            raise _mistake(str(error)) from None
+
+    def parseArgs(self, *rest: str) -> None:  # noqa: N802 - Twisted's name
+        """Refuse what is no option."""
+        if rest:
+            raise usage.UsageError(f"{rest[0]!r} is no option; options begin with --")
+
+    def postOptions(self) -> None:
+        """Check everything now, before anything starts."""
+        dev = bool(self["dev"]) or wants_dev(os.environ)
+        self["config"] = read_config(self, os.environ, dev=dev)
+        if self["config"].jwt_secret is not None:
+            SharedSecrets(self["config"].jwt_secret)
+
+    def _refuse_secrets(self, arguments: Sequence[str]) -> None:
+        # As abbreviations of --…-file they would have the secret taken for a file's name, and quoted.
+        for setting in SETTINGS:
+            if setting.secret and any(one.partition("=")[0] == f"--{setting.name}" for one in arguments):
+                raise usage.UsageError(
+                    f"there is no option --{setting.name}, because others on the machine could read it: "
+                    f"set {setting.env_names[0]}, or name a file with --{setting.option}"
+                )
+
+    def _in_words(self, said: str) -> str:
+        """What `getopt` said, in words for people."""
+        names = [f"--{name.rstrip('=')}" for name in self.longOpt]
+        if unknown := _UNKNOWN.fullmatch(said):
+            meant = get_close_matches(unknown[1], names, 1)
+            return f"there is no option {unknown[1]}" + (f"; did you mean {meant[0]}?" if meant else "")
+        if several := _AMBIGUOUS.fullmatch(said):
+            meant = sorted(name for name in names if name.startswith(several[1]))
+            return f"{several[1]} may mean {' or '.join(meant)}; write it in full"
+        if missing := _VALUE_MISSING.fullmatch(said):
+            return f"{missing[1]} needs a value"
+        if superfluous := _VALUE_TOO_MUCH.fullmatch(said):
+            return f"{superfluous[1]} takes no value"
+        return said
 
 
 for _setting in SETTINGS:
     if _setting.repeatable:
         setattr(Options, f"opt_{_setting.option}", _collector(_setting))
+
+
+def _mistake(text: str) -> SystemExit:
+    return SystemExit(f"rtwist: {text}\nAll options: twistd rtwist --help")
 
 
 def makeService(options: Options) -> IService:
@@ -98,7 +143,7 @@ def makeService(options: Options) -> IService:
     try:
         return build(cast(IReactorTime, reactor), config, say=_say)
     except ConfigError as error:
-        raise SystemExit(f"rtwist: {error}") from None
+        raise _mistake(str(error)) from None
 
 
 def _stop_on_sigterm(reactor: IReactorCore) -> None:
@@ -124,24 +169,34 @@ def build(reactor: IReactorTime, config: Config, *, say: Callable[[str], None]) 
     io = Server(reactor, config.socketio)
     gateway = Gateway(io, verifier=verifier, owners=orders, now=time.time, max_rooms=config.max_rooms)
     io.engine.on_refusal(gateway.log_refusal)
-    intake = Intake(
-        io,
-        Router(all_rules(config.routes), orders),
-        now=time.time,
-        window=Window(config.dedup_window, config.dedup_size),
-        live=gateway.accounts,
-        log_payloads=config.log_level == "debug",
-    )
+    intake = _intake(io, gateway, Router(all_rules(config.routes), orders), config)
     access = Access(verifier, config.api_key, status_open_to_loopback=config.dev)
     rest = Rest(io, intake, access, now=time.time, max_depth=config.socketio.max_depth)
     site = _site(io, rest, config, None if development is None else development.page())
-    ports = [_port(endpoint, site, reactor) for endpoint in config.listen]
+    ports = [Listening(endpoint, site, reactor) for endpoint in config.listen]
 
     def started() -> None:
+        _log_start(config, [port.address for port in ports])
         if development is not None:
             say(development.welcome())
 
     return RtwistService(reactor, io, rest, ports, started=started, observer=_observer(config))
+
+
+def _log_start(config: Config, addresses: Sequence[str]) -> None:
+    origins = config.socketio.cors_origins
+    if origins is None:
+        pages = "only pages of the same host may connect (FRONTEND_URL is not set)"
+    else:
+        pages = f"pages of {'any origin' if origins == '*' else ', '.join(origins)} may connect"
+    key = "an API key is set"
+    if config.api_key is None:
+        key = "no API_KEY is set: only tokens of super admins may post events"
+    for warning in config.warnings:
+        _log.warn("{warning}", warning=warning)
+    _log.info(
+        "listening on {addresses}; one node; {pages}; {key}", addresses=", ".join(addresses), pages=pages, key=key
+    )
 
 
 def _verifier(config: Config) -> TokenVerifier:
@@ -155,10 +210,23 @@ def _verifier(config: Config) -> TokenVerifier:
     )
 
 
+def _intake(io: Server, gateway: Gateway, router: Router, config: Config) -> Intake:
+    return Intake(
+        io,
+        router,
+        now=time.time,
+        window=Window(config.dedup_window, config.dedup_size),
+        live=gateway.accounts,
+        log_payloads=config.log_level == "debug",
+    )
+
+
 def _site(io: Server, rest: Rest, config: Config, home: IResource | None) -> Site:
     text = f"bodies are at most {config.socketio.max_payload} bytes"
     too_large = dumps(error_body("payload_too_large", text)).encode()
-    return io.site(rest.resource(home), too_large=("application/json", too_large))
+    site = io.site(rest.resource(home), too_large=("application/json", too_large))
+    site.noisy = False
+    return site
 
 
 def _observer(config: Config) -> ILogObserver | None:
@@ -166,15 +234,6 @@ def _observer(config: Config) -> ILogObserver | None:
     if (config.log_format, config.log_level) == ("text", "info"):
         return None
     return observer(config.log_format, config.log_level)
-
-
-def _port(endpoint: str, site: Site, reactor: IReactorTime) -> IService:
-    try:
-        return strports.service(endpoint, site, reactor=cast(IReactorCore, reactor))
-    except Exception as error:  # whatever the endpoint's parser, plugins or key files raise
-        raise ConfigError(
-            f"--listen is {endpoint!r}: {error}; write for example tcp:8009 or tcp:8009:interface=127.0.0.1"
-        ) from None
 
 
 def _say(text: str) -> None:

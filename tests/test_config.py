@@ -243,6 +243,30 @@ class TestMistakes:
             assert SECRET not in text
 
 
+class TestStrangers:
+    """Variables that look like options and are none."""
+
+    def warnings(self, **environment: str) -> tuple[str, ...]:
+        return read({}, environment).warnings
+
+    def test_a_misspelt_one_is_named_with_what_was_meant(self) -> None:
+        assert self.warnings(RTWIST_PROT="1") == (
+            "RTWIST_PROT is no option of rtwist; did you mean RTWIST_PORT?",
+        )
+        assert self.warnings(RTWIST_API_KEY_FIEL="x", RTWIST_DVE="1") == (
+            "RTWIST_API_KEY_FIEL is no option of rtwist; did you mean RTWIST_API_KEY_FILE?",
+            "RTWIST_DVE is no option of rtwist; did you mean RTWIST_DEV?",
+        )
+        assert self.warnings(RTWIST_WEATHER="1") == ("RTWIST_WEATHER is no option of rtwist",)
+
+    def test_all_others_are_none(self, tmp_path: Path) -> None:
+        file = tmp_path / "secret"
+        file.write_text(SECRET)
+        right = {name: "1" for setting in SETTINGS if setting.name == "port" for name in setting.env_names}
+        secrets = {f"{setting.env_names[-1]}_FILE": str(file) for setting in SECRETS}
+        assert self.warnings(**right, **secrets, RTWIST_DEV="0", RTWIST_EMPTY="", RTWISTED="1", HOME="/") == ()
+
+
 class TestDevelopment:
     def test_no_key_is_needed_and_pages_of_any_origin_may_connect(self) -> None:
         config = read_config({}, {}, dev=True)

@@ -99,14 +99,7 @@ def test_every_option_is_in_the_readme() -> None:
         documented[option.strip("`")] = (tuple(literals(environment)), default.strip("`"))
     expected = {}
     for setting in SETTINGS:
-        default = setting.default
-        if isinstance(default, float):
-            text = f"{default:g}"
-        elif isinstance(default, tuple):
-            text = ",".join(default) or "none"
-        else:
-            text = "none" if default is None else str(default)
-        expected[f"--{setting.option}"] = (setting.env_names, text)
+        expected[f"--{setting.option}"] = (setting.env_names, setting.default_text or "none")
     assert documented == expected
 
 

@@ -26,6 +26,7 @@ FLOORS = {
     "rest": 5,
     "intake": 5,
     "service": 5,
+    "listening": 5,
     "logs": 5,
     "devpage": 5,
     "development": 5,

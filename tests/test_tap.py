@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from twisted.internet.testing import MemoryReactorClock
-from twisted.python.usage import UsageError
+from twisted.logger import LogEvent, Logger, formatEvent
 
 from rtwist.config import SETTINGS
 from rtwist.errors import ConfigError
@@ -33,9 +35,13 @@ def parsed(*arguments: str) -> Options:
 
 
 def error(*arguments: str) -> str:
-    with pytest.raises(UsageError) as caught:
+    """What is printed about a mistake: a line that names it, and where to find the options."""
+    with pytest.raises(SystemExit) as caught:
         parsed(*arguments)
-    return str(caught.value)
+    line, rest = str(caught.value).split("\n")
+    assert rest == "All options: twistd rtwist --help"
+    assert line.startswith("rtwist: ")
+    return line.removeprefix("rtwist: ")
 
 
 def nobody(text: str) -> None:
@@ -58,13 +64,34 @@ def test_listen_may_be_given_several_times() -> None:
         (["--port", "x"], "--port is 'x': "),
         (["--log-level", "loud"], "--log-level is 'loud': must be one of debug, info, warn, error"),
         (["--jwt-secret-file", "/no/such/file"], "--jwt-secret-file is '/no/such/file', which cannot be read"),
-        (["--no-such-option"], "--no-such-option"),
-        (["--jwt-secret", SECRET], "jwt-secret"),
-        (["--api-key", "k"], "api-key"),
     ],
 )
-def test_a_mistake_is_a_usage_error_that_names_it(arguments: list[str], says: str) -> None:
+def test_a_mistake_is_named_in_one_line(arguments: list[str], says: str) -> None:
     assert says in error(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--prot", "8010"], "there is no option --prot; did you mean --port?"),
+        (["--prot=8010"], "there is no option --prot; did you mean --port?"),
+        (["--port", "1", "--jwt-isuer", "x"], "there is no option --jwt-isuer; did you mean --jwt-issuer?"),
+        (["--zzz"], "there is no option --zzz"),
+        (["-x"], "there is no option -x"),
+        (["--port"], "--port needs a value"),
+        (["--dev=1"], "--dev takes no value"),
+        (["--dedup", "x"], "--dedup may mean --dedup-size or --dedup-window; write it in full"),
+        (["8010"], "'8010' is no option; options begin with --"),
+        (["--jwt-secret", SECRET],
+         "there is no option --jwt-secret, because others on the machine could read it: "
+         "set JWT_SECRET, or name a file with --jwt-secret-file"),
+        (["--api-key=k"],
+         "there is no option --api-key, because others on the machine could read it: "
+         "set API_KEY, or name a file with --api-key-file"),
+    ],
+)  # fmt: skip
+def test_an_option_that_is_none(arguments: list[str], says: str) -> None:
+    assert error(*arguments) == says
 
 
 @pytest.mark.parametrize(
@@ -107,8 +134,17 @@ def test_the_help_names_every_option_and_its_variable() -> None:
     for setting in SETTINGS:
         assert f"--{setting.option}" in text
         assert setting.help in text
-        assert f"[{setting.env_names[0]}]" in text or setting.repeatable
+        assert f"[{setting.env_names[0]}]" in text
     assert "--dev" in text
+
+
+def test_the_help_shows_the_defaults() -> None:
+    text = Options().getUsage(width=10_000)
+    assert "seconds between heartbeats (default: 25) [RTWIST_PING_INTERVAL]" in text
+    assert "(default: shopIds,shops,shop_ids) [RTWIST_CLAIM_SHOPS]" in text
+    assert "TCP port to listen on when --listen is not given (default: 8009) [PORT]" in text
+    assert "(default: )" not in text
+    assert "None" not in text
 
 
 class TestBuilding:
@@ -157,3 +193,44 @@ class TestBuilding:
         said: list[str] = []
         self.built("--dev", *arguments, say=said.append)
         assert f"{url}\n" in said[0]
+
+    def test_secrets_that_came_from_outside_are_not_printed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("API_KEY", "the-key-of-the-backends")
+        said: list[str] = []
+        self.built("--dev", say=said.append)
+        assert SECRET not in said[0]
+        assert "the-key-of-the-backends" not in said[0]
+        assert 'events -H "X-API-Key: $API_KEY" \\\n' in said[0]
+        command = f"{shlex.quote(sys.executable)} -m rtwist token --user u2 --company c1\n"
+        assert f"A token for somebody else (with your JWT_SECRET):\n  {command}" in said[0]
+
+
+class TestTheFirstLine:
+    """What the log says once it listens."""
+
+    def logged(self, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[str]:
+        events: list[LogEvent] = []
+        monkeypatch.setattr("rtwist.tap._log", Logger(observer=events.append))
+        TestBuilding().built(*arguments, say=lambda text: None)
+        return [formatEvent(event) for event in events]
+
+    def test_where_it_listens_and_who_may_do_what(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.logged(monkeypatch) == [
+            "listening on 0.0.0.0:8009; one node; only pages of the same host may connect (FRONTEND_URL is not "
+            "set); no API_KEY is set: only tokens of super admins may post events"
+        ]
+        monkeypatch.setenv("API_KEY", "a key")
+        monkeypatch.setenv("FRONTEND_URL", "https://a.example,https://b.example")
+        assert self.logged(monkeypatch, "--listen", "tcp:1", "--listen", "tcp:2") == [
+            "listening on 0.0.0.0:1, 0.0.0.0:2; one node; pages of https://a.example, https://b.example may "
+            "connect; an API key is set"
+        ]
+
+    def test_in_development_mode(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.logged(monkeypatch, "--dev") == [
+            "listening on 0.0.0.0:8009; one node; pages of any origin may connect; an API key is set"
+        ]
+
+    def test_a_variable_that_is_no_option_is_pointed_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("RTWIST_PROT", "8010")
+        assert self.logged(monkeypatch)[0] == "RTWIST_PROT is no option of rtwist; did you mean RTWIST_PORT?"

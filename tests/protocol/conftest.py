@@ -49,6 +49,7 @@ SERVERS: dict[str, dict[str, Any]] = {
             **CALM,
             "close_timeout": 0.3,
             "poll_close_timeout": 0.3,
+            "header_timeout": 0.3,
             "body_timeout": 0.3,
             "max_buffered": 1_000_000,
             "max_payload_packets": 10,

@@ -34,6 +34,7 @@ AMBIGUOUS_LENGTHS = [
     pytest.param([("Content-Length", "6, 6")], id="a list of lengths"),
     pytest.param([("Content-Length", "\xb2")], id="superscript length"),
     pytest.param([("Content-Length", "9" * 400)], id="length of 400 digits"),
+    pytest.param([("Content-Length", "9" * 5000)], id="length of 5000 digits"),
     pytest.param([("Transfer-Encoding", "xchunked")], id="xchunked"),
     pytest.param([("Transfer-Encoding", "chunked, identity")], id="chunked, identity"),
     pytest.param([("Content-Length ", "6")], id="blank before the colon"),
@@ -213,6 +214,37 @@ def test_a_body_that_expects_to_be_asked_for_is_asked_for(eio: Server) -> None:
         assert client.poll() == ["4hello"]
 
 
+@pytest.mark.departure("Node reads on")
+def test_a_body_over_the_limit_is_not_asked_for(eio: Server) -> None:
+    with Polling(eio) as client, HttpClient(eio.port) as poster:
+        headers = [("Content-Length", "2000000"), ("Expect", "100-continue")]
+        poster.send(http_request("POST", client.target, headers))
+        answer = poster.read_to_end()
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"100 Continue" not in answer
+        assert client.echoes()
+
+
+def test_a_large_body_from_a_strange_origin_is_refused(eio: Server) -> None:
+    headers = [("Origin", "\xff"), ("Content-Length", "2000000")]
+    answer = answer_to(eio, http_request("POST", eio.target(sid="abc"), headers))
+    assert answer.startswith((b"HTTP/1.1 413 ", b"HTTP/1.1 400 "))
+
+
+@pytest.mark.departure("Node ends the connection")
+def test_a_length_of_thousands_of_digits_is_a_bad_request(eio: Server) -> None:
+    data = http_request("POST", eio.target(sid="abc"), [("Content-Length", "9" * 5000)])
+    assert answer_to(eio, data).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.departure("Node knows no absolute targets")
+def test_a_session_is_served_by_absolute_targets(eio: Server) -> None:
+    assert fetch(eio.port, "GET", f"http://x{eio.target()}").text.startswith('0{"sid":"')
+    with Polling(eio) as client:
+        client.target = f"http://x{client.target}"
+        assert client.echoes()
+
+
 def test_a_body_without_session_is_not_kept(eio: Server) -> None:
     started = time.monotonic()
     answer = answer_to(eio, http_request("POST", eio.target(sid="abc"), [CLOSING], b"x" * 5_000_000))
@@ -231,6 +263,7 @@ def test_other_paths_give_nothing_away(eio: Server, path: str) -> None:
 
 
 def test_no_answer_tells_a_version(eio: Server) -> None:
-    for answer in (eio.fetch(), eio.fetch(transport="abc"), fetch(eio.port, "GET", "/nothing")):
+    answers = [eio.fetch(), eio.fetch(transport="abc"), fetch(eio.port, "GET", "/nothing")]
+    for answer in (*answers, fetch(eio.port, "OPTIONS", "*"), fetch(eio.port, "GET", "*")):
         assert answer.header("Server") is None
         assert b"Twisted" not in answer.body

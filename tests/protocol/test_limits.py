@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.protocol.peers import BAD_REQUEST, EngineSocket, Polling, Server
-from tests.support.wire import NO_STATUS, TEXT, WebSocketClient, fetch, frame, http_request
+from tests.support.wire import NO_STATUS, TEXT, HttpClient, WebSocketClient, fetch, frame, http_request
 
 pytestmark = pytest.mark.departure("Node has no such limit")
 
@@ -44,6 +44,65 @@ def test_a_body_that_dribbles_is_cut(limited: Server) -> None:
         while client.poster.is_silent(0.02) and client.poster.send_or_be_cut(b"4"):
             assert time.monotonic() - started < 3
         assert limited.closing_reason(client.sid) == "transport error"
+
+
+def trickle(client: HttpClient, data: bytes) -> None:
+    """Send one byte after the other until the server cuts the connection."""
+    started = time.monotonic()
+    for byte in data * 1000:
+        if not client.is_silent(0.02) or not client.send_or_be_cut(bytes([byte])):
+            break
+        assert time.monotonic() - started < 3
+    assert b"HTTP/1.1" not in client.read_to_end()
+
+
+def test_headers_that_dribble_are_cut(limited: Server) -> None:
+    with HttpClient(limited.port) as client:
+        trickle(client, http_request("GET", limited.target(padding="x" * 100)))
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_headers_of_a_later_request_that_dribble_are_cut(limited: Server, method: str) -> None:
+    with Polling(limited) as client:
+        client.send("4hello")
+        line = client.getter if method == "GET" else client.poster
+        trickle(line, http_request(method, client.target, [("X-Padding", "x" * 100)], b"4late"))
+        assert fetch(limited.port, "GET", client.target).text == "4hello"
+
+
+def test_who_idles_polls_or_is_upgraded_is_not_cut_by_the_limit_of_headers(limited: Server) -> None:
+    with Polling(limited) as idle, Polling(limited) as waiting, EngineSocket.connect(limited) as websocket:
+        assert idle.echoes()
+        waiting.park()
+        assert websocket.is_silent(1)
+        assert idle.echoes()
+        waiting.send("4hello")
+        assert waiting.parked() == ["4hello"]
+        assert websocket.echoes()
+
+
+def test_answers_that_are_left_unread_do_not_pile_up(eio: Server) -> None:
+    with Polling(eio) as client:
+        for _ in range(15):
+            client.send("4" + "x" * 999_000)
+        client.getter.send_request("GET", client.target)
+        assert client.getter.read_head().status == 200
+        for _ in range(15):
+            answer = client.post("4" + "x" * 999_000)
+            assert (answer.status, answer.text) == (200, "ok")
+        with HttpClient(eio.port) as other:
+            other.send_request("GET", client.target)
+            assert other.read_head().status == 400
+        assert client.is_gone()
+        assert eio.closing_reason(client.sid) == "transport error"
+
+
+def test_who_reads_large_answers_gets_all_of_them(eio: Server) -> None:
+    with Polling(eio) as client:
+        for _ in range(3):
+            for _ in range(15):
+                client.send("4" + "x" * 999_000)
+            assert [len(packet) for packet in client.poll()] == [999_001] * 15
 
 
 def test_a_polling_client_that_lets_messages_pile_up_is_disconnected(limited: Server) -> None:

@@ -165,6 +165,33 @@ def test_a_connection_serves_on_after_an_error(service: Service) -> None:
             assert client.request(method, path, headers, body).status == status, path
 
 
+def test_absolute_targets_are_served(service: Service) -> None:
+    assert service.request("GET", "http://x.example/health").json()["status"] == "OK"
+    assert service.request("GET", "http://x.example/socket.io/?EIO=4&transport=polling").text.startswith("0{")
+    assert refused(service.request("GET", "http://x.example/nowhere"))[0] == 404
+
+
+@pytest.mark.parametrize("header", ["Origin", "Authorization"])
+def test_a_large_body_with_a_header_that_is_no_text_is_too_large(service: Service, header: str) -> None:
+    with HttpClient(service.port) as client:
+        client.send_request("POST", "/emit", [(header, "\xff"), ("Content-Length", "20001")])
+        assert refused(client.read_response())[0] == 413
+
+
+def test_nobody_is_asked_for_a_body_that_is_refused(service: Service) -> None:
+    with HttpClient(service.port) as client:
+        client.send_request("POST", "/emit", [("Expect", "100-continue"), ("Content-Length", "20001")])
+        answer = client.read_to_end()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"100 Continue" not in answer
+
+
+def test_a_length_of_thousands_of_digits_is_a_bad_request(service: Service) -> None:
+    with HttpClient(service.port) as client:
+        client.send_request("POST", "/emit", [("Content-Length", "9" * 5000)])
+        assert client.read_head().status == 400
+
+
 def test_pipelined_requests_are_answered_in_order(service: Service) -> None:
     with HttpClient(service.port) as client:
         for path in ("/nowhere", "/health", "/connected-users"):

@@ -23,13 +23,13 @@ from tests.support.wire import HttpClient
 POLLING = "/socket.io/?EIO=4&transport=polling"
 
 
-def shell(command: str, *, path: str | None = None) -> str:
+def shell(command: str, **env: str) -> str:
     """What a command of the banner prints when it is pasted into a terminal."""
     done = subprocess.run(  # noqa: S602 - that is the point
         command,
         shell=True,
-        cwd=path or ROOT,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **env},
         check=True,
         capture_output=True,
         text=True,
@@ -110,11 +110,12 @@ def test_the_commands_of_the_banner_work_with_keys_full_of_signs() -> None:
         service = Service(program, port)
         banner = TestDevelopmentMode().commands("\n".join(program.output))
         (publish,) = [command for command in banner if "/events" in command]
-        assert json.loads(shell(f"{publish} -s"))["success"] is True
+        assert json.loads(shell(f"{publish} -s", **env))["success"] is True
         (mint,) = [command for command in banner if " -m rtwist " in command]
         client = service.open()
-        assert client.connect(shell(mint)) is None
+        assert client.connect(shell(mint, **env)) is None
         service.close_clients()
+    assert [line for line in program.output for secret in env.values() if secret in line] == []
 
 
 class TestStarting:
@@ -136,12 +137,41 @@ class TestStarting:
     def test_an_endpoint_that_means_nothing_stops_it(self) -> None:
         assert "--listen is 'tcp:x'" in self.failed("--listen", "tcp:x")
 
+    def test_an_option_that_is_none_stops_it_in_two_lines(self) -> None:
+        assert self.failed("--prot", "8010").splitlines() == [
+            "rtwist: there is no option --prot; did you mean --port?",
+            "All options: twistd rtwist --help",
+        ]
+
     def test_a_port_in_use_stops_it_with_its_name(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
-            program = twistd("--listen", f"tcp:{port}:interface=127.0.0.1")
-            assert program.wait() != 0
-        assert str(port) in "\n".join(program.output)
+            output = self.failed("--listen", f"tcp:{port}:interface=127.0.0.1")
+        assert output.endswith(
+            f"rtwist: port {port} is in use: stop what uses it, or choose another with "
+            f"--listen tcp:{port + 1}:interface=127.0.0.1"
+        )
+
+    def test_a_folder_that_is_not_there_stops_it_without_a_traceback(self) -> None:
+        output = self.failed("--listen", "unix:/nonexistent/dir/s")
+        assert output.endswith("the folder /nonexistent/dir does not exist: make it, or choose another path")
+
+    def test_a_socket_file_in_use_stops_it(self, tmp_path: Path) -> None:
+        with twistd("--listen", "unix:k2.sock", cwd=tmp_path) as program:
+            program.wait_for_output("listening on unix:k2.sock; ")
+            second = twistd("--listen", "unix:k2.sock", cwd=tmp_path)
+            assert second.wait() == 1
+        assert second.output[-1].endswith(
+            "rtwist: unix:k2.sock is used by another process: stop it, or choose another path"
+        )
+
+    def test_its_log_begins_and_ends_without_noise(self) -> None:
+        with twistd("--listen", ANYWHERE) as program:
+            line = program.wait_for_output("listening on 127.0.0.1:")
+        assert line.endswith(
+            "only pages of the same host may connect (FRONTEND_URL is not set); an API key is set"
+        )
+        assert [line for line in program.output if "factory" in line] == []
 
     def test_the_names_of_the_service_before_set_it_up(self) -> None:
         port = free_port()
