@@ -102,10 +102,11 @@ class Intake:
             count = target.emit(emission.event, emission.data)
             receivers += count
             self._log.info(
-                "emitted {event} to {target}: {receivers} receivers, caused by {kind} {id}",
+                "emitted {event} to {target}: {receivers} receivers, caused by {cause}",
                 event=emission.event,
                 target=list(emission.rooms) or "everyone",
                 receivers=count,
+                cause=event.kind if event.id is None else f"{event.kind} {event.id}",
                 kind=event.kind,
                 id=event.id,
             )
