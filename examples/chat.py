@@ -17,6 +17,7 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import globalLogBeginner, textFileLogObserver
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.static import Data
 
@@ -140,12 +141,11 @@ def main() -> None:
     listening.addCallback(
         lambda port: print(f"chat at http://{arguments.interface}:{port.getHost().port}/", flush=True)
     )
-    problems: list[str] = []
-    listening.addErrback(lambda failure: problems.append(failure.getErrorMessage()))
-    reactor.callWhenRunning(lambda: reactor.stop() if problems else None)
-    reactor.run()
+    problems: list[Failure] = []
+    listening.addErrback(problems.append)
     if problems:
-        sys.exit(problems[0])
+        sys.exit(problems[0].getErrorMessage())
+    reactor.run()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import globalLogBeginner, textFileLogObserver
+from twisted.python.failure import Failure
 
 from rtwist.socketio import Options, Server, Socket
 
@@ -55,6 +56,10 @@ def main() -> None:
     io.of("/custom").on("connection", greet)
     listening = serverFromString(reactor, f"tcp:{arguments.port}:interface=127.0.0.1").listen(io.site())
     listening.addCallback(lambda port: print(f"listening on 127.0.0.1:{port.getHost().port}", flush=True))
+    problems: list[Failure] = []
+    listening.addErrback(problems.append)
+    if problems:
+        sys.exit(problems[0].getErrorMessage())
     reactor.run()
 
 

@@ -8,6 +8,7 @@ import sys
 from twisted.internet import reactor
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import globalLogBeginner, textFileLogObserver
+from twisted.python.failure import Failure
 
 from rtwist.engineio import Listener, Options, Server, Session, Site, message
 
@@ -50,6 +51,10 @@ def main() -> None:
     server = Server(reactor, options, connected)
     listening = serverFromString(reactor, f"tcp:{arguments.port}:interface=127.0.0.1").listen(Site(server))
     listening.addCallback(lambda port: print(f"listening on 127.0.0.1:{port.getHost().port}", flush=True))
+    problems: list[Failure] = []
+    listening.addErrback(problems.append)
+    if problems:
+        sys.exit(problems[0].getErrorMessage())
     reactor.run()
 
 

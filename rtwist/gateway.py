@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from twisted.logger import Logger
@@ -24,6 +24,9 @@ _BEARER = "bearer "
 DEFAULT_MAX_ROOMS = 5000
 """Rooms one socket may ask for; following an order takes one for each shop of the user, and two or three more."""
 
+_QUOTED = 100
+"""Characters of a client's words that are sent back and logged."""
+
 Request = Callable[[Socket, Identity, Any], dict[str, Any]]
 
 
@@ -31,7 +34,9 @@ class Gateway:
     """Registers itself with a Socket.IO server: authentication, automatic rooms, the clients' events.
 
     `accounts` lets the sockets follow what becomes of their users. `owners` tells who owns an order; `now`
-    returns the seconds since 1970; `max_rooms` bounds what one socket may join.
+    returns the seconds since 1970; `max_rooms` bounds what one socket may join. Whoever waits for the answer to
+    an event that is none of these is told so: handlers of others for events of their own must acknowledge
+    before, in an `on_any` added before the gateway is made.
     """
 
     _log = Logger()
@@ -92,6 +97,7 @@ class Gateway:
         socket.join(identity.rooms)
         for event, request in self._requests.items():
             socket.on(event, self._answering(event, request, socket))
+        socket.on_any(lambda event, *args: self._unknown(socket, event, args))
         socket.on("disconnect", lambda reason: self._disconnected(socket, reason))
         self._log.info(
             "user {user} connected as {socket} to {rooms}",
@@ -138,6 +144,13 @@ class Gateway:
                     ack(answer)
 
         return handle
+
+    def _unknown(self, socket: Socket, event: str, args: Sequence[Any]) -> None:
+        # Without an acknowledgement nobody waits, and other servers say nothing, too.
+        if event not in self._requests and args and callable(args[-1]):
+            name = event if len(event) <= _QUOTED else event[:_QUOTED] + "…"
+            refusal = Refused("not_found", f"unknown event {name!r}")
+            self._refuse(name, socket, socket.data["identity"], refusal, args[-1])
 
     def _refuse(
         self,

@@ -50,6 +50,10 @@ SERVICE = "websocket-service"
 _JSON = "application/json"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BEARER = "bearer "
+_NO_KEY = (
+    "this server has no API_KEY, so no key is accepted: set API_KEY (or --api-key-file) and restart, "
+    "or send a super admin's token"
+)
 _STATUS = {
     "bad_request": 400,
     "unauthorized": 401,
@@ -82,7 +86,9 @@ class Access:
             return
         key = request.getHeader("x-api-key")
         if key is not None:
-            if self.api_key is not None and hmac.compare_digest(_octets(key), _octets(self.api_key)):
+            if self.api_key is None:
+                raise Refused("unauthorized", _NO_KEY)
+            if hmac.compare_digest(_octets(key), _octets(self.api_key)):
                 return
             raise Refused("unauthorized", "the X-API-Key is not the server's")
         await self._check_bearer(request)
@@ -188,7 +194,7 @@ class Rest:
     @_app.handle_errors(Exception)
     def failed(self, request: IRequest, failure: Failure) -> bytes:
         """Turn whatever a route raised into a JSON error."""
-        refusal = _refusal(failure)
+        refusal = _refusal(failure, request)
         if refusal is None:
             self._log.failure("{path} failed", failure=failure, path=request.path.decode("latin-1"))
             request.setResponseCode(500)
@@ -201,12 +207,15 @@ class Rest:
         return self._json(request, error_body(refusal.code, refusal.message))
 
     def _body(self, request: IRequest) -> Any:
+        octets = request.content.getvalue()
+        if not octets.strip():
+            raise Refused("bad_request", "the body is empty")
         try:
-            return loads(request.content.getvalue().decode("utf-8"), self._max_depth)
+            return loads(octets.decode("utf-8"), self._max_depth)
         except UnicodeDecodeError:
             raise Refused("bad_request", "the body is not UTF-8") from None
         except RemoteProtocolError as error:
-            raise Refused("bad_request", f"the body is not JSON: {error}") from None
+            raise Refused("bad_request", f"the body is not JSON: {_where(error)}") from None
 
     def _data(self, request: IRequest, data: object) -> bytes:
         return self._json(request, {"success": True, "data": data})
@@ -264,6 +273,8 @@ def _emission(body: Any) -> tuple[str, str, str, Any]:
         raise Refused("bad_request", f"event must be a name; {usage}")
     ((kind, name),) = body["to"].items()
     if kind == "all":
+        if name is not True:
+            raise Refused("bad_request", "to.all must be true")
         return "all", "", event, body.get("data")
     if kind not in _TARGETS:
         raise Refused("bad_request", f"to must name one of {', '.join(_TARGETS)} or all")
@@ -273,20 +284,28 @@ def _emission(body: Any) -> tuple[str, str, str, Any]:
         raise Refused("bad_request", f"to.{kind} {reason}") from None
 
 
-def _refusal(failure: Failure) -> Refused | None:
+def _where(error: RemoteProtocolError) -> str:
+    """What is wrong with a JSON text, and where if the decoder knows."""
+    said = str(error.__cause__)
+    if said == "Input data was truncated":
+        return "it ends too early"
+    return said.removeprefix("JSON is malformed: ") if said.endswith(")") else str(error)
+
+
+def _refusal(failure: Failure, request: IRequest) -> Refused | None:
     error = failure.value
     if isinstance(error, Refused):
         return error
     if isinstance(error, KeysUnavailable):
         return Refused("unavailable", "tokens cannot be checked at the moment")
     if isinstance(error, HTTPException) and (error.code or 0) < 500:
+        if isinstance(error, MethodNotAllowed):
+            known = " or ".join(sorted(set(error.valid_methods or ()) - {"HEAD", "OPTIONS"}))
+            path, method = request.path.decode("latin-1"), request.method.decode("latin-1")
+            return Refused("method_not_allowed", f"use {known} for {path}, not {method}")
         # What is neither 404 nor 405 is a redirect to a path that the client did not ask for.
-        return _METHOD_NOT_ALLOWED if isinstance(error, MethodNotAllowed) else _NOT_FOUND
+        return Refused("not_found", "there is no such route")
     return None
-
-
-_NOT_FOUND = Refused("not_found", "there is no such route")
-_METHOD_NOT_ALLOWED = Refused("method_not_allowed", "this route does not know this method")
 
 
 def _from_loopback(request: IRequest) -> bool:

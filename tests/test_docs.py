@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -506,11 +507,29 @@ def test_the_commands_for_a_token_make_one() -> None:
     assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+\n", done.stdout), done.stderr
 
 
+def library_program(port: int) -> str:
+    """The server of the README on another port."""
+    (code,) = [block for block in code_blocks(README, "python") if "rtwist.socketio" in block]
+    assert "(3000, io.site())" in code
+    return code.replace("(3000, io.site())", f"({port}, io.site(), interface='127.0.0.1')")
+
+
+@pytest.mark.parametrize("program", ["README.rst", "chat", "echo", "engine_echo"])
+def test_a_busy_port_ends_a_program_with_one_line(program: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        argv = [f"examples/{program}.py", "--port", str(port)]
+        if program == "README.rst":
+            argv = ["-c", library_program(port)]
+        started = Program([sys.executable, *argv])
+        assert started.wait() == 1
+    (line,) = started.output
+    assert line.startswith(f"Couldn't listen on 127.0.0.1:{port}: ")
+
+
 def test_the_library_snippet_of_the_readme_is_a_server() -> None:
     port = free_port()
-    (code,) = code_blocks(README, "python")
-    assert '"tcp:3000"' in code
-    with Program([sys.executable, "-c", code.replace("tcp:3000", f"tcp:{port}:interface=127.0.0.1")]) as server:
+    with Program([sys.executable, "-c", library_program(port)]) as server:
         server.wait_for_port(port)
         client = (
             "import { io } from 'socket.io-client';\n"

@@ -82,8 +82,12 @@ class TokenVerifier:
             return identity_from_claims(claims, expires_at=expires_at, names=self._claim_names)
 
     def _plausible(self, token: object) -> str:
-        if not isinstance(token, str) or not token.isascii():
-            raise ValueError("not ASCII text")
+        if not isinstance(token, str):
+            raise ValueError("the token is not a string")  # noqa: TRY004 - the token's fault, not the caller's
+        if token.lower().startswith("bearer "):
+            raise ValueError('the token begins with "Bearer ": send it without')
+        if not token.isascii():
+            raise ValueError("the token is not ASCII text")
         if len(token) > self._max_token_bytes:
             raise ValueError(f"longer than {self._max_token_bytes} bytes")
         return token

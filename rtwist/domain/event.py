@@ -70,6 +70,7 @@ class DomainEvent:
         """Return as text the id that `data` must have; raises `BadEvent` without it."""
         found = self.id_of(name)
         if found is None:
+            _refuse_null(name, self.data)
             raise BadEvent(f"{name} is missing in an event of kind {self.kind}")
         return found
 
@@ -97,7 +98,9 @@ def read_event(value: object, *, now: float, routing_key: str | None = None) -> 
 
 def _from_bare(value: dict[str, Any], now: float, routing_key: str | None) -> DomainEvent:
     kind = spoken_kind(routing_key, value) or dotted_kind(value.get("type")) or detected_kind(value)
-    return DomainEvent(_known(kind), value, _event_id("eventId", value), _timestamp(now, value.get("timestamp")))
+    return DomainEvent(
+        _known(kind, value), value, _event_id("eventId", value), _timestamp(now, value.get("timestamp"))
+    )
 
 
 def _from_envelope(value: dict[str, Any], now: float, routing_key: str | None) -> DomainEvent:
@@ -107,7 +110,7 @@ def _from_envelope(value: dict[str, Any], now: float, routing_key: str | None) -
         raise BadEvent(f"type must be a string, not {json_type(spoken)}")
     kind = spoken_kind(routing_key, data) or spoken_kind(spoken, data) or detected_kind(data)
     timestamp = _timestamp(now, value.get("timestamp"), data.get("timestamp"))
-    return DomainEvent(_known(kind), data, _event_id("id", value), timestamp)
+    return DomainEvent(_known(kind, data), data, _event_id("id", value), timestamp)
 
 
 def _from_cloudevent(value: dict[str, Any], now: float, routing_key: str | None) -> DomainEvent:
@@ -118,6 +121,9 @@ def _from_cloudevent(value: dict[str, Any], now: float, routing_key: str | None)
     data = value.get("data")
     if not isinstance(data, dict):
         raise BadEvent(f"data must be an object, not {json_type(data)}")
+    for name in ("id", "source", "type"):
+        if value.get(name) is None:
+            raise BadEvent(f"{name} is missing; CloudEvents need one")
     identity, source, spoken = (_required_text(name, value) for name in ("id", "source", "type"))
     if " " in source:
         raise BadEvent("source must be a URI reference, without spaces")
@@ -125,7 +131,7 @@ def _from_cloudevent(value: dict[str, Any], now: float, routing_key: str | None)
     timestamp = _timestamp(now, value.get("time"), data.get("timestamp"))
     # "Producers MUST ensure that source + id is unique for each distinct event" (CloudEvents 1.0, `id`);
     # no source holds a space, so that two pairs never join to one text.
-    return DomainEvent(_known(kind), data, f"{source} {identity}", timestamp)
+    return DomainEvent(_known(kind, data), data, f"{source} {identity}", timestamp)
 
 
 def _is_envelope(value: dict[str, Any]) -> bool:
@@ -165,10 +171,20 @@ def _addressing(level: Mapping[str, Any]) -> dict[str, str]:
     return {name: repr(level[name]) for name in _ADDRESSING & level.keys() if level[name] not in (None, "")}
 
 
-def _known(kind: str | None) -> str:
+def _known(kind: str | None, data: Mapping[str, Any]) -> str:
     if kind is None:
-        raise BadEvent("type is missing or not of the form 'order.created', and no property tells the kind")
+        for name in ("orderId", "paymentId"):
+            _refuse_null(name, data)
+        raise BadEvent(
+            "type is missing or not of the form 'order.created', and no property tells the kind; "
+            "send orderId or paymentId, or a type"
+        )
     return kind
+
+
+def _refuse_null(name: str, data: Mapping[str, Any]) -> None:
+    if name in data and data[name] is None:
+        raise BadEvent(f"{name} is null")
 
 
 def _checked(name: str, value: object) -> str:

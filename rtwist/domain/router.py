@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -49,6 +49,7 @@ class Router:
         self._owners = owners
         patterns = sorted(rules, key=lambda pattern: (_breadth(pattern), pattern))
         self._rules = [(_regex(pattern), rules[pattern]) for pattern in patterns]
+        self._others = _others(rules)
         self._rule_for = lru_cache(maxsize=CACHED_KINDS)(self._find)
 
     def route(self, event: DomainEvent, learnt: MutableMapping[str, Owners] | None = None) -> Sequence[Answer]:
@@ -60,7 +61,7 @@ class Router:
         """
         rule = self._rule_for(event.kind)
         if rule is None:
-            raise UnknownKind(f"unknown kind {event.kind!r}: there is no rule for it")
+            raise UnknownKind(f"unknown kind {event.kind!r}: there is no rule for it; {self._others}")
         order_id = event.id_of("orderId")
         if order_id is None:
             return rule(event, UNKNOWN)
@@ -91,6 +92,12 @@ def _merged(event: DomainEvent, remembered: Owners) -> Owners:
         return remembered.or_else(owners_in(event))
     # Others may mean anybody by `userId`, so they teach nothing.
     return remembered
+
+
+def _others(patterns: Iterable[str]) -> str:
+    # By domain, and with `*`, which publishers know better than AMQP's `#`.
+    names = sorted({pattern.partition(".")[0] + ".*" if "." in pattern else pattern for pattern in patterns})
+    return f"only {', '.join(names)} have rules, or use POST /emit" if names else "use POST /emit"
 
 
 def _breadth(pattern: str) -> tuple[int, ...]:

@@ -219,7 +219,7 @@ class Channel(HTTPChannel):
 
     def _headers_begun(self) -> bool:
         # Between requests a connection may idle: there is neither a part of a line nor a request then.
-        return not self._in_request and bool(self.requests or getattr(self, "_buffer", None))
+        return not self._in_request and (bool(self.requests) or bool(getattr(self, "_buffer", b"")))
 
     def _expect_headers(self) -> None:
         # twisted.web's own timeout begins anew with every byte.

@@ -125,7 +125,7 @@ class Intake:
             if isinstance(answer, Emission):
                 outcome += Outcome(emissions=1, receivers=self._emit(event, answer))
             elif isinstance(answer, Note):
-                self._log.info("{kind} {id}: {note}", kind=event.kind, id=event.id, note=answer.text)
+                self._log.info("{cause}: {note}", cause=_cause(event), note=answer.text)
             else:
                 self._affect(event, answer)
         return outcome
@@ -134,10 +134,11 @@ class Intake:
         target = self._io.root.operator() if emission.everyone else self._io.to(emission.rooms)
         receivers = target.emit(emission.event, emission.data)
         self._log.info(
-            "emitted {event} to {target}: {receivers} receivers, caused by {kind} {id}",
+            "emitted {event} to {target}: {receivers} receivers, caused by {cause}",
             event=emission.event,
             target="everyone" if emission.everyone else list(emission.rooms),
             receivers=receivers,
+            cause=_cause(event),
             kind=event.kind,
             id=event.id,
         )
@@ -149,5 +150,9 @@ class Intake:
         if self._live is None:
             self._log.warn("{effect} of {kind} has no effect here", effect=effect, kind=event.kind)
         else:
-            self._log.info("{effect}, caused by {kind} {id}", effect=effect, kind=event.kind, id=event.id)
+            self._log.info("{effect}, caused by {cause}", effect=effect, cause=_cause(event))
             self._live.apply(effect)
+
+
+def _cause(event: DomainEvent) -> str:
+    return event.kind if event.id is None else f"{event.kind} {event.id}"

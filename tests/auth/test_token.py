@@ -97,6 +97,22 @@ def test_what_is_no_token_at_all(value: object) -> None:
     assert reason(value)
 
 
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (7, "the token is not a string"),
+        ({"token": "x"}, "the token is not a string"),
+        (True, "the token is not a string"),
+        ("Bearer a.b.c", 'the token begins with "Bearer ": send it without'),
+        ("bearer a.b.c", 'the token begins with "Bearer ": send it without'),
+        ("Bearer ü", 'the token begins with "Bearer ": send it without'),
+        ("ü.ü.ü", "the token is not ASCII text"),
+    ],
+)
+def test_the_reason_names_what_is_no_token_at_all(value: object, says: str) -> None:
+    assert reason(value) == says
+
+
 def test_exp_is_required() -> None:
     assert reason(jwt.encode({"sub": "u1"}, SECRET)) == "exp is not a number"
 

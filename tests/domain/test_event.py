@@ -72,8 +72,8 @@ def test_source_and_id_of_cloudevents_never_join_to_the_same_text() -> None:
         ({"data": None}, "data must be an object, not null"),
         ({"data": "{}"}, "data must be an object, not a string"),
         ({"id": ""}, "id must not be empty"),
-        ({"id": None}, "id must be a string"),
-        ({"source": None}, "source must be a string"),
+        ({"id": None}, "id is missing; CloudEvents need one"),
+        ({"source": None}, "source is missing; CloudEvents need one"),
         ({"type": {}}, "type must be a string"),
         ({"type": "Created", "data": {}}, "type is missing or not of the form"),
     ],
@@ -114,7 +114,9 @@ def test_only_objects_are_events(value: object) -> None:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ({}, "type is missing"),
+        ({}, "type is missing.* and no property tells the kind; send orderId or paymentId, or a type$"),
+        ({"orderId": None}, "^orderId is null$"),
+        ({"data": {"paymentId": None}}, "^paymentId is null$"),
         ({"type": "hello"}, "type is missing"),
         ({"type": 7, "data": {}}, "type must be a string, not an integer"),
         ({"type": "order.created", "data": []}, "data must be an object, not an array"),
@@ -208,6 +210,8 @@ def test_a_bad_or_missing_id_is_refused_by_name() -> None:
         event.id_of("orderId")
     with pytest.raises(BadEvent, match=r"shopId is missing in an event of kind order\.updated"):
         event.required_id("shopId")
+    with pytest.raises(BadEvent, match=r"^productId is null$"):
+        read({"orderId": "7", "productId": None}).required_id("productId")
 
 
 @pytest.mark.parametrize("name", ["userIds", "roles", "shopIds"])

@@ -64,6 +64,19 @@ def test_what_does_not_match(pattern: str, kind: str) -> None:
         chosen([pattern], kind)
 
 
+@pytest.mark.parametrize(
+    ("patterns", "says"),
+    [
+        (["payment.#", "order.#", "a.*"], "only a.*, order.*, payment.* have rules, or use POST /emit"),
+        ([], "use POST /emit"),
+    ],
+)
+def test_an_unknown_kind_is_told_what_is_known(patterns: list[str], says: str) -> None:
+    with pytest.raises(UnknownKind) as caught:
+        chosen(patterns, "weather.changed")
+    assert str(caught.value) == f"unknown kind 'weather.changed': there is no rule for it; {says}"
+
+
 def matches(pattern: list[str], words: list[str]) -> bool:
     if not pattern:
         return not words

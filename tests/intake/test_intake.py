@@ -120,6 +120,12 @@ def test_each_emission_leaves_a_line_with_its_target_receivers_and_cause(fixture
     assert not any("secret" in str(line) for line in lines)
 
 
+def test_an_event_without_id_is_named_by_its_kind(fixture: Fixture) -> None:
+    (line,) = logged(lambda: fixture.accept(event("test.1")))
+    assert formatEvent(line) == "emitted e0 to ['room']: 0 receivers, caused by test.1"
+    assert (line["kind"], line["id"]) == ("test.1", None)
+
+
 def test_payloads_are_logged_at_debug_level_and_only_when_asked_for() -> None:
     lines = logged(lambda: Fixture(log_payloads=True).accept(event(secret="x")))
     payloads = [line for line in lines if "secret" in formatEvent(line)]

@@ -105,6 +105,17 @@ class TestAnswers:
             client.emit(name, {"orderId": "7"})
         assert client.events() == []
 
+    @pytest.mark.parametrize("name", ["nonsense", "subscribe", "connected", "__class__", "\ud800", ""])
+    def test_unknown_events_that_ask_for_an_answer_get_one(self, client: Client, name: str) -> None:
+        assert client.refused(name, {"orderId": "7"}) == ("not_found", f"unknown event {name!r}")
+        assert client.refused(name) == ("not_found", f"unknown event {name!r}")
+
+    def test_a_long_name_is_not_sent_back_whole(self, service: Service, client: Client) -> None:
+        code, message = client.refused("x" * 15_000)
+        assert (code, message) == ("not_found", f"unknown event {'x' * 100 + '…'!r}")
+        service.program.wait_for_output("of user " + client.connected["userId"])
+        assert not any("x" * 200 in line for line in service.program.output)
+
 
 class TestCustomRooms:
     def test_a_room_is_left_as_it_was_joined(self, service: Service, client: Client) -> None:

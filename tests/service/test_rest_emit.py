@@ -29,6 +29,10 @@ WRONG: list[tuple[Any, str]] = [
     ({"to": {"user": "u1", "shop": "s1"}, "event": "x"}, ONE_TARGET),
     ({"to": {"everybody": True}, "event": "x"}, UNKNOWN_TARGET),
     ({"to": {"USER": "u1"}, "event": "x"}, UNKNOWN_TARGET),
+    *(
+        ({"to": {"all": value}, "event": "x"}, "to.all must be true")
+        for value in (False, None, 1, "true", "", {})
+    ),
     ({"to": {"user": None}, "event": "x"}, "to.user must be a string or an integer, not null"),
     ({"to": {"user": ""}, "event": "x"}, "to.user must not be empty"),
     ({"to": {"company": True}, "event": "x"}, "to.company must be a string or an integer, not a boolean"),

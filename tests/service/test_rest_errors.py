@@ -73,7 +73,7 @@ def test_a_method_the_route_does_not_know(service: Service, path: str, allowed: 
     if method == allowed:
         return
     response = service.request(method, path, WITH_KEY)
-    assert refused(response) == (405, "method_not_allowed", "this route does not know this method")
+    assert refused(response) == (405, "method_not_allowed", f"use {allowed} for {path}, not {method}")
     assert allowed in (response.header("Allow") or "").split(", ")
 
 
@@ -106,7 +106,25 @@ def test_no_header_breaks_an_answer(service: Service, header: str, value: str) -
 def test_a_body_that_is_no_json_is_a_bad_request(service: Service, path: str, body: bytes) -> None:
     status, code, message = refused(service.request("POST", path, WITH_KEY, body))
     assert (status, code) == (400, "bad_request")
-    assert message.startswith("the body is not "), message
+    assert message.startswith("the body is " if not body.strip() else "the body is not "), message
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nothing", "the body is empty"),
+        ("blank", "the body is empty"),
+        ("a form", "the body is not JSON: invalid character (byte 0)"),
+        ("a comma too many", "the body is not JSON: trailing comma in array (byte 3)"),
+        ("single quotes", "the body is not JSON: object keys must be strings (byte 1)"),
+        ("cut", "the body is not JSON: it ends too early"),
+        ("two values", "the body is not JSON: trailing characters (byte 4)"),
+        ("NaN beside an escape", "the body is not JSON: malformed JSON"),
+        ("nested too deep", "the body is not JSON: JSON nested deeper than 64"),
+    ],
+)
+def test_it_says_where_the_body_stops_being_json(service: Service, name: str, message: str) -> None:
+    assert refused(service.request("POST", "/events", WITH_KEY, NOT_JSON[name]))[2] == message
 
 
 @pytest.mark.parametrize(

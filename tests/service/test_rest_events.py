@@ -35,10 +35,25 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a string": ("order.shipped", "an event must be a JSON object, not a string"),
     "null": (None, "an event must be a JSON object, not null"),
     "a number": (7, "an event must be a JSON object, not an integer"),
-    "an empty object": ({}, "type is missing or not of the form 'order.created', and no property tells the kind"),
+    "an empty object": (
+        {},
+        "type is missing or not of the form 'order.created', and no property tells the kind; "
+        "send orderId or paymentId, or a type",
+    ),
+    "an order that is null": ({"type": "order.shipped", "data": {"orderId": None}}, "orderId is null"),
+    "an order that is null, without a type": ({"orderId": None, "status": "shipped"}, "orderId is null"),
     "an unknown kind": (
         {"type": "weather.changed", "data": {}},
-        "unknown kind 'weather.changed': there is no rule for it",
+        "unknown kind 'weather.changed': there is no rule for it; only announcement.*, company.*, inventory.*, "
+        "notification.*, order.*, payment.*, product.*, shop.*, transfer.*, user.* have rules, or use POST /emit",
+    ),
+    "a CloudEvent without id": (
+        {"specversion": "1.0", "source": "/orders", "type": "order.shipped", "data": {"orderId": "7"}},
+        "id is missing; CloudEvents need one",
+    ),
+    "a CloudEvent of nowhere": (
+        {"specversion": "1.0", "id": "1", "source": None, "type": "order.shipped", "data": {"orderId": "7"}},
+        "source is missing; CloudEvents need one",
     ),
     "no order": ({"type": "order.shipped", "data": {}}, "orderId is missing in an event of kind order.shipped"),
     "an order that is an object": (
