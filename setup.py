@@ -21,6 +21,7 @@ setup(
     install_requires=[
         "twisted[tls]>=24.10",
         "autobahn>=24.4.2",
+        "cryptography>=42",
         "klein>=24.8.0",
         "msgspec>=0.19",
         "pyjwt>=2.14",
@@ -29,7 +30,6 @@ setup(
     ],
     extras_require={
         "test": [
-            "cryptography>=42",
             "hypothesis>=6.100",
             "pika>=1.3",
             "pytest>=8.0",
