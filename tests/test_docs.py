@@ -334,8 +334,9 @@ const app = createRenderer({ createComment: nothing, insert() {}, remove() {}, p
   setup() {
     const { order, state } = useOrder(url, token, id);
     watchEffect(() => {
-      console.log('order', id.value, state.value, order.value?.orderId ?? 'none', order.value?.status ?? 'unknown');
-      if (order.value?.orderId === String(id.value)) setTimeout(next);
+      const found = order.value;
+      console.log('order', id.value, state.value, found?.orderId ?? 'none', found?.status ?? 'unknown');
+      if (found?.orderId === String(id.value)) setTimeout(next);
     });
     return () => null;
   },
@@ -355,9 +356,10 @@ function next() {
   injector.destroy();
 }
 const timer = setInterval(() => {
-  const now = `order ${id} ${feed.state()} ${feed.order()?.orderId ?? 'none'} ${feed.order()?.status ?? 'unknown'}`;
+  const found = feed.order();
+  const now = `order ${id} ${feed.state()} ${found?.orderId ?? 'none'} ${found?.status ?? 'unknown'}`;
   if (now !== last) console.log(last = now);
-  if (feed.order()?.orderId === String(id)) next();
+  if (found?.orderId === String(id)) next();
 }, 10);
 next();
 """
