@@ -22,8 +22,9 @@ run: $(VENV)/installed
 	@exec $(VENV)/bin/twistd --nodaemon --pidfile= rtwist --dev
 
 $(VENV)/installed: $(SOURCES)
-	$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check .
+	@echo "installing into $(VENV) (half a minute)"
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check .
 	@touch $@
 
 test: prepare

@@ -185,6 +185,19 @@ const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run
   assert.deepEqual(events, ['order:update', 'order:status_updated', 'order:update', 'order:status_updated',
     'order:shop_order', 'order:new_order', 'connected']);
 
+  const rows = await page.$$eval('#events code', (cells) => cells.map((cell) => ({ text: cell.textContent,
+    lines: [...cell.children].map((one) => one.offsetHeight / parseFloat(getComputedStyle(one).lineHeight)) })));
+  for (const { text } of rows) assert.match(JSON.parse(text).timestamp, /Z$/);
+  for (const { lines } of rows) assert.ok(lines.length > 2 && Math.max(...lines) < 1.5, lines.join());
+
+  const colour = () => page.$eval('#state', (state) => getComputedStyle(state).color);
+  const quiet = await page.$eval('.quiet', (one) => getComputedStyle(one).color);
+  assert.notEqual(await colour(), quiet);
+  await page.evaluate(() => show('connecting'));
+  assert.equal(await colour(), quiet);
+  await page.evaluate(() => show('not connected', 'failed'));
+  assert.notEqual(await colour(), quiet);
+
   assert.equal(problems.length, 1, problems.join());
   assert.match(problems[0], /400/);
   await page.evaluate(() => { document.body.innerHTML += '<img src=x onerror="window.hit=1">'; });

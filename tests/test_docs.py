@@ -19,8 +19,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from twisted.internet.defer import Deferred
 
-from rtwist.auth.token import mint
+from rtwist.auth.keys import SharedSecrets
+from rtwist.auth.token import TokenVerifier, mint
 from rtwist.config import SETTINGS
 from rtwist.domain.emission import Emission
 from rtwist.domain.event import read_event
@@ -375,24 +377,33 @@ for (const [name, value] of Object.entries({ window, document: window.document, 
 }
 const { createElement } = await import('react');
 const { createRoot } = await import('react-dom/client');
-function Page() {
-  const { order, state } = useOrder(...process.argv.slice(1));
-  console.log('state', state, order?.status ?? 'unknown');
-  if (order) setTimeout(() => { root.unmount(); window.close(); });
+function Page({ id }) {
+  const { order, state } = useOrder(url, token, id);
+  console.log('order', id, state, order?.orderId ?? 'none', order?.status ?? 'unknown');
+  if (order?.orderId === String(id)) setTimeout(next);
   return createElement('b', null, state);
 }
+const [url, token, ...ids] = process.argv.slice(1).map((text) => Number(text) || text);
 const root = createRoot(window.document.getElementById('root'));
-root.render(createElement(Page));
+function next() {
+  if (ids.length) root.render(createElement(Page, { id: ids.shift() }));
+  else { root.unmount(); window.close(); }
+}
+next();
 """
 VUE = """
 import { createRenderer, watchEffect } from 'vue';
 const nothing = () => ({});
+const [url, token, ...ids] = process.argv.slice(1).map((text) => Number(text) || text);
+const id = ref(ids.shift());
+const next = () => { if (ids.length) id.value = ids.shift(); else app.unmount(); };
 const app = createRenderer({ createComment: nothing, insert() {}, remove() {}, parentNode: nothing }).createApp({
   setup() {
-    const { order, state } = useOrder(...process.argv.slice(1));
+    const { order, state } = useOrder(url, token, id);
     watchEffect(() => {
-      console.log('state', state.value, order.value?.status ?? 'unknown');
-      if (order.value) setTimeout(() => app.unmount());
+      const found = order.value;
+      console.log('order', id.value, state.value, found?.orderId ?? 'none', found?.status ?? 'unknown');
+      if (found?.orderId === String(id.value)) setTimeout(next);
     });
     return () => null;
   },
@@ -403,15 +414,21 @@ ANGULAR = """
 import { Injector } from '@angular/core';
 const injector = Injector.create({ providers: [{ provide: OrderFeed, useFactory: () => new OrderFeed() }] });
 const feed = injector.get(OrderFeed);
-feed.follow(...process.argv.slice(1));
-let last;
-const timer = setInterval(() => {
-  const now = `state ${feed.state()} ${feed.order()?.status ?? 'unknown'}`;
-  if (now !== last) console.log(last = now);
-  if (!feed.order()) return;
+const [url, token, ...ids] = process.argv.slice(1).map((text) => Number(text) || text);
+let id, last;
+function next() {
+  id = ids.shift();
+  if (id !== undefined) return feed.follow(url, token, id);
   clearInterval(timer);
   injector.destroy();
+}
+const timer = setInterval(() => {
+  const found = feed.order();
+  const now = `order ${id} ${feed.state()} ${found?.orderId ?? 'none'} ${found?.status ?? 'unknown'}`;
+  if (now !== last) console.log(last = now);
+  if (found?.orderId === String(id)) next();
 }, 10);
+next();
 """
 
 
@@ -439,17 +456,18 @@ def test_the_snippets_of_the_frameworks_follow_an_order(service: Service, token:
         code = "import '@angular/compiler';\n" + compiled(snippet("ts", "@angular/core")) + ANGULAR
     else:
         code = snippet("js", f"from '{framework}'") + {"react": REACT, "vue": VUE}[framework]
-    order = f"order-of-{framework}"
-    with node(code, service.url, token, order) as page:
-        page.wait_for_output("state live unknown")
-        service.publish({"type": "order.shipped", "data": {"orderId": order, "userId": "u1"}})
-        page.wait_for_output("state live shipped")
+    order = {"react": 1100, "vue": 1200, "angular": 1300}[framework]
+    with node(code, service.url, token, f"order-of-{framework}", str(order), str(order + 1)) as page:
+        for followed in (f"order-of-{framework}", order, order + 1):
+            page.wait_for_output(f"order {followed} live none unknown")
+            service.publish({"type": "order.shipped", "data": {"orderId": followed, "userId": "u1"}})
+            page.wait_for_output(f"order {followed} live {followed} shipped")
         assert page.wait() == 0, "the connection outlives the component"
-    service.publish({"type": "order.created", "data": {"orderId": order + "-2", "userId": "u2"}})
-    with node(code, service.url, token, order + "-2") as page:
-        page.wait_for_output("state this order is not yours to follow unknown")
-    with node(code, service.url, "nonsense", order) as page:
-        page.wait_for_output("state Invalid or expired token unknown")
+    service.publish({"type": "order.created", "data": {"orderId": order + 2, "userId": "u2"}})
+    with node(code, service.url, token, str(order + 2)) as page:
+        page.wait_for_output("this order is not yours to follow none unknown")
+    with node(code, service.url, "nonsense", str(order)) as page:
+        page.wait_for_output("Invalid or expired token none unknown")
 
 
 def test_an_expired_token_is_replaced_and_a_wrong_one_leads_to_the_login(service: Service, token: str) -> None:
@@ -525,6 +543,17 @@ def test_a_busy_port_ends_a_program_with_one_line(program: str) -> None:
         assert started.wait() == 1
     (line,) = started.output
     assert line.startswith(f"Couldn't listen on 127.0.0.1:{port}: ")
+
+
+def test_the_python_of_a_login_service_makes_a_token_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JWT_SECRET", JWT_SECRET)
+    (code,) = [block for block in code_blocks(README, "python") if "import jwt" in block]
+    made: dict[str, Any] = {}
+    exec(code, made)  # noqa: S102 - it is our own
+    verified = TokenVerifier(SharedSecrets(JWT_SECRET), now=time.time).verify(made["token"])
+    identity = Deferred.fromCoroutine(verified).result
+    assert identity.rooms == ("user:u1", "company:c1", "shop:s1", "role:manager")
+    assert 3500 < identity.expires_at - time.time() <= 3600
 
 
 def test_the_library_snippet_of_the_readme_is_a_server() -> None:
