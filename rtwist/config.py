@@ -13,6 +13,16 @@ from rtwist.domain.owners import DEFAULT_MAX_ORDERS
 from rtwist.engineio.options import Cookie
 from rtwist.errors import ConfigError
 from rtwist.gateway import DEFAULT_MAX_ROOMS
+from rtwist.intake.amqp.url import read_urls
+from rtwist.intake.settings import (
+    DECLARE_MODES,
+    QUEUE_TYPES,
+    BrokerSettings,
+    broker_settings,
+    read_bindings,
+    read_name,
+    whole,
+)
 from rtwist.intake.window import DEFAULT_SECONDS, DEFAULT_SIZE
 from rtwist.socketio import Options as SocketOptions
 
@@ -29,7 +39,8 @@ class Setting:
     """One option: its name on the command line, its environment names, default, reader and help.
 
     A secret has no place on the command line, where other users of the machine can read it: it comes from the
-    environment, or from the file that `<name>-file` names.
+    environment, or from the file that `<name>-file` names. A flag is given without a value, or as yes or no in
+    the environment.
     """
 
     name: str
@@ -39,6 +50,7 @@ class Setting:
     env: tuple[str, ...] = ()
     secret: bool = False
     repeatable: bool = False
+    flag: bool = False
 
     @property
     def env_names(self) -> tuple[str, ...]:
@@ -77,6 +89,13 @@ def _count(text: str) -> int:
     if value < 1:
         raise ValueError("must be at least 1")
     return value
+
+
+def _yes_or_no(text: str) -> bool:
+    known = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+    if text.lower() not in known:
+        raise ValueError("must be yes or no")
+    return known[text.lower()]
 
 
 def _port(text: str) -> int:
@@ -139,6 +158,7 @@ def _folder(text: str) -> Path:
 
 
 _CLAIMS = ClaimNames()
+_BROKER = BrokerSettings(addresses=())
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("listen", "where to listen, as a Twisted endpoint string such as tcp:8009 or "
@@ -172,6 +192,37 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("dedup-size", "event ids remembered at most", DEFAULT_SIZE, _count),
     Setting("routes", "TOML file with routes: more kinds of events, and to which rooms they are emitted", None,
             _file),
+    Setting("rabbitmq-url", "file with the URL of RabbitMQ, amqp://user:password@host:5672/vhost or amqps://..., "
+            "several with commas; without it events come in by POST /events only", None, read_urls,
+            ("RABBITMQ_URL",), secret=True),
+    Setting("rabbitmq-ca-file", "PEM file of the authorities to trust for amqps instead of the system's", None,
+            _file),
+    Setting("rabbitmq-exchange", "topic exchange that domain events are published to", _BROKER.exchange,
+            read_name),
+    Setting("rabbitmq-queue", "queue to consume", _BROKER.queue, read_name),
+    Setting("rabbitmq-bindings", "routing keys that go into the queue, as patterns with commas",
+            _BROKER.bindings, read_bindings),
+    Setting("rabbitmq-bind-rules", "bind the queue to the patterns of the routes file and of packages' rules too",
+            False, _yes_or_no, flag=True),
+    Setting("rabbitmq-dead-letter-exchange", "exchange for messages that cannot be used",
+            _BROKER.dead_letter_exchange, read_name),
+    Setting("rabbitmq-dead-letter-queue", "queue they are kept in", _BROKER.dead_letter_queue, read_name),
+    Setting("rabbitmq-declare", "declare to make these on the broker, check to require that they are there, or "
+            "none", _BROKER.declare, _one_of(*DECLARE_MODES)),
+    Setting("rabbitmq-queue-type", "type of the queue when it is made", _BROKER.queue_type,
+            _one_of(*QUEUE_TYPES)),
+    Setting("rabbitmq-prefetch", "messages that may wait for their acknowledgement", _BROKER.prefetch,
+            whole(1, 65535)),
+    Setting("rabbitmq-ack-batch", "messages acknowledged together at most", _BROKER.ack_batch, _count),
+    Setting("rabbitmq-retries", "tries after the first for an event whose rule fails", _BROKER.retries,
+            whole(0, 10)),
+    Setting("rabbitmq-max-deliveries", "deliveries of a message without an end before it is a dead letter; "
+            "quorum queues count them", _BROKER.max_deliveries, _count),
+    Setting("rabbitmq-max-body", "bytes of the largest message taken", _BROKER.max_body, _count),
+    Setting("rabbitmq-heartbeat", "seconds between heartbeats with RabbitMQ, which is left after twice as many "
+            "of silence; 0 for none", _BROKER.heartbeat, whole(0, 65535)),
+    Setting("to-broker", "publish what comes by POST /events to RabbitMQ instead of emitting it at once", False,
+            _yes_or_no, flag=True),
     Setting("cookie", "name of a cookie with the session id, for load balancers; none without it", None,
             _cookie_name),
     Setting("client-dist", "folder dist of the npm package socket.io-client, to serve it as "
@@ -183,7 +234,6 @@ SETTINGS: tuple[Setting, ...] = (
 )  # fmt: skip
 
 _LATER = {
-    "RABBITMQ_URL": "this version takes events in by POST /events, not from RabbitMQ",
     "REDIS_URL": "this version is one node, without Redis",
 }
 
@@ -205,6 +255,8 @@ class Config:
     dedup_window: float
     dedup_size: int
     routes: Path | None
+    broker: BrokerSettings | None
+    bind_rules: bool
     log_format: str
     log_level: str
     dev: bool
@@ -241,26 +293,42 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
         dedup_window=values["dedup-window"],
         dedup_size=values["dedup-size"],
         routes=values["routes"],
+        broker=broker_settings(values),
+        bind_rules=values["rabbitmq-bind-rules"],
         log_format=values["log-format"],
         log_level=values["log-level"],
         dev=dev,
     )
 
 
+def read_broker(given: Mapping[str, Any], environment: Mapping[str, str]) -> BrokerSettings:
+    """What tools need to reach the broker, read as `read_config` does; raises `ConfigError` without a URL."""
+    names = [
+        setting for setting in SETTINGS if setting.name.startswith("rabbitmq-") or setting.name == "to-broker"
+    ]
+    settings = broker_settings({setting.name: _value(setting, given, environment) for setting in names})
+    if settings is None:
+        raise ConfigError("no broker: set RABBITMQ_URL to its URL, or give --rabbitmq-url-file")
+    return settings
+
+
 def _value(setting: Setting, given: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
     text = given.get(setting.option)
     if setting.repeatable and text:
         return tuple(text)
-    if text is not None and text != []:
+    if setting.flag and text:
+        return True
+    if text is not None and text != [] and not setting.flag:
         source = f"--{setting.option}"
-        return _secret_file(source, text) if setting.secret else _read(setting, source, text)
+        return _secret_file(setting, source, text) if setting.secret else _read(setting, source, text)
     for name in setting.env_names:
         if environment.get(name):
             if setting.repeatable:
                 return tuple(environment[name].split())
-            return environment[name] if setting.secret else _read(setting, name, environment[name])
+            read = _read_secret if setting.secret else _read
+            return read(setting, name, environment[name])
         if setting.secret and environment.get(f"{name}_FILE"):
-            return _secret_file(f"{name}_FILE", environment[f"{name}_FILE"])
+            return _secret_file(setting, f"{name}_FILE", environment[f"{name}_FILE"])
     return setting.default
 
 
@@ -271,14 +339,22 @@ def _read(setting: Setting, source: str, text: str) -> Any:
         raise ConfigError(f"{source} is {text!r}: {error} ({setting.help})") from None
 
 
-def _secret_file(source: str, path: str) -> str:
+def _read_secret(setting: Setting, source: str, text: str) -> Any:
+    # Nothing is quoted: whoever reads the log must not read the secret.
+    try:
+        return setting.read(text)
+    except ConfigError as error:
+        raise ConfigError(f"{source} cannot be used: {error}") from None
+
+
+def _secret_file(setting: Setting, source: str, path: str) -> Any:
     try:
         secret = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source} is {path!r}, which cannot be read: {error}") from None
     if not secret:
         raise ConfigError(f"{source} is {path!r}, which is empty; write the secret into it")
-    return secret
+    return _read_secret(setting, source, secret)
 
 
 def _endpoints(values: Mapping[str, Any]) -> tuple[str, ...]:
