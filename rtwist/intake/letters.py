@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rtwist.errors import BrokerProtocolError
 from rtwist.intake.amqp.message import PERSISTENT, Delivery, Properties
 
 REASON = "x-rtwist-reason"
@@ -17,6 +18,7 @@ _OWN = (REASON, EXCHANGE, ROUTING_KEY, DIED_AT)
 _ROUTES = ("CC", "BCC")
 """Headers that would let RabbitMQ route a copy to others once more."""
 MAX_REASON_CHARS = 1000
+DEFAULT_LIMIT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,35 @@ class Origin:
 
     exchange: str
     routing_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter and its position in the queue, from 1."""
+
+    position: int
+    delivery: Delivery
+
+    @property
+    def properties(self) -> Properties | None:
+        """None when they cannot be read."""
+        try:
+            _ = dict(self.delivery.properties.headers or {})
+        except BrokerProtocolError:
+            return None
+        return self.delivery.properties
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which dead letters: the `limit` oldest; with `ids`, of these only those with such a message id."""
+
+    limit: int = DEFAULT_LIMIT
+    ids: frozenset[str] = frozenset()
+
+    def takes(self, letter: Letter) -> bool:
+        """Whether the letter is meant."""
+        return not self.ids or (letter.properties is not None and letter.properties.message_id in self.ids)
 
 
 def origin_of(delivery: Delivery, dead_letter_exchange: str) -> Origin:
