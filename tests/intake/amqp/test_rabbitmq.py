@@ -532,8 +532,8 @@ class TestCatastrophes:
         service = TestClientService().service(rabbitmq, prepare, heartbeat=5)
         service.startService()
         connection: Any = await service.whenConnected()
-        # A queue declared a moment before the cut can be gone afterwards, with the confirmed messages in it: RabbitMQ
-        # 3.10 answers queue.declare before the declaration is on disk. This test is about messages.
+        # A queue declared a moment before the cut can be gone afterwards, with the confirmed messages in it:
+        # RabbitMQ 3.10 answers queue.declare before the declaration is on disk. This test is about messages.
         rabbitmq.ctl("eval", "mnesia:dump_log().")
         confirmed = set[bytes]()
         waiting = [connection.publish("", queue, b"%d" % number, PERSISTENT) for number in range(3000)]
