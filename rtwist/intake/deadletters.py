@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import react
 
 from rtwist.domain.timestamps import read_timestamp
-from rtwist.errors import BrokerError, BrokerLost, ConfigError, PublishError
+from rtwist.errors import BrokerLost, PublishError, RtwistError
 from rtwist.intake.amqp import (
     BrokerConnection,
     BrokerEndpoint,
@@ -57,7 +57,7 @@ async def _act(
             write(f"{len(letters)} dead letters\n")
             return 0
         return await _requeue(connection, settings, letters, write)
-    except (BrokerError, ConfigError, OSError) as error:
+    except RtwistError as error:
         write(f"dead-letters: {error}\n")
         return 1
     finally:
@@ -68,7 +68,12 @@ async def _act(
 async def _connect(reactor: IReactorTime, settings: BrokerSettings) -> BrokerConnection:
     options = BrokerOptions(name="rtwist-dead-letters", max_body=settings.max_body)
     endpoint = BrokerEndpoint(reactor, settings.addresses, settings.ca_file)
-    connection: BrokerConnection = await endpoint.connect(BrokerFactory(clock=reactor, options=options))
+    try:
+        connection: BrokerConnection = await endpoint.connect(BrokerFactory(clock=reactor, options=options))
+    except RtwistError:
+        raise
+    except Exception as error:  # whatever stands between here and the broker
+        raise BrokerLost(f"the broker cannot be reached: {error}") from None
     return connection
 
 

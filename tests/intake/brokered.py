@@ -127,6 +127,10 @@ class Brokered:
             self._channel = self._pika.channel()
         return self._channel
 
+    def forget_channel(self) -> None:
+        """Open another one next time: the node was killed."""
+        self._channel = self._pika = None
+
     def publish(
         self, body: Any, key: str = "order.shipped", exchange: str | None = None, **properties: Any
     ) -> None:

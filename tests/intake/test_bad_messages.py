@@ -1,4 +1,4 @@
-"""Messages that cannot be used: each ends in the dead-letter queue with its reason, and none holds up the next."""
+"""Messages that cannot be used end in the dead-letter queue with their reasons, and none holds up the next."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_message_of_a_quorum_queue_that_never_finishes(rabbitmq: RabbitMQ) -> 
         for _ in range(3):  # consumers that end without an acknowledgement
             connection = pika.BlockingConnection(pika.URLParameters(rabbitmq.url))
             channel = connection.channel()
-            until(lambda channel=channel: channel.basic_get(brokered.names.queue)[0])
+            next(channel.consume(brokered.names.queue, inactivity_timeout=20))
             connection.close()
         brokered.start()
         ((_, properties, _),) = brokered.wait_for_dead()

@@ -127,7 +127,7 @@ class TestStopping:
             assert brokered.program.wait() == 0
             rest = rabbitmq.queues()[names.queue]
             assert seen + rest == 3000
-            assert 0 < rest
+            assert rest > 0
             _, _, body = brokered.channel.basic_get(names.queue)
             assert json.loads(body)["orderId"] == f"o{seen}"
 
