@@ -82,7 +82,8 @@ class RtwistService(MultiService):
         self._log.info("stopping: {clients} clients are asked to reconnect", clients=len(self._io.clients))
         await DeferredList([super().stopService()])
         if self._broker is not None:
-            await self._broker.stop()
+            # A failure is logged, and must not keep the clients waiting.
+            await DeferredList([Deferred.fromCoroutine(self._broker.stop())])
         self._io.close()
         self._io.tasks.stop()
         # What was written just now leaves with the next turns of the reactor.
