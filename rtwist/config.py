@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from rtwist.auth.identity import ClaimNames
 from rtwist.domain.owners import DEFAULT_MAX_ORDERS
 from rtwist.engineio.options import Cookie
 from rtwist.errors import ConfigError
 from rtwist.gateway import DEFAULT_MAX_ROOMS
+from rtwist.intake.amqp.url import read_urls
+from rtwist.intake.settings import (
+    DECLARE_MODES,
+    QUEUE_TYPES,
+    BrokerSettings,
+    broker_settings,
+    read_bindings,
+    read_name,
+    whole,
+)
 from rtwist.intake.window import DEFAULT_SECONDS, DEFAULT_SIZE
+from rtwist.readers import (
+    as_cookie_name,
+    as_count,
+    as_file,
+    as_folder,
+    as_leeway,
+    as_names,
+    as_one_of,
+    as_origins,
+    as_path,
+    as_port,
+    as_seconds,
+    as_yes_or_no,
+)
 from rtwist.socketio import Options as SocketOptions
 
 DEFAULT_PORT = 8009
 LOG_FORMATS = ("text", "json")
 LOG_LEVELS = ("debug", "info", "warn", "error")
 _PREFIX = "RTWIST_"
-_PATH = re.compile(r"[A-Za-z0-9._~/-]+")
-_COOKIE_NAME = re.compile(r"[A-Za-z0-9._-]+")
-_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +51,8 @@ class Setting:
     """One option: its name on the command line, its environment names, default, reader and help.
 
     A secret has no place on the command line, where other users of the machine can read it: it comes from the
-    environment, or from the file that `<name>-file` names.
+    environment, or from the file that `<name>-file` names. A flag is given without a value, or as yes or no in
+    the environment.
     """
 
     name: str
@@ -41,6 +62,7 @@ class Setting:
     env: tuple[str, ...] = ()
     secret: bool = False
     repeatable: bool = False
+    flag: bool = False
 
     @property
     def env_names(self) -> tuple[str, ...]:
@@ -68,139 +90,83 @@ class Setting:
         return f"{self.help}{default} [{self.env_names[0]}]"
 
 
-def _number(text: str, kind: type[_Number], words: str) -> _Number:
-    try:
-        return kind(text)
-    except ValueError:
-        raise ValueError(f"must be {words}") from None
-
-
-def _seconds(text: str) -> float:
-    value = _number(text, float, "a number of seconds")
-    if not 0 < value < 1e9:
-        raise ValueError("must be a number of seconds greater than 0")
-    return value
-
-
-def _leeway(text: str) -> float:
-    value = _number(text, float, "a number of seconds")
-    if not 0 <= value <= 300:
-        raise ValueError("must be from 0 to 300 seconds")
-    return value
-
-
-def _count(text: str) -> int:
-    value = _number(text, int, "a whole number")
-    if value < 1:
-        raise ValueError("must be at least 1")
-    return value
-
-
-def _port(text: str) -> int:
-    value = _number(text, int, "a whole number")
-    if not 0 <= value < 65536:
-        raise ValueError("must be a port, 0 to 65535")
-    return value
-
-
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name for name in (part.strip() for part in text.split(",")) if name)
-    if not names:
-        raise ValueError("must name at least one")
-    return names
-
-
-def _origins(text: str) -> str | tuple[str, ...]:
-    origins = _names(text)
-    if "*" in origins:
-        return "*"
-    for origin in origins:
-        if "://" not in origin or "/" in origin.split("://", 1)[1].rstrip("/"):
-            raise ValueError(f"{origin!r} is no origin; write for example https://shop.example, or *")
-    return origins
-
-
-def _path(text: str) -> str:
-    if not _PATH.fullmatch(text) or not text.strip("/"):
-        raise ValueError("must be a path such as /socket.io/, of letters, digits, and . _ ~ - between slashes")
-    return text
-
-
-def _cookie_name(text: str) -> str:
-    if not _COOKIE_NAME.fullmatch(text):
-        raise ValueError("must be a name of letters, digits, and . _ -")
-    return text
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
-        return text
-
-    return read
-
-
-def _file(text: str) -> Path:
-    path = Path(text)
-    if not path.is_file():
-        raise ValueError("is not a file")
-    return path
-
-
-def _folder(text: str) -> Path:
-    path = Path(text)
-    if not path.is_dir():
-        raise ValueError("is not a folder")
-    return path
-
-
 _CLAIMS = ClaimNames()
+_BROKER = BrokerSettings(addresses=())
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("listen", "where to listen, as a Twisted endpoint string such as tcp:8009 or "
             "ssl:443:privateKey=key.pem:certKey=cert.pem; may be given several times", repeatable=True),
-    Setting("port", "TCP port to listen on when --listen is not given", DEFAULT_PORT, _port, ("PORT",)),
+    Setting("port", "TCP port to listen on when --listen is not given", DEFAULT_PORT, as_port, ("PORT",)),
     Setting("jwt-secret", "file with the secret that signs the clients' tokens (HS256, at least 32 bytes)",
             env=("JWT_SECRET",), secret=True),
-    Setting("jwt-audience", "accept only tokens for one of these audiences, with commas", (), _names),
-    Setting("jwt-issuer", "accept only tokens of one of these issuers, with commas", (), _names),
-    Setting("jwt-leeway", "seconds by which the clock of the tokens' issuer may differ", 0.0, _leeway),
+    Setting("jwt-audience", "accept only tokens for one of these audiences, with commas", (), as_names),
+    Setting("jwt-issuer", "accept only tokens of one of these issuers, with commas", (), as_names),
+    Setting("jwt-leeway", "seconds by which the clock of the tokens' issuer may differ", 0.0, as_leeway),
     Setting("claim-user", "claims that may name the user, with commas, the first present counts",
-            _CLAIMS.user, _names),
-    Setting("claim-company", "claims that may name the company", _CLAIMS.company, _names),
-    Setting("claim-shops", "claims that may name the shops", _CLAIMS.shops, _names),
-    Setting("claim-roles", "claims that may name the roles", _CLAIMS.roles, _names),
+            _CLAIMS.user, as_names),
+    Setting("claim-company", "claims that may name the company", _CLAIMS.company, as_names),
+    Setting("claim-shops", "claims that may name the shops", _CLAIMS.shops, as_names),
+    Setting("claim-roles", "claims that may name the roles", _CLAIMS.roles, as_names),
     Setting("api-key", "file with the key that backend services send as X-API-Key", env=("API_KEY",),
             secret=True),
     Setting("cors-origins", "origins whose pages may connect, with commas, * for any; without it only pages "
-            "of the same host may", None, _origins, ("FRONTEND_URL",)),
-    Setting("path", "path of the Socket.IO server", "/socket.io/", _path),
-    Setting("ping-interval", "seconds between heartbeats", 25.0, _seconds),
-    Setting("ping-timeout", "seconds a client may take to answer a heartbeat", 60.0, _seconds),
-    Setting("connect-timeout", "seconds a connection may stay without joining a namespace", 45.0, _seconds),
-    Setting("max-payload", "bytes of the largest message or request body taken", 1_000_000, _count),
+            "of the same host may", None, as_origins, ("FRONTEND_URL",)),
+    Setting("path", "path of the Socket.IO server", "/socket.io/", as_path),
+    Setting("ping-interval", "seconds between heartbeats", 25.0, as_seconds),
+    Setting("ping-timeout", "seconds a client may take to answer a heartbeat", 60.0, as_seconds),
+    Setting("connect-timeout", "seconds a connection may stay without joining a namespace", 45.0, as_seconds),
+    Setting("max-payload", "bytes of the largest message or request body taken", 1_000_000, as_count),
     Setting("max-buffered", "bytes that may wait for a slow client before it is disconnected", 16_000_000,
-            _count),
-    Setting("max-rooms", "rooms one socket may ask for", DEFAULT_MAX_ROOMS, _count),
-    Setting("max-orders", "orders whose owners are remembered", DEFAULT_MAX_ORDERS, _count),
+            as_count),
+    Setting("max-rooms", "rooms one socket may ask for", DEFAULT_MAX_ROOMS, as_count),
+    Setting("max-orders", "orders whose owners are remembered", DEFAULT_MAX_ORDERS, as_count),
     Setting("dedup-window", "seconds for which an event id is remembered, so that a repeated event is "
-            "emitted once", DEFAULT_SECONDS, _seconds),
-    Setting("dedup-size", "event ids remembered at most", DEFAULT_SIZE, _count),
+            "emitted once", DEFAULT_SECONDS, as_seconds),
+    Setting("dedup-size", "event ids remembered at most", DEFAULT_SIZE, as_count),
     Setting("routes", "TOML file with routes: more kinds of events, and to which rooms they are emitted", None,
-            _file),
+            as_file),
+    Setting("rabbitmq-url", "file with the URL of RabbitMQ, amqp://user:password@host:5672/vhost or amqps://..., "
+            "several with commas; without it events come in by POST /events only", None, read_urls,
+            ("RABBITMQ_URL",), secret=True),
+    Setting("rabbitmq-ca-file", "PEM file of the authorities to trust for amqps instead of the system's", None,
+            as_file),
+    Setting("rabbitmq-exchange", "topic exchange that domain events are published to", _BROKER.exchange,
+            read_name),
+    Setting("rabbitmq-queue", "queue to consume", _BROKER.queue, read_name),
+    Setting("rabbitmq-bindings", "routing keys that go into the queue, as patterns with commas",
+            _BROKER.bindings, read_bindings),
+    Setting("rabbitmq-bind-rules", "bind the queue to the patterns of the routes file and of packages' rules too",
+            False, as_yes_or_no, flag=True),
+    Setting("rabbitmq-dead-letter-exchange", "exchange for messages that cannot be used",
+            _BROKER.dead_letter_exchange, read_name),
+    Setting("rabbitmq-dead-letter-queue", "queue they are kept in", _BROKER.dead_letter_queue, read_name),
+    Setting("rabbitmq-declare", "declare to make these on the broker, check to require that they are there, or "
+            "none", _BROKER.declare, as_one_of(*DECLARE_MODES)),
+    Setting("rabbitmq-queue-type", "type of the queue when it is made", _BROKER.queue_type,
+            as_one_of(*QUEUE_TYPES)),
+    Setting("rabbitmq-prefetch", "messages that may wait for their acknowledgement", _BROKER.prefetch,
+            whole(1, 65535)),
+    Setting("rabbitmq-ack-batch", "messages acknowledged together at most", _BROKER.ack_batch, as_count),
+    Setting("rabbitmq-retries", "tries after the first for an event whose rule fails", _BROKER.retries,
+            whole(0, 10)),
+    Setting("rabbitmq-max-deliveries", "deliveries of a message without an end before it is a dead letter; "
+            "quorum queues count them", _BROKER.max_deliveries, as_count),
+    Setting("rabbitmq-max-body", "bytes of the largest message taken", _BROKER.max_body, as_count),
+    Setting("rabbitmq-heartbeat", "seconds between heartbeats with RabbitMQ, which is left after twice as many "
+            "of silence; 0 for none", _BROKER.heartbeat, whole(0, 65535)),
+    Setting("to-broker", "publish what comes by POST /events to RabbitMQ instead of emitting it at once", False,
+            as_yes_or_no, flag=True),
     Setting("cookie", "name of a cookie with the session id, for load balancers; none without it", None,
-            _cookie_name),
+            as_cookie_name),
     Setting("client-dist", "folder dist of the npm package socket.io-client, to serve it as "
-            "/socket.io/socket.io.js", None, _folder),
+            "/socket.io/socket.io.js", None, as_folder),
     Setting("log-format", "text, or json for one JSON object a line on standard output", "text",
-            _one_of(*LOG_FORMATS)),
+            as_one_of(*LOG_FORMATS)),
     Setting("log-level", "least level that is logged: debug (with payloads), info, warn or error", "info",
-            _one_of(*LOG_LEVELS)),
+            as_one_of(*LOG_LEVELS)),
 )  # fmt: skip
 
 _LATER = {
-    "RABBITMQ_URL": "this version takes events in by POST /events, not from RabbitMQ",
     "REDIS_URL": "this version is one node, without Redis",
 }
 
@@ -233,6 +199,8 @@ class Config:
     dedup_window: float
     dedup_size: int
     routes: Path | None
+    broker: BrokerSettings | None
+    bind_rules: bool
     log_format: str
     log_level: str
     dev: bool
@@ -269,6 +237,8 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
         dedup_window=values["dedup-window"],
         dedup_size=values["dedup-size"],
         routes=values["routes"],
+        broker=broker_settings(values),
+        bind_rules=values["rabbitmq-bind-rules"],
         log_format=values["log-format"],
         log_level=values["log-level"],
         dev=dev,
@@ -294,20 +264,34 @@ def _strangers(environment: Mapping[str, str]) -> Iterator[str]:
             yield f"{name} is no option of rtwist" + (f"; did you mean {_PREFIX}{meant[0]}?" if meant else "")
 
 
+def read_broker(given: Mapping[str, Any], environment: Mapping[str, str]) -> BrokerSettings:
+    """What tools need to reach the broker, read as `read_config` does; raises `ConfigError` without a URL."""
+    names = [
+        setting for setting in SETTINGS if setting.name.startswith("rabbitmq-") or setting.name == "to-broker"
+    ]
+    settings = broker_settings({setting.name: _value(setting, given, environment) for setting in names})
+    if settings is None:
+        raise ConfigError("no broker: set RABBITMQ_URL to its URL, or give --rabbitmq-url-file")
+    return settings
+
+
 def _value(setting: Setting, given: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
     text = given.get(setting.option)
     if setting.repeatable and text:
         return tuple(text)
-    if text is not None and text != []:
+    if setting.flag and text:
+        return True
+    if text is not None and text != [] and not setting.flag:
         source = f"--{setting.option}"
-        return _secret_file(source, text) if setting.secret else _read(setting, source, text)
+        return _secret_file(setting, source, text) if setting.secret else _read(setting, source, text)
     for name in setting.env_names:
         if environment.get(name):
             if setting.repeatable:
                 return tuple(environment[name].split())
-            return environment[name] if setting.secret else _read(setting, name, environment[name])
+            read = _read_secret if setting.secret else _read
+            return read(setting, name, environment[name])
         if setting.secret and environment.get(f"{name}_FILE"):
-            return _secret_file(f"{name}_FILE", environment[f"{name}_FILE"])
+            return _secret_file(setting, f"{name}_FILE", environment[f"{name}_FILE"])
     return setting.default
 
 
@@ -318,14 +302,22 @@ def _read(setting: Setting, source: str, text: str) -> Any:
         raise ConfigError(f"{source} is {text!r}: {error} ({setting.help})") from None
 
 
-def _secret_file(source: str, path: str) -> str:
+def _read_secret(setting: Setting, source: str, text: str) -> Any:
+    # Nothing is quoted: whoever reads the log must not read the secret.
+    try:
+        return setting.read(text)
+    except ConfigError as error:
+        raise ConfigError(f"{source} cannot be used: {error}") from None
+
+
+def _secret_file(setting: Setting, source: str, path: str) -> Any:
     try:
         secret = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source} is {path!r}, which cannot be read: {error}") from None
     if not secret:
         raise ConfigError(f"{source} is {path!r}, which is empty; write the secret into it")
-    return secret
+    return _read_secret(setting, source, secret)
 
 
 def _endpoints(values: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@
     - `Refused`: a request was understood and refused; becomes an acknowledgement or a REST answer.
     - `BadEvent`: a domain event cannot be used; its publisher should hear why.
         - `UnknownKind`: no rule is there for events of its kind.
+    - `PartlyEmitted`: an event failed after some of its emissions had gone out.
     - `BrokerError`: the message broker or the way to it failed; a new connection may help.
         - `BrokerProtocolError`: the broker sent what AMQP 0-9-1 does not allow, or what cannot be read.
         - `BrokerClosed`: the broker ended the connection or the channel; its code and text.
@@ -60,7 +61,7 @@ class Refused(RtwistError):
     """A request was understood and refused.
 
     `code` is one of `bad_request`, `forbidden`, `unauthorized`, `not_found`, `rate_limited`, `too_many`,
-    `payload_too_large`; `message` is for people.
+    `payload_too_large`, `unroutable`, `unavailable`; `message` is for people.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -75,6 +76,10 @@ class BadEvent(RtwistError):
 
 class UnknownKind(BadEvent):
     """No rule is there for events of this kind; the text says which kind."""
+
+
+class PartlyEmitted(RtwistError):
+    """An event failed after some of its emissions had gone out; once more would be twice for some."""
 
 
 class BrokerError(RtwistError):

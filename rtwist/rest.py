@@ -37,11 +37,15 @@ from rtwist.engineio.cors import Cors
 from rtwist.errors import (
     AuthError,
     BadEvent,
+    BrokerError,
     KeysUnavailable,
     LocalProtocolError,
+    PublishError,
     Refused,
     RemoteProtocolError,
+    Unroutable,
 )
+from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
 from rtwist.socketio import Server
 from rtwist.socketio.jsoncodec import loads
@@ -61,8 +65,11 @@ _STATUS = {
     "not_found": 404,
     "method_not_allowed": 405,
     "payload_too_large": 413,
+    "unroutable": 422,
     "unavailable": 503,
 }
+RETRY_SECONDS = 5
+"""After which a client that could not be served may try again."""
 _TARGETS: Mapping[str, Callable[[Server, str, str, Any], int]] = {
     "user": emit_to_user,
     "company": emit_to_company,
@@ -112,13 +119,21 @@ class Rest:
     _log = Logger()
 
     def __init__(
-        self, io: Server, intake: Intake, access: Access, *, now: Callable[[], float], max_depth: int = 64
+        self,
+        io: Server,
+        intake: Intake,
+        access: Access,
+        *,
+        now: Callable[[], float],
+        max_depth: int = 64,
+        broker: Broker | None = None,
     ) -> None:
         self._io = io
         self._intake = intake
         self._access = access
         self._now = now
         self._max_depth = max_depth
+        self._broker = broker
         self.draining = False
 
     def resource(self, home: IResource | None = None) -> IResource:
@@ -133,18 +148,21 @@ class Rest:
     @_app.route("/ready", methods=["GET"], strict_slashes=False)
     def ready(self, request: IRequest) -> bytes:
         """Say whether events can come in and go out, and what stands in the way."""
-        request.setResponseCode(503 if self.draining else 200)
-        return self._json(
-            request,
-            {
-                "status": "DRAINING" if self.draining else "READY",
-                "service": SERVICE,
-                "broker": "not configured",
-                "redis": "not configured",
-                "draining": self.draining,
-                "timestamp": iso(self._now()),
-            },
-        )
+        broker = self._broker
+        ready = not self.draining and (broker is None or broker.consuming)
+        request.setResponseCode(200 if ready else 503)
+        status = "DRAINING" if self.draining else "READY" if ready else "NOT_READY"
+        body = {
+            "status": status,
+            "service": SERVICE,
+            "broker": "not configured" if broker is None else broker.state,
+            "redis": "not configured",
+            "draining": self.draining,
+            "timestamp": iso(self._now()),
+        }
+        if broker is not None:
+            body["messages"] = broker.counters.as_dict()
+        return self._json(request, body)
 
     @_app.route("/connected-users", methods=["GET"], strict_slashes=False)
     async def connected_users(self, request: IRequest) -> bytes:
@@ -164,11 +182,13 @@ class Rest:
         """Take one domain event or an array of them: all, or none when one of them cannot be used."""
         await self._access.check(request, status_route=False)
         body = self._body(request)
+        values = body if isinstance(body, list) else [body]
         try:
-            outcome = self._intake.accept(body if isinstance(body, list) else [body])
+            if self._broker is not None and self._broker.takes_events:
+                return self._data(request, {"published": await self._broker.publish(values)})
+            return self._data(request, self._intake.accept(values))
         except BadEvent as error:
             raise Refused("bad_request", str(error)) from None
-        return self._data(request, outcome)
 
     @_app.route("/emit", methods=["POST"], strict_slashes=False)
     async def emit(self, request: IRequest) -> bytes:
@@ -200,6 +220,8 @@ class Rest:
             request.setResponseCode(500)
             return self._json(request, error_body("internal", "the server failed; its log says why"))
         request.setResponseCode(_STATUS[refusal.code])
+        if refusal.code == "unavailable":
+            request.setHeader("Retry-After", str(RETRY_SECONDS))
         if refusal.code == "unauthorized":
             request.setHeader("WWW-Authenticate", "Bearer")
         if isinstance(failure.value, MethodNotAllowed):
@@ -298,6 +320,10 @@ def _refusal(failure: Failure, request: IRequest) -> Refused | None:
         return error
     if isinstance(error, KeysUnavailable):
         return Refused("unavailable", "tokens cannot be checked at the moment")
+    if isinstance(error, Unroutable):
+        return Refused("unroutable", f"no queue is bound for events of this kind: {error}")
+    if isinstance(error, BrokerError | PublishError):
+        return Refused("unavailable", f"not confirmed by the broker, try again with the same id: {error}")
     if isinstance(error, HTTPException) and (error.code or 0) < 500:
         if isinstance(error, MethodNotAllowed):
             known = " or ".join(sorted(set(error.valid_methods or ()) - {"HEAD", "OPTIONS"}))

@@ -12,6 +12,7 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
 from rtwist.errors import ConfigError
+from rtwist.intake.broker import Broker
 from rtwist.rest import Rest
 from rtwist.socketio import Server
 
@@ -19,7 +20,9 @@ _GOODBYE_SECONDS = 0.2
 
 
 class RtwistService(MultiService):
-    """Listens while it runs; on stop it first stops listening, then lets every client's transport close.
+    """Listens while it runs, and consumes from the `broker` when there is one.
+
+    On stop it first stops listening and consuming, then lets every client's transport close.
 
     `started` is called once all ports listen. `observer`, when given, becomes the application's log observer.
     """
@@ -34,6 +37,7 @@ class RtwistService(MultiService):
         ports: Sequence[IService],
         *,
         started: Callable[[], None],
+        broker: Broker | None = None,
         observer: ILogObserver | None = None,
     ) -> None:
         super().__init__()
@@ -41,6 +45,7 @@ class RtwistService(MultiService):
         self._io = io
         self._rest = rest
         self._started = started
+        self._broker = broker
         self._observer = observer
         for port in ports:
             port.setServiceParent(self)
@@ -61,6 +66,8 @@ class RtwistService(MultiService):
     def startService(self) -> None:
         """Start serving."""
         super().startService()
+        if self._broker is not None:
+            self._broker.start()
         self._started()
 
     def stopService(self) -> Deferred[None]:
@@ -71,6 +78,9 @@ class RtwistService(MultiService):
         self._rest.draining = True
         self._log.info("stopping: {clients} clients are asked to reconnect", clients=len(self._io.clients))
         await DeferredList([super().stopService()])
+        if self._broker is not None:
+            # A failure is logged, and must not keep the clients waiting.
+            await DeferredList([Deferred.fromCoroutine(self._broker.stop())])
         self._io.close()
         self._io.tasks.stop()
         # What was written just now leaves with the next turns of the reactor.

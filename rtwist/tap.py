@@ -24,10 +24,12 @@ from rtwist.config import DEV_ENV, SETTINGS, Config, Setting, read_config, wants
 from rtwist.development import trial
 from rtwist.domain.owners import OrderBook
 from rtwist.domain.router import Router
+from rtwist.domain.rules import BUILT_IN
 from rtwist.engineio import Site
 from rtwist.errors import ConfigError
 from rtwist.extensions import all_rules
 from rtwist.gateway import Gateway
+from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
 from rtwist.intake.window import Window
 from rtwist.listening import Listening
@@ -52,6 +54,10 @@ def _collector(setting: Setting) -> Callable[[usage.Options, str], None]:
     return collect
 
 
+def _help(setting: Setting) -> str:
+    return f"{setting.help} [{setting.env_names[0]}]"
+
+
 class Options(usage.Options):
     """The options of `twistd rtwist`, made from `rtwist.config.SETTINGS`."""
 
@@ -60,10 +66,13 @@ class Options(usage.Options):
             "dev",
             None,
             f"try it out: throw-away keys, pages of any origin, status routes open to loopback [{DEV_ENV}]",
-        ]
+        ],
+        *([setting.option, None, setting.full_help] for setting in SETTINGS if setting.flag),
     ]
     optParameters = [  # noqa: RUF012
-        [setting.option, None, None, setting.full_help] for setting in SETTINGS if not setting.repeatable
+        [setting.option, None, None, setting.full_help]
+        for setting in SETTINGS
+        if not setting.repeatable and not setting.flag
     ]
     longdesc = (
         "Pushes domain events to the browsers that may see them, through the ordinary socket.io-client. "
@@ -169,9 +178,11 @@ def build(reactor: IReactorTime, config: Config, *, say: Callable[[str], None]) 
     io = Server(reactor, config.socketio)
     gateway = Gateway(io, verifier=verifier, owners=orders, now=time.time, max_rooms=config.max_rooms)
     io.engine.on_refusal(gateway.log_refusal)
-    intake = _intake(io, gateway, Router(all_rules(config.routes), orders), config)
+    rules = all_rules(config.routes)
+    intake = _intake(io, gateway, Router(rules, orders), config)
     access = Access(verifier, config.api_key, status_open_to_loopback=config.dev)
-    rest = Rest(io, intake, access, now=time.time, max_depth=config.socketio.max_depth)
+    broker = _broker(reactor, config, intake, [pattern for pattern in rules if pattern not in BUILT_IN])
+    rest = Rest(io, intake, access, now=time.time, max_depth=config.socketio.max_depth, broker=broker)
     site = _site(io, rest, config, None if development is None else development.page())
     ports = [Listening(endpoint, site, reactor) for endpoint in config.listen]
 
@@ -180,7 +191,16 @@ def build(reactor: IReactorTime, config: Config, *, say: Callable[[str], None]) 
         if development is not None:
             say(development.welcome())
 
-    return RtwistService(reactor, io, rest, ports, started=started, observer=_observer(config))
+    return RtwistService(reactor, io, rest, ports, started=started, broker=broker, observer=_observer(config))
+
+
+def _broker(reactor: IReactorTime, config: Config, intake: Intake, own_patterns: list[str]) -> Broker | None:
+    settings = config.broker
+    if settings is None:
+        return None
+    if config.bind_rules:
+        settings = replace(settings, bindings=tuple(dict.fromkeys((*settings.bindings, *own_patterns))))
+    return Broker(reactor, settings, intake, now=time.time, max_depth=config.socketio.max_depth)
 
 
 def _log_start(config: Config, addresses: Sequence[str]) -> None:

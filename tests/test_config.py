@@ -8,15 +8,34 @@ from typing import Any
 import pytest
 
 from rtwist.auth.identity import ClaimNames
-from rtwist.config import SETTINGS, Config, Setting, read_config
+from rtwist.config import SETTINGS, Config, Setting, read_broker, read_config
 from rtwist.errors import ConfigError
 from tests.support.processes import ROOT
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
+URL = "amqp://shop:the-password@mq.example/live"
 KEY = {"JWT_SECRET": SECRET}
 ROUTES = str(ROOT / "examples" / "routes.toml")
 
 Row = tuple[str, str, str, Any]
+BROKER_ROWS: list[Row] = [
+    ("rabbitmq-ca-file", ROUTES, "broker.ca_file", Path(ROUTES)),
+    ("rabbitmq-exchange", "shop events", "broker.exchange", "shop events"),
+    ("rabbitmq-queue", "push", "broker.queue", "push"),
+    ("rabbitmq-bindings", "order.# , payment.*,", "broker.bindings", ("order.#", "payment.*")),
+    ("rabbitmq-bind-rules", "yes", "bind_rules", True),
+    ("rabbitmq-dead-letter-exchange", "push.dlx", "broker.dead_letter_exchange", "push.dlx"),
+    ("rabbitmq-dead-letter-queue", "push.dead", "broker.dead_letter_queue", "push.dead"),
+    ("rabbitmq-declare", "check", "broker.declare", "check"),
+    ("rabbitmq-queue-type", "quorum", "broker.queue_type", "quorum"),
+    ("rabbitmq-prefetch", "10", "broker.prefetch", 10),
+    ("rabbitmq-ack-batch", "1", "broker.ack_batch", 1),
+    ("rabbitmq-retries", "0", "broker.retries", 0),
+    ("rabbitmq-max-deliveries", "5", "broker.max_deliveries", 5),
+    ("rabbitmq-max-body", "5000", "broker.max_body", 5000),
+    ("rabbitmq-heartbeat", "5", "broker.heartbeat", 5),
+    ("to-broker", "yes", "broker.to_broker", True),
+]  # fmt: skip
 ROWS: list[Row] = [
     ("port", "8010", "listen", ("tcp:8010",)),
     ("port", "0", "listen", ("tcp:0",)),
@@ -46,6 +65,7 @@ ROWS: list[Row] = [
     ("dedup-size", "9", "dedup_size", 9),
     ("routes", ROUTES, "routes", Path(ROUTES)),
     ("cookie", "io", "socketio.cookie.name", "io"),
+    *BROKER_ROWS,
     ("client-dist", "/", "socketio.client_dist", Path("/")),
     ("log-format", "json", "log_format", "json"),
     ("log-level", "debug", "log_level", "debug"),
@@ -62,6 +82,18 @@ DEFAULTS: dict[str, Any] = {
     "dedup_window": 600.0,
     "dedup_size": 100_000,
     "routes": None,
+    "bind_rules": False,
+    "broker.exchange": "events",
+    "broker.queue": "websocket.events",
+    "broker.dead_letter_exchange": "websocket.events.dlx",
+    "broker.dead_letter_queue": "websocket.events.dead",
+    "broker.bindings": (
+        "order.#", "payment.#", "inventory.#", "product.#", "notification.#", "user.#", "company.#", "shop.#",
+        "transfer.#", "announcement.#",
+    ),
+    "broker.declare": "declare",
+    "broker.queue_type": "classic",
+    "broker.to_broker": False,
     "log_format": "text",
     "log_level": "info",
     "dev": False,
@@ -73,7 +105,7 @@ DEFAULTS: dict[str, Any] = {
     "socketio.cors_origins": None,
     "socketio.cookie": None,
     "socketio.client_dist": None,
-}
+}  # fmt: skip
 WRONG: list[tuple[str, str]] = [
     *(("port", text) for text in ("x", "-1", "65536", "80.5", "")),
     *(("jwt-leeway", text) for text in ("x", "-1", "301", "nan", "inf")),
@@ -95,11 +127,27 @@ WRONG: list[tuple[str, str]] = [
     ("log-level", "loud"),
     *((name, text) for name in ("claim-user", "claim-company", "claim-roles", "claim-shops") for text in (",",)),
     *(("cookie", text) for text in ("a b", "a;b", "a=b", "ü", "a\nb")),
+    *(
+        (f"rabbitmq-{name}", text)
+        for name in ("exchange", "queue", "dead-letter-exchange", "dead-letter-queue")
+        for text in (" ", "a\nb", "amq.x", "é" * 128)
+    ),
+    *(("rabbitmq-bindings", text) for text in (",", "order.#,a\tb", "x" * 256)),
+    ("rabbitmq-ca-file", "/no/such/file"),
+    ("rabbitmq-declare", "maybe"),
+    ("rabbitmq-queue-type", "stream"),
+    *((f"rabbitmq-{name}", text) for name in ("ack-batch", "max-deliveries", "max-body") for text in ("x", "0")),
+    *(("rabbitmq-prefetch", text) for text in ("x", "0", "-1", "65536", "1.5")),
+    *(("rabbitmq-retries", text) for text in ("x", "11", "-1", "1.5")),
+    *(("rabbitmq-heartbeat", text) for text in ("x", "65536", "-1", "1.5")),
     *(("path", text) for text in ("/", "//", "a b", "/a?b", "ü")),
 ]
 
-OLD_NAMES = {"PORT": "port", "JWT_SECRET": "jwt-secret", "FRONTEND_URL": "cors-origins", "API_KEY": "api-key"}
-SECRETS = [setting for setting in SETTINGS if setting.secret]
+OLD_NAMES = {
+    "PORT": "port", "JWT_SECRET": "jwt-secret", "FRONTEND_URL": "cors-origins", "API_KEY": "api-key",
+    "RABBITMQ_URL": "rabbitmq-url",
+}  # fmt: skip
+SECRETS = [setting for setting in SETTINGS if setting.secret and setting.name != "rabbitmq-url"]
 NAMED = {setting.name: setting for setting in SETTINGS}
 
 
@@ -111,7 +159,9 @@ def value_at(config: Config, path: str) -> Any:
 
 
 def read(given: dict[str, Any] | None = None, environment: dict[str, str] | None = None, **more: Any) -> Config:
-    return read_config(given or {}, {**KEY, **(environment or {})}, dev=more.get("dev", False))
+    return read_config(
+        given or {}, {**KEY, "RABBITMQ_URL": URL, **(environment or {})}, dev=more.get("dev", False)
+    )
 
 
 def error(given: dict[str, Any] | None = None, environment: dict[str, str] | None = None) -> str:
@@ -138,13 +188,58 @@ class TestEveryOption:
 
     def test_the_command_line_beats_the_environment(self, name: str, text: str, path: str, value: Any) -> None:
         for variable in NAMED[name].env_names:
-            assert value_at(read({name: text}, {variable: "never read"}), path) == value
+            beaten = "no" if NAMED[name].flag else "never read"
+            assert value_at(read({name: text}, {variable: beaten}), path) == value
 
 
 def test_every_setting_but_the_secrets_is_in_the_table() -> None:
     assert {name for name, *_ in ROWS} == {setting.name for setting in SETTINGS if not setting.secret} - {
         "listen"
     }
+
+
+class TestTheBroker:
+    def test_there_is_none_without_a_url(self) -> None:
+        assert read({}, {"RABBITMQ_URL": ""}).broker is None
+
+    @pytest.mark.parametrize("variable", ["RABBITMQ_URL", "RTWIST_RABBITMQ_URL"])
+    def test_its_url_from_the_environment_or_from_a_file(self, variable: str, tmp_path: Path) -> None:
+        file = tmp_path / "url"
+        file.write_text(f"{URL},amqps://second.example\n")
+        for found in (
+            read_config({}, {**KEY, variable: URL}, dev=False),
+            read_config({}, {**KEY, f"{variable}_FILE": str(file)}, dev=False),
+            read_config({"rabbitmq-url-file": str(file)}, KEY, dev=False),
+        ):
+            assert found.broker is not None
+            address = found.broker.addresses[0]
+            assert (address.host, address.user, address.vhost) == ("mq.example", "shop", "live")
+            assert "the-password" not in repr(found)
+
+    @pytest.mark.parametrize("url", ["mq.example", "amqp://a:the-password@mq:port", "http://a:the-password@mq"])
+    def test_a_wrong_url_is_never_quoted(self, url: str, tmp_path: Path) -> None:
+        file = tmp_path / "url"
+        file.write_text(url)
+        for said in (error({}, {"RABBITMQ_URL": url}), error({"rabbitmq-url-file": str(file)})):
+            assert said.startswith(("RABBITMQ_URL cannot be used: ", "--rabbitmq-url-file cannot be used: "))
+            assert "amqp://user:password@host:5672/vhost" in said
+            assert "the-password" not in said
+
+    def test_publishing_needs_one(self) -> None:
+        assert "set RABBITMQ_URL" in error({"to-broker": True}, {"RABBITMQ_URL": ""})
+
+    def test_a_flag_in_the_environment_is_yes_or_no(self) -> None:
+        broker = read({}, {"RTWIST_TO_BROKER": "no"}).broker
+        assert broker is not None
+        assert not broker.to_broker
+        assert error({}, {"RTWIST_TO_BROKER": "maybe"}).startswith(
+            "RTWIST_TO_BROKER is 'maybe': must be yes or no"
+        )
+
+    def test_tools_read_it_without_the_other_settings(self) -> None:
+        assert read_broker({}, {"RABBITMQ_URL": URL, "RTWIST_RABBITMQ_QUEUE": "push"}).queue == "push"
+        with pytest.raises(ConfigError, match="set RABBITMQ_URL"):
+            read_broker({}, {})
 
 
 def test_every_setting_has_an_environment_name_of_its_own() -> None:
@@ -159,7 +254,8 @@ def test_the_names_of_the_service_before_work(variable: str, name: str) -> None:
 
 
 def test_an_empty_variable_is_as_good_as_none() -> None:
-    empty = {name: "" for setting in SETTINGS if setting.name != "jwt-secret" for name in setting.env_names}
+    needed = ("jwt-secret", "rabbitmq-url")
+    empty = {name: "" for setting in SETTINGS if setting.name not in needed for name in setting.env_names}
     assert read({}, empty) == read()
 
 
@@ -226,7 +322,7 @@ class TestMistakes:
             if wrong is not None:
                 assert error({}, {variable: wrong}).startswith(f"{variable} is {wrong!r}: ")
 
-    @pytest.mark.parametrize("variable", ["RABBITMQ_URL", "REDIS_URL"])
+    @pytest.mark.parametrize("variable", ["REDIS_URL"])
     def test_what_this_version_cannot_do_is_refused_rather_than_ignored(self, variable: str) -> None:
         assert error({}, {variable: "amqp://x"}).startswith(f"{variable} is set, but ")
         assert read({}, {variable: ""}) == read()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ from twisted.logger import Logger
 from rtwist.domain.emission import Answer, Disconnect, Emission, Note, Reassign
 from rtwist.domain.event import DomainEvent, read_event
 from rtwist.domain.owners import Owners, OwnersChanged
-from rtwist.errors import BadEvent
+from rtwist.errors import BadEvent, PartlyEmitted
 from rtwist.intake.window import Window
 from rtwist.socketio import Server
 
@@ -77,38 +78,50 @@ class Intake:
         self._live = live
         self._log_payloads = log_payloads
 
-    def accept(self, values: Sequence[Any], *, routing_key: str | None = None) -> Outcome:
+    def accept(
+        self, values: Sequence[Any], *, routing_key: str | None = None, message_id: str | None = None
+    ) -> Outcome:
         """Take decoded events in the order they were published: all of them, or none.
 
-        A `routing_key` names their kind before they do themselves. Raises `BadEvent`, which says which one
-        and why, before anything has been emitted.
+        A `routing_key` names their kind before they do themselves. A `message_id` is another id of a single
+        event: it is a duplicate when either id has been seen, and both are remembered. Raises `BadEvent`, which
+        says which one and why, before anything has been emitted. When emitting fails, the event is forgotten;
+        `PartlyEmitted` says that some of it had gone out.
         """
-        routed: list[tuple[DomainEvent, Sequence[Answer]]] = []
+        routed: list[tuple[DomainEvent, set[str], Sequence[Answer]]] = []
         known: set[str] = set()
         learnt: dict[str, Owners] = {}
-        duplicates = 0
-        for index, value in enumerate(values):
-            try:
-                event = read_event(value, now=self._now(), routing_key=routing_key)
-                if self._is_known(event, known):
-                    duplicates += 1
-                else:
-                    routed.append((event, self._router.route(event, learnt)))
-            except BadEvent as error:
-                if len(values) == 1:
-                    raise
-                raise BadEvent(f"event {index + 1} of {len(values)}: {error}") from None
+        for index, event in enumerate(self._read(values, routing_key)):
+            ids = {event_id for event_id in (event.id, message_id) if event_id is not None}
+            if self._is_known(event, ids, known):
+                continue
+            known |= ids
+            with _named(index, len(values)):
+                routed.append((event, ids, self._router.route(event, learnt)))
         self._learn(learnt)
-        return sum((self._carry_out(event, answers) for event, answers in routed), Outcome(0, duplicates))
+        outcome = Outcome(duplicates=len(values) - len(routed))
+        return sum((self._carry_out(*each) for each in routed), outcome)
 
-    def _is_known(self, event: DomainEvent, known: set[str]) -> bool:
-        if event.id is None:
-            return False
-        if event.id in known or self._window.holds(event.id, self._now()):
-            self._log.info("event {id} ({kind}) was seen before", id=event.id, kind=event.kind)
-            return True
-        known.add(event.id)
-        return False
+    def check(self, values: Sequence[Any]) -> list[DomainEvent]:
+        """The events, which `accept` would take; raises `BadEvent` as it does. Nothing is emitted or learnt."""
+        learnt: dict[str, Owners] = {}
+        events = list(self._read(values, None))
+        for index, event in enumerate(events):
+            with _named(index, len(values)):
+                self._router.route(event, learnt)
+        return events
+
+    def _read(self, values: Sequence[Any], routing_key: str | None) -> Iterator[DomainEvent]:
+        for index, value in enumerate(values):
+            with _named(index, len(values)):
+                event = read_event(value, now=self._now(), routing_key=routing_key)
+            yield event
+
+    def _is_known(self, event: DomainEvent, ids: set[str], known: set[str]) -> bool:
+        seen = ids & known or {each for each in ids if self._window.holds(each, self._now())}
+        if seen:
+            self._log.info("event {id} ({kind}) was seen before", id=min(seen), kind=event.kind)
+        return bool(seen)
 
     def _learn(self, learnt: Mapping[str, Owners]) -> None:
         # Not before every event of the batch has passed: one that is refused must not make anybody an owner.
@@ -117,18 +130,29 @@ class Intake:
             for order_id, owners in learnt.items():
                 self._live.apply(OwnersChanged(order_id, owners))
 
-    def _carry_out(self, event: DomainEvent, answers: Sequence[Answer]) -> Outcome:
-        if event.id is not None:
-            self._window.add(event.id, self._now())
+    def _carry_out(self, event: DomainEvent, ids: set[str], answers: Sequence[Answer]) -> Outcome:
+        for each in ids:
+            self._window.add(each, self._now())
         outcome = Outcome(accepted=1)
-        for answer in answers:
-            if isinstance(answer, Emission):
-                outcome += Outcome(emissions=1, receivers=self._emit(event, answer))
-            elif isinstance(answer, Note):
-                self._log.info("{cause}: {note}", cause=_cause(event), note=answer.text)
-            else:
-                self._affect(event, answer)
+        for done, answer in enumerate(answers):
+            try:
+                outcome += self._give(event, answer)
+            except Exception as error:
+                for each in ids:
+                    self._window.forget(each)
+                if not done:
+                    raise
+                raise PartlyEmitted(f"{done} of {len(answers)} answers are out, then {error!r}") from error
         return outcome
+
+    def _give(self, event: DomainEvent, answer: Answer) -> Outcome:
+        if isinstance(answer, Emission):
+            return Outcome(emissions=1, receivers=self._emit(event, answer))
+        if isinstance(answer, Note):
+            self._log.info("{cause}: {note}", cause=_cause(event), note=answer.text)
+        else:
+            self._affect(event, answer)
+        return Outcome()
 
     def _emit(self, event: DomainEvent, emission: Emission) -> int:
         target = self._io.root.operator() if emission.everyone else self._io.to(emission.rooms)
@@ -156,3 +180,14 @@ class Intake:
 
 def _cause(event: DomainEvent) -> str:
     return event.kind if event.id is None else f"{event.kind} {event.id}"
+
+
+@contextmanager
+def _named(index: int, count: int) -> Iterator[None]:
+    """Have a `BadEvent` say which of several events it is about."""
+    try:
+        yield
+    except BadEvent as error:
+        if count == 1:
+            raise
+        raise BadEvent(f"event {index + 1} of {count}: {error}") from None

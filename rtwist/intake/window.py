@@ -33,3 +33,7 @@ class Window:
             if len(self._seen) <= self._size and now - added < self._seconds:
                 break
             del self._seen[oldest]
+
+    def forget(self, event_id: str) -> None:
+        """As if `event_id` had never been added."""
+        self._seen.pop(event_id, None)

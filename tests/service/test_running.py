@@ -131,8 +131,13 @@ class TestStarting:
         for word in ("JWT_SECRET", "--jwt-secret-file", "--dev"):
             assert word in output
 
-    def test_a_broker_it_would_not_listen_to_stops_it(self) -> None:
-        assert "RABBITMQ_URL is set, but" in self.failed(env={**KEYS, "RABBITMQ_URL": "amqp://localhost"})
+    def test_a_url_of_a_broker_that_means_nothing_stops_it(self) -> None:
+        said = self.failed(env={**KEYS, "RABBITMQ_URL": "localhost:the-password"})
+        assert "RABBITMQ_URL cannot be used" in said
+        assert "the-password" not in said
+
+    def test_a_store_it_would_not_use_stops_it(self) -> None:
+        assert "REDIS_URL is set, but" in self.failed(env={**KEYS, "REDIS_URL": "redis://localhost"})
 
     def test_an_endpoint_that_means_nothing_stops_it(self) -> None:
         assert "--listen is 'tcp:x'" in self.failed("--listen", "tcp:x")

@@ -1,0 +1,217 @@
+"""Consuming: from the queue through the intake to the sockets, each message settled one way or the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from rtwist.errors import (
+    BadEvent,
+    BrokerError,
+    BrokerLost,
+    BrokerProtocolError,
+    PartlyEmitted,
+    RemoteProtocolError,
+    UnknownKind,
+)
+from rtwist.intake.amqp import BrokerConnection, Delivery
+from rtwist.intake.counters import Counters
+from rtwist.intake.intake import Intake
+from rtwist.intake.letters import Origin, buried, origin_of
+from rtwist.intake.link import Link
+from rtwist.intake.publisher import Publisher
+from rtwist.intake.session import Session
+from rtwist.intake.settings import BrokerSettings
+from rtwist.intake.topology import establish
+from rtwist.socketio.jsoncodec import loads
+from rtwist.tasks import Tasks
+
+FIRST_RETRY = 0.1
+"""Seconds until a failed rule is tried again; doubled each time."""
+STOP_SECONDS = 3.0
+_DELIVERY_COUNT = "x-delivery-count"
+"""How often a message of a quorum queue came back without an end."""
+
+
+class DeadLetter(Exception):
+    """The message can never be used: `kind` is for counting, the text for people."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+class Consumer:
+    """Keeps a consumer on the queue; `now` returns the seconds since 1970.
+
+    What cannot be used becomes a dead letter, with the reason on it when `publisher` can write one.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        settings: BrokerSettings,
+        intake: Intake,
+        publisher: Publisher,
+        counters: Counters,
+        *,
+        now: Callable[[], float],
+        max_depth: int = 64,
+    ) -> None:
+        self._clock = reactor
+        self._settings = settings
+        self._intake = intake
+        self._publisher = publisher
+        self._counters = counters
+        self._now = now
+        self._max_depth = max_depth
+        self._tasks = Tasks()
+        self._session: Session | None = None
+        self._tag = ""
+        self._failures = 0
+        self.link = Link(reactor, settings, name="consumer", prepare=self._prepare, lost=self._lost)
+
+    async def stop(self) -> None:
+        """Take no more, finish and acknowledge what is in hand, close."""
+        connection, session = self.link.connection, self._session
+        if connection is not None and session is not None:
+            connection.call_timeout = STOP_SECONDS
+            try:
+                await connection.cancel(self._tag)
+                await session.drained(STOP_SECONDS)
+            except BrokerError as error:
+                self._log.warn("the consumer ended unacknowledged: {error}", error=error)
+            session.end()
+        await self.link.stop()
+        self._tasks.stop()
+
+    # Coming and going
+
+    async def _prepare(self, connection: BrokerConnection) -> None:
+        settings = self._settings
+        await establish(connection, settings)
+        await connection.qos(settings.prefetch)
+        session = Session(connection, self._handle, clock=self._clock, ack_batch=settings.ack_batch)
+        connection.on_batch = session.work
+        connection.when_lost().addCallback(lambda _: session.end())
+
+        def cancelled(tag: str) -> None:
+            reason = BrokerLost(f"the broker ended the consumer: queue {settings.queue} is gone or has moved")
+            connection.end(reason, say_goodbye=True)
+
+        self._failures = 0
+        self._session = session
+        self._tag = await connection.consume(settings.queue, session.delivered, on_cancelled=cancelled)
+        self._counters.connections += 1
+
+    def _lost(self) -> None:
+        self._session = None
+
+    # One message
+
+    def _handle(self, session: Session, delivery: Delivery) -> float | None:
+        """Settle the delivery, or return the seconds after which it is to be tried again."""
+        try:
+            self._accept(delivery)
+        except DeadLetter as death:
+            self._bury(session, delivery, death.kind, str(death))
+        except UnknownKind as error:
+            self._bury(session, delivery, "unknown_kind", str(error))
+        except BadEvent as error:
+            self._bury(session, delivery, "bad_event", str(error))
+        except PartlyEmitted as error:
+            # Once more would be twice for those who have it already.
+            self._log.failure("{delivery!r} is only partly out", delivery=delivery)
+            self._bury(session, delivery, "partly_emitted", str(error))
+        except Exception as error:  # whatever a rule raises
+            return self._failed(session, delivery, error)
+        else:
+            session.done(delivery)
+        self._failures = 0
+        return None
+
+    def _accept(self, delivery: Delivery) -> None:
+        if not self._failures:
+            self._counters.delivered += 1
+        if delivery.too_large:
+            most = self._settings.max_body
+            raise DeadLetter("too_large", f"{delivery.size} bytes; --rabbitmq-max-body is {most}")
+        try:
+            message_id = delivery.properties.message_id
+            self._check_deliveries(delivery.properties.headers or {})
+            origin = origin_of(delivery, self._settings.dead_letter_exchange)
+        except BrokerProtocolError as error:
+            raise DeadLetter("unreadable", f"its properties cannot be read: {error}") from None
+        outcome = self._intake.accept(
+            [self._decoded(delivery.body)], routing_key=_spoken(origin), message_id=message_id or None
+        )
+        self._counters.accepted += outcome.accepted
+        self._counters.duplicates += outcome.duplicates
+        self._counters.emissions += outcome.emissions
+
+    def _check_deliveries(self, headers: Mapping[str, Any]) -> None:
+        count = headers.get(_DELIVERY_COUNT)
+        if isinstance(count, int) and count >= self._settings.max_deliveries:
+            raise DeadLetter("undeliverable", f"delivered {count + 1} times and never finished")
+
+    def _decoded(self, body: bytes) -> Any:
+        try:
+            return loads(body.decode("utf-8"), self._max_depth)
+        except UnicodeDecodeError:
+            raise DeadLetter("not_json", "the body is not UTF-8") from None
+        except RemoteProtocolError as error:
+            raise DeadLetter("not_json", f"the body is not JSON: {error}") from None
+
+    def _failed(self, session: Session, delivery: Delivery, error: Exception) -> float | None:
+        self._failures += 1
+        if self._failures <= self._settings.retries:
+            self._counters.retries += 1
+            self._log.failure(
+                "{delivery!r}: its rule failed; try {number} of {most} follows",
+                delivery=delivery, number=self._failures, most=self._settings.retries,
+            )  # fmt: skip
+            return float(FIRST_RETRY * 2 ** (self._failures - 1))
+        self._failures = 0
+        self._log.failure("{delivery!r}: its rule failed for good", delivery=delivery)
+        reason = f"its rule failed {self._settings.retries + 1} times: {type(error).__name__}: {error}"
+        self._bury(session, delivery, "rule_failed", reason)
+        return None
+
+    # Dead letters
+
+    def _bury(self, session: Session, delivery: Delivery, kind: str, reason: str) -> None:
+        self._counters.dead[kind] += 1
+        self._log.warn("{delivery!r} becomes a dead letter: {reason}", delivery=delivery, reason=reason)
+        if kind in {"too_large", "unreadable"}:
+            # There is nothing in hand that could be published.
+            self._reject(session, delivery)
+        else:
+            self._tasks.start("writing a dead letter", self._write(session, delivery, reason))
+
+    async def _write(self, session: Session, delivery: Delivery, reason: str) -> None:
+        # RabbitMQ's own dead letters only say "rejected"; these say why. The message is acknowledged once the
+        # broker has the copy, so that a crash in between makes two dead letters rather than none.
+        dlx = self._settings.dead_letter_exchange
+        origin = origin_of(delivery, dlx)
+        properties = buried(delivery.properties, origin, reason, self._now())
+        try:
+            await self._publisher.publish(dlx, origin.routing_key, delivery.body, properties, patient=True)
+        except Exception as error:  # whatever it is: the message must not hold up those behind it
+            self._log.warn("{delivery!r} is rejected without its reason: {error}", delivery=delivery, error=error)
+            self._reject(session, delivery)
+        else:
+            session.done_later(delivery)
+
+    def _reject(self, session: Session, delivery: Delivery) -> None:
+        self._counters.without_reason += 1
+        session.reject(delivery)
+
+
+def _spoken(origin: Origin) -> str | None:
+    # By the default exchange the routing key is the name of the queue and says nothing of the event.
+    return origin.routing_key if origin.exchange else None

@@ -1,0 +1,37 @@
+"""Which deliveries may be acknowledged together; pure."""
+
+from __future__ import annotations
+
+from collections import deque
+
+
+class Ledger:
+    """The deliveries of one connection, in order, until they are settled.
+
+    An acknowledgement covers all deliveries before it (AMQP 0-9-1, section 1.8.3.13), so that one which is not
+    settled yet holds back those behind it.
+    """
+
+    def __init__(self) -> None:
+        self._open: deque[int] = deque()
+        self._settled: dict[int, bool] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, tag: int) -> None:
+        """A delivery came; tags grow."""
+        self._open.append(tag)
+
+    def settle(self, tag: int, *, acknowledge: bool = True) -> None:
+        """A delivery is done with; not to `acknowledge` one says that the broker has it back already."""
+        self._settled[tag] = acknowledge
+
+    def due(self) -> int | None:
+        """The delivery to acknowledge, with all before it; None when there is none."""
+        found = None
+        while self._open and self._open[0] in self._settled:
+            tag = self._open.popleft()
+            if self._settled.pop(tag):
+                found = tag
+        return found

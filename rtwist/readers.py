@@ -1,0 +1,120 @@
+"""Reading options: from the text an operator wrote to a value, or a ValueError that says how to write it; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+_PATH = re.compile(r"[A-Za-z0-9._~/-]+")
+_COOKIE_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_Number = TypeVar("_Number", int, float)
+
+
+def as_number(text: str, kind: type[_Number], words: str) -> _Number:
+    """The number in `text`, of `kind`; ValueError says it must be `words`."""
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"must be {words}") from None
+
+
+def as_seconds(text: str) -> float:
+    """A positive number of seconds."""
+    value = as_number(text, float, "a number of seconds")
+    if not 0 < value < 1e9:
+        raise ValueError("must be a number of seconds greater than 0")
+    return value
+
+
+def as_leeway(text: str) -> float:
+    """Seconds from 0 to 300."""
+    value = as_number(text, float, "a number of seconds")
+    if not 0 <= value <= 300:
+        raise ValueError("must be from 0 to 300 seconds")
+    return value
+
+
+def as_count(text: str) -> int:
+    """A whole number of at least 1."""
+    value = as_number(text, int, "a whole number")
+    if value < 1:
+        raise ValueError("must be at least 1")
+    return value
+
+
+def as_yes_or_no(text: str) -> bool:
+    """A flag in words."""
+    known = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+    if text.lower() not in known:
+        raise ValueError("must be yes or no")
+    return known[text.lower()]
+
+
+def as_port(text: str) -> int:
+    """A TCP port."""
+    value = as_number(text, int, "a whole number")
+    if not 0 <= value < 65536:
+        raise ValueError("must be a port, 0 to 65535")
+    return value
+
+
+def as_names(text: str) -> tuple[str, ...]:
+    """Names with commas between them, at least one."""
+    names = tuple(name for name in (part.strip() for part in text.split(",")) if name)
+    if not names:
+        raise ValueError("must name at least one")
+    return names
+
+
+def as_origins(text: str) -> str | tuple[str, ...]:
+    """Origins of pages with commas between them, or `*`."""
+    origins = as_names(text)
+    if "*" in origins:
+        return "*"
+    for origin in origins:
+        if "://" not in origin or "/" in origin.split("://", 1)[1].rstrip("/"):
+            raise ValueError(f"{origin!r} is no origin; write for example https://shop.example, or *")
+    return origins
+
+
+def as_path(text: str) -> str:
+    """A path for URLs."""
+    if not _PATH.fullmatch(text) or not text.strip("/"):
+        raise ValueError("must be a path such as /socket.io/, of letters, digits, and . _ ~ - between slashes")
+    return text
+
+
+def as_cookie_name(text: str) -> str:
+    """The name of a cookie."""
+    if not _COOKIE_NAME.fullmatch(text):
+        raise ValueError("must be a name of letters, digits, and . _ -")
+    return text
+
+
+def as_one_of(*choices: str) -> Callable[[str], str]:
+    """A reader of one of `choices`."""
+
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def as_file(text: str) -> Path:
+    """A file that is there."""
+    path = Path(text)
+    if not path.is_file():
+        raise ValueError("is not a file")
+    return path
+
+
+def as_folder(text: str) -> Path:
+    """A folder that is there."""
+    path = Path(text)
+    if not path.is_dir():
+        raise ValueError("is not a folder")
+    return path
