@@ -1,4 +1,4 @@
-"""Reading options: from the text an operator wrote to a value, or a ValueError that says how to write it; pure."""
+"""Reading options: from the text an operator wrote to a value, or a ValueError that says how to write it."""
 
 from __future__ import annotations
 

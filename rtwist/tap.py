@@ -8,11 +8,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, cast
 
 from twisted.application.service import IService
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReactorCore, IReactorFromThreads, IReactorTime
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
@@ -159,7 +161,8 @@ def _stop_on_sigterm(reactor: IReactorCore) -> None:
     # Twisted's own handler ends the process by the same signal once it has stopped, and supervisors take that
     # for a crash: whoever was asked to stop, and did, ends with 0.
     def stop() -> None:
-        if reactor.running:
+        # A second signal finds it stopping already.
+        with suppress(ReactorNotRunning):
             reactor.stop()
 
     signal.signal(signal.SIGTERM, lambda *_: cast(IReactorFromThreads, reactor).callFromThread(stop))
