@@ -23,7 +23,7 @@ _EXAMPLES = "write for example tcp:8009 or tcp:8009:interface=127.0.0.1"
 _HOST_AND_PORT = re.compile(r"(?:tcp://|https?://)?(?:([\w.-]*):)?([0-9]+)/?", re.ASCII)
 _NO_NUMBER = re.compile(r"invalid literal for int\(\) with base \d+: (.*)", re.DOTALL)
 _MISSING = re.compile(r"missing \d+ required positional arguments?: '(\w+)'")
-_UNEXPECTED = re.compile(r"unexpected keyword argument '(.*)'", re.DOTALL)
+_UNEXPECTED = re.compile(r"unexpected keyword argument '(.*?)'", re.DOTALL)
 
 
 class Listening(Service):
