@@ -95,9 +95,8 @@ class Gateway:
     def _connected(self, socket: Socket) -> None:
         identity: Identity = socket.data["identity"]
         socket.join(identity.rooms)
-        for event, request in self._requests.items():
-            socket.on(event, self._answering(event, request, socket))
-        socket.on_any(lambda event, *args: self._unknown(socket, event, args))
+        # One handler for all: a closure for each request would cost every connection time and memory.
+        socket.on_any(lambda event, *args: self._handle(socket, event, args))
         socket.on("disconnect", lambda reason: self._disconnected(socket, reason))
         self._log.info(
             "user {user} connected as {socket} to {rooms}",
@@ -130,27 +129,27 @@ class Gateway:
 
     # Answering requests
 
-    def _answering(self, event: str, request: Request, socket: Socket) -> Callable[..., None]:
-        def handle(*args: Any) -> None:
-            identity: Identity = socket.data["identity"]  # not that of the token: it may have moved since
-            ack = args[-1] if args and callable(args[-1]) else None
-            values = args[:-1] if ack is not None else args
-            try:
-                answer = {"success": True, **request(socket, identity, values[0] if values else None)}
-            except Refused as refusal:
-                self._refuse(event, socket, identity, refusal, ack)
-            else:
-                if ack is not None:
-                    ack(answer)
+    def _handle(self, socket: Socket, event: str, args: Sequence[Any]) -> None:
+        identity: Identity = socket.data["identity"]  # not that of the token: it may have moved since
+        ack = args[-1] if args and callable(args[-1]) else None
+        values = args[:-1] if ack is not None else args
+        request = self._requests.get(event)
+        if request is None:
+            self._ignore(socket, identity, event, ack)
+            return
+        try:
+            answer = {"success": True, **request(socket, identity, values[0] if values else None)}
+        except Refused as refusal:
+            self._refuse(event, socket, identity, refusal, ack)
+        else:
+            if ack is not None:
+                ack(answer)
 
-        return handle
-
-    def _unknown(self, socket: Socket, event: str, args: Sequence[Any]) -> None:
+    def _ignore(self, socket: Socket, identity: Identity, event: str, ack: Callable[..., None] | None) -> None:
         # Without an acknowledgement nobody waits, and other servers say nothing, too.
-        if event not in self._requests and args and callable(args[-1]):
+        if ack is not None:
             name = event if len(event) <= _QUOTED else event[:_QUOTED] + "…"
-            refusal = Refused("not_found", f"unknown event {name!r}")
-            self._refuse(name, socket, socket.data["identity"], refusal, args[-1])
+            self._refuse(name, socket, identity, Refused("not_found", f"unknown event {name!r}"), ack)
 
     def _refuse(
         self,

@@ -56,10 +56,6 @@ def _collector(setting: Setting) -> Callable[[usage.Options, str], None]:
     return collect
 
 
-def _help(setting: Setting) -> str:
-    return f"{setting.help} [{setting.env_names[0]}]"
-
-
 class Options(usage.Options):
     """The options of `twistd rtwist`, made from `rtwist.config.SETTINGS`."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
@@ -223,7 +223,7 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
         )
 
 
-def handshake_bytes(key: str, extensions: Iterable[str] = ()) -> bytes:
+def handshake_bytes(key: str) -> bytes:
     """The opening handshake for Autobahn, made of what was checked and nothing else of the client's request."""
     lines = [
         "GET / HTTP/1.1",
@@ -232,6 +232,5 @@ def handshake_bytes(key: str, extensions: Iterable[str] = ()) -> bytes:
         "Connection: Upgrade",
         "Sec-WebSocket-Version: 13",
         f"Sec-WebSocket-Key: {key}",
-        *(f"Sec-WebSocket-Extensions: {extension}" for extension in extensions),
     ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")

@@ -8,7 +8,7 @@ const TRANSPORTS = { polling: ['polling'], websocket: ['websocket'], upgrade: ['
 
 class Connections {
   constructor({ library, url, mode }) {
-    this.library = require(library);
+    this.package = require(library);
     this.url = url;
     this.mode = mode;
     this.managers = [];
@@ -16,7 +16,7 @@ class Connections {
 
   // A manager that has not started to connect.
   manager(options = {}) {
-    const manager = new this.library.Manager(this.url, {
+    const manager = new this.package.Manager(this.url, {
       transports: TRANSPORTS[this.mode],
       autoConnect: false,
       reconnectionDelay: 20,
