@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 
 import pytest
 
-from tests.support.clients import CLIENTS, LIBRARIES, MODES, ScenarioRun, scenarios_in
+from tests.support.clients import CLIENTS, LIBRARIES, MODES, run_of, scenarios_in
 
 SCRIPT = "echo_scenarios.js"
 SCENARIOS = scenarios_in(SCRIPT)
-
-
-@cache
-def run_of(version: str, mode: str, url: str) -> ScenarioRun:
-    return ScenarioRun(SCRIPT, LIBRARIES[version], mode, url)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -23,10 +17,10 @@ def run_of(version: str, mode: str, url: str) -> ScenarioRun:
 class TestEcho:
     @pytest.mark.parametrize("scenario", SCENARIOS)
     def test_scenario(self, node: str, echo_url: str, version: str, mode: str, scenario: str) -> None:
-        run_of(version, mode, echo_url).check(scenario)
+        run_of(SCRIPT, version, mode, echo_url).check(scenario)
 
     def test_every_scenario_was_run(self, node: str, echo_url: str, version: str, mode: str) -> None:
-        run_of(version, mode, echo_url).check_complete(SCENARIOS)
+        run_of(SCRIPT, version, mode, echo_url).check_complete(SCENARIOS)
 
 
 def test_the_versions_are_what_they_are_called(node: str) -> None:

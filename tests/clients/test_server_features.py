@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import pytest
 
-from tests.support.clients import LIBRARIES, MODES, ScenarioRun, scenarios_in
+from tests.support.clients import LIBRARIES, MODES, run_of, scenarios_in
 
 SCRIPT = "feature_scenarios.js"
 SCENARIOS = scenarios_in(SCRIPT)
-
-
-@cache
-def run_of(version: str, mode: str, url: str) -> ScenarioRun:
-    return ScenarioRun(SCRIPT, LIBRARIES[version], mode, url)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -22,7 +15,7 @@ def run_of(version: str, mode: str, url: str) -> ScenarioRun:
 class TestFeatures:
     @pytest.mark.parametrize("scenario", SCENARIOS)
     def test_scenario(self, node: str, feature_url: str, version: str, mode: str, scenario: str) -> None:
-        run_of(version, mode, feature_url).check(scenario)
+        run_of(SCRIPT, version, mode, feature_url).check(scenario)
 
     def test_every_scenario_was_run(self, node: str, feature_url: str, version: str, mode: str) -> None:
-        run_of(version, mode, feature_url).check_complete(SCENARIOS)
+        run_of(SCRIPT, version, mode, feature_url).check_complete(SCENARIOS)
