@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from tests.support.processes import ROOT
 
@@ -83,6 +84,12 @@ class ScenarioRun:
         stray = self.outcomes.get(None)
         assert stray is None, stray
         assert list(self.outcomes) == list(names)
+
+
+@cache
+def run_of(script: str, version: str, mode: str, url: str) -> ScenarioRun:
+    """The run of a script with one version of the client in one mode, started on first use."""
+    return ScenarioRun(script, LIBRARIES[version], mode, url)
 
 
 def run_node(
