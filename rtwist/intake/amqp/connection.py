@@ -20,6 +20,7 @@ from rtwist.errors import (
     BrokerProtocolError,
     BrokerTimeout,
     LocalProtocolError,
+    PublishError,
 )
 from rtwist.intake.amqp.channel import Channel, by_deadline, decode
 from rtwist.intake.amqp.codec import Table, shortstr, write_arguments
@@ -257,6 +258,10 @@ class BrokerConnection(AMQClient):  # type: ignore[misc]
             return fail(BrokerBusy(f"{len(self.confirms)} messages wait for their confirms already"))
         self.transport.write(b"".join([method_frame(CHANNEL, BASIC, _PUBLISH_ID, arguments), *content]))
         return self.confirms.add(Fingerprint.of(exchange, routing_key, properties, body), len(body))
+
+    def fail_unconfirmed(self, reason: PublishError) -> None:
+        """Fail every publish that waits for its confirm; one that comes after all says nothing more."""
+        self.confirms.fail(reason)
 
     # What Twisted calls
 
