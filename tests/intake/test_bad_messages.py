@@ -13,7 +13,7 @@ from tests.intake.brokered import Brokered, order, until
 from tests.support.rabbitmq import RabbitMQ
 
 BAD = {
-    "empty": (b"", "not JSON"),
+    "empty": (b"", "the body is empty"),
     "no JSON": (b"{nonsense", "not JSON"),
     "no UTF-8": (b'{"orderId": "\xff"}', "not UTF-8"),
     "a list": ([order(1)], "must be a JSON object, not an array"),

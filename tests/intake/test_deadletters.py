@@ -24,7 +24,7 @@ class TestListing:
         assert status == 0
         assert lines[0].startswith("1  20")
         assert lines[0].endswith("  order.shipped  id m-1  9 bytes")
-        assert lines[1] == "   reason: the body is not JSON: malformed JSON"
+        assert lines[1] == "   reason: the body is not JSON: invalid character (byte 0)"
         assert lines[2] == "   body: 'non\\x1bsense'"
         assert lines[-1] == "2 dead letters"
         assert brokered.tool("dead-letters", "--limit", "1")[1].endswith("\n1 dead letters\n")
