@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,10 @@ def check_dead(letters: list[tuple[Any, Any, bytes]]) -> None:
 
 def test_a_thousand_among_a_thousand(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
     options = ("--rabbitmq-max-body", str(MAX_BODY), "--rabbitmq-retries", "1")
-    with Brokered(rabbitmq, *options, env=site_with_rules(tmp_path, RULES)) as brokered:
+    with ExitStack() as stack:
+        brokered = Brokered(rabbitmq, *options, env=site_with_rules(tmp_path, RULES))
+        brokered.start()
+        stack.callback(brokered.stop)  # its log holds the tracebacks of the rule
         client = brokered.join()
         publish_mixed(brokered)
         for number in range(EACH):
