@@ -88,7 +88,11 @@ class TestDelayed:
         brokered.publish(order(1), key, exchange, message_id="m-1")
         brokered.publish([], key, exchange, message_id="m-2")
         event = client.next_event()
-        assert (event.name, event.data["status"], event.data["orderId"]) == ("order:status_updated", "shipped", "o1")
+        assert (event.name, event.data["status"], event.data["orderId"]) == (
+            "order:status_updated",
+            "shipped",
+            "o1",
+        )
         ((_, properties, _),) = brokered.wait_for_dead()
         assert properties.message_id == "m-2"
         assert properties.headers["x-rtwist-reason"] == "an event must be a JSON object, not an array"

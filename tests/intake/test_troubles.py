@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.intake.brokered import Brokered, Names, order, until
+from tests.service.servers import complaints
+from tests.support.certificates import Authority
 from tests.support.rabbitmq import RabbitMQ
 
 
@@ -139,6 +142,45 @@ class TestTheNode:
             until(lambda: brokered.service.post("/events", order("after")).status == 200)
 
 
+class TestTls:
+    def env(self, node: RabbitMQ, ca_file: Path) -> dict[str, str]:
+        return {"RABBITMQ_URL": node.tls_url, "RTWIST_RABBITMQ_CA_FILE": str(ca_file)}
+
+    def test_events_come_in_and_go_out(self, rabbitmq: RabbitMQ) -> None:
+        with Brokered(rabbitmq, "--to-broker", env=self.env(rabbitmq, rabbitmq.ca_file)) as brokered:
+            client = brokered.join()
+            brokered.publish(order(1))
+            assert client.next_event().data["orderId"] == "o1"
+            assert brokered.service.post("/events", {"type": "order.shipped", "data": order(2)}).status == 200
+            assert client.next_event().data["orderId"] == "o2"
+            assert brokered.program.wait_for_output(
+                f"consumer: connected to amqps://localhost:{rabbitmq.tls_port}"
+            )
+            brokered.publish(b"bad")
+            assert len(brokered.wait_for_dead()) == 1
+            assert brokered.tool("dead-letters") == (0, "0 dead letters\n")
+
+    @pytest.mark.parametrize("known", ["somebody else", None])
+    def test_an_unknown_authority_is_refused_in_a_line(
+        self, rabbitmq: RabbitMQ, tmp_path: Path, known: str | None
+    ) -> None:
+        env = {"RABBITMQ_URL": rabbitmq.tls_url}
+        if known is not None:
+            (tmp_path / "ca.pem").write_bytes(Authority(known).certificate_pem)
+            env = self.env(rabbitmq, tmp_path / "ca.pem")
+        brokered = Brokered(rabbitmq, env=env)
+        brokered.start(wait=False)
+        line = brokered.program.wait_for_output("consumer: cannot connect")
+        status, said = brokered.tool("dead-letters")
+        assert brokered.service.request("GET", "/ready").status == 503
+        assert brokered.stop() == 0
+        assert "certificate verify failed" in line
+        assert "see --rabbitmq-ca-file" in line
+        assert (status, said.count("\n")) == (1, 1)
+        assert "see --rabbitmq-ca-file" in said
+        assert complaints(brokered.program.output) == []
+
+
 class TestPublishing:
     @pytest.fixture
     def publishing(self, rabbitmq: RabbitMQ) -> Iterator[Brokered]:
@@ -175,6 +217,28 @@ class TestPublishing:
         with Brokered(rabbitmq, "--to-broker", "--rabbitmq-bindings", "payment.#") as publishing:
             answer = self.post(publishing, {"type": "order.shipped", "data": order(1)})
             assert (answer.status, answer.json()["error"]["code"]) == (422, "unroutable")
+
+    def test_one_that_a_full_queue_rejects_may_be_posted_again(self, publishing: Brokered) -> None:
+        audit = f"{publishing.names.queue}.audit"
+        full = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        publishing.channel.queue_declare(audit, arguments=full)
+        publishing.channel.queue_bind(audit, publishing.names.exchange, "order.#")
+        client = publishing.join()
+        event = {"type": "order.shipped", "id": "e-1", "data": order(1)}
+        publishing.publish(order("first"))
+        for _ in range(2):
+            answer = self.post(publishing, event)
+            assert (answer.status, answer.header("Retry-After")) == (503, "5")
+            error = answer.json()["error"]
+            assert error["code"] == "unavailable"
+            assert error["message"] == (
+                "not confirmed by the broker, try again with the same id: the broker could not take the message "
+                "over (basic.nack): a queue is full, or it has a fault"
+            )
+        publishing.channel.queue_purge(audit)
+        assert self.post(publishing, event).status == 200
+        publishing.wait_for_counts(delivered=4, duplicates=2, published=1, unpublished=2)
+        assert [event.data["orderId"] for event in client.events()] == ["ofirst", "o1"], "once"
 
     def test_without_a_broker_it_is_unavailable(self, rabbitmq: RabbitMQ) -> None:
         publishing = Brokered(rabbitmq, "--to-broker", env={"RABBITMQ_URL": "amqp://127.0.0.1:1"})

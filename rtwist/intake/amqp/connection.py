@@ -26,6 +26,7 @@ from rtwist.intake.amqp.channel import Channel, by_deadline, decode
 from rtwist.intake.amqp.codec import Table, shortstr, write_arguments
 from rtwist.intake.amqp.confirms import Confirms, Fingerprint
 from rtwist.intake.amqp.delegate import BrokerDelegate
+from rtwist.intake.amqp.endings import told
 from rtwist.intake.amqp.frames import (
     BASIC,
     HEARTBEAT_FRAME,
@@ -291,7 +292,7 @@ class BrokerConnection(AMQClient):  # type: ignore[misc]
     def gone(self, reason: Failure) -> None:
         """Nothing comes any more; whoever waits for the end hears of it."""
         self._gone = True
-        error = BrokerLost(f"the connection to {self.address} is gone: {reason.getErrorMessage()}")
+        error = told(self.address, reason)
         self._finish(error)
         if self._abort_timer is not None and self._abort_timer.active():
             self._abort_timer.cancel()
