@@ -173,8 +173,12 @@ class Brokered:
 
     def tool(self, *arguments: str) -> tuple[int, str]:
         """Run `python -m rtwist` with the environment of the service: exit status and output."""
+        return self.python("-m", "rtwist", *arguments)
+
+    def python(self, *arguments: str) -> tuple[int, str]:
+        """Run Python with the environment of the service: exit status and output."""
         done = subprocess.run(
-            [sys.executable, "-m", "rtwist", *arguments],
+            [sys.executable, *arguments],
             cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **self.env}, text=True, timeout=30,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
