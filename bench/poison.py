@@ -2,8 +2,8 @@
 
 A service consumes N good messages for one client, without poison and with a poisonous message after each good
 one, in turn, several rounds on the same RabbitMQ node; the table has the medians. Time is from the first to the
-last event at the client. Half of the poison is no JSON, the other half events without their ids; each becomes a dead
-letter with its reason, which takes a publish, its confirm and a line of log.
+last event at the client. Half of the poison is no JSON, the other half events without their ids; each becomes a
+dead letter with its reason, which takes a publish, its confirm and a line of log.
 
 Exits with 1 unless the good messages come at least at 0.15 of their rate without poison.
 """

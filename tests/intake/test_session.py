@@ -56,9 +56,9 @@ class TestHolding:
     """Odd deliveries are held; those with a tag of 10 and more are settled later."""
 
     def setup_method(self) -> None:
-        self.clock, self.acks, self.handled = Clock(), Acks(), list[int]()
+        self.clock, self.acks, self.handled, self.settled = Clock(), Acks(), list[int](), 0
         connection: Any = self.acks
-        self.session = Session(connection, self.handle, clock=self.clock, ack_batch=1000)
+        self.session = Session(connection, self.handle, settle=self.settle, clock=self.clock, ack_batch=1000)
 
     def handle(self, session: Session, delivery: Delivery) -> float | None:
         self.handled.append(delivery.tag)
@@ -67,6 +67,10 @@ class TestHolding:
         if delivery.tag < 10:
             session.done(delivery)
         return None
+
+    def settle(self) -> None:
+        assert len(self.acks.tags) == self.settled, "before each acknowledgement"
+        self.settled += 1
 
     def deliver(self, *tags: int) -> list[Delivery]:
         found = [Delivery(tag, True, "", "", b"\0\0", 0, b"") for tag in tags]
@@ -112,6 +116,9 @@ class Taking:
     def accept(self, values: Any, **_: Any) -> Outcome:
         self.values += values
         return Outcome(accepted=len(values))
+
+    def settle(self) -> None:
+        pass
 
 
 @ensureDeferred

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.intake.brokered import Brokered, Names, order, until
-from tests.service.servers import complaints
-from tests.support.certificates import Authority
 from tests.support.rabbitmq import RabbitMQ
 
 
@@ -142,43 +139,44 @@ class TestTheNode:
             until(lambda: brokered.service.post("/events", order("after")).status == 200)
 
 
-class TestTls:
-    def env(self, node: RabbitMQ, ca_file: Path) -> dict[str, str]:
-        return {"RABBITMQ_URL": node.tls_url, "RTWIST_RABBITMQ_CA_FILE": str(ca_file)}
+class TestSettling:
+    def test_events_stay_in_the_queue_until_clients_had_their_time(self, rabbitmq: RabbitMQ) -> None:
+        names = Names()
+        with Brokered(rabbitmq, names=names) as before:
+            before.join()
+        after = Brokered(rabbitmq, "--rabbitmq-settle", "3", names=names)
+        after.publish(order(1))
+        after.start(wait=False)
+        try:
+            until(lambda: after.ready()["broker"] == "settling")
+            assert after.service.request("GET", "/ready").status == 200
+            assert (after.queued(), after.counts()["delivered"]) == (1, 0)
+            assert after.join().next_event().data["orderId"] == "o1"
+            assert after.ready()["broker"] == "connected"
+        finally:
+            after.stop()
 
-    def test_events_come_in_and_go_out(self, rabbitmq: RabbitMQ) -> None:
-        with Brokered(rabbitmq, "--to-broker", env=self.env(rabbitmq, rabbitmq.ca_file)) as brokered:
-            client = brokered.join()
-            brokered.publish(order(1))
+    def test_a_connection_that_ends_meanwhile_is_replaced(self, rabbitmq: RabbitMQ) -> None:
+        settling = Brokered(rabbitmq, "--rabbitmq-settle", "3")
+        settling.start(wait=False)
+        try:
+            until(lambda: settling.ready()["broker"] == "settling")
+            until(lambda: "rtwist" in rabbitmq.ctl("list_connections", "client_properties"))
+            rabbitmq.ctl("close_all_connections", "away with you")
+            settling.forget_channel()
+            until(lambda: settling.counts()["connections"] == 2)
+            settling.wait_for_broker()
+            client = settling.join()
+            settling.publish(order(1))
             assert client.next_event().data["orderId"] == "o1"
-            assert brokered.service.post("/events", {"type": "order.shipped", "data": order(2)}).status == 200
-            assert client.next_event().data["orderId"] == "o2"
-            assert brokered.program.wait_for_output(
-                f"consumer: connected to amqps://localhost:{rabbitmq.tls_port}"
-            )
-            brokered.publish(b"bad")
-            assert len(brokered.wait_for_dead()) == 1
-            assert brokered.tool("dead-letters") == (0, "0 dead letters\n")
+        finally:
+            assert settling.stop() == 0
 
-    @pytest.mark.parametrize("known", ["somebody else", None])
-    def test_an_unknown_authority_is_refused_in_a_line(
-        self, rabbitmq: RabbitMQ, tmp_path: Path, known: str | None
-    ) -> None:
-        env = {"RABBITMQ_URL": rabbitmq.tls_url}
-        if known is not None:
-            (tmp_path / "ca.pem").write_bytes(Authority(known).certificate_pem)
-            env = self.env(rabbitmq, tmp_path / "ca.pem")
-        brokered = Brokered(rabbitmq, env=env)
-        brokered.start(wait=False)
-        line = brokered.program.wait_for_output("consumer: cannot connect")
-        status, said = brokered.tool("dead-letters")
-        assert brokered.service.request("GET", "/ready").status == 503
-        assert brokered.stop() == 0
-        assert "certificate verify failed" in line
-        assert "see --rabbitmq-ca-file" in line
-        assert (status, said.count("\n")) == (1, 1)
-        assert "see --rabbitmq-ca-file" in said
-        assert complaints(brokered.program.output) == []
+    def test_it_can_be_stopped_meanwhile(self, rabbitmq: RabbitMQ) -> None:
+        settling = Brokered(rabbitmq, "--rabbitmq-settle", "3600")
+        settling.start(wait=False)
+        until(lambda: settling.ready()["broker"] == "settling")
+        assert settling.stop() == 0
 
 
 class TestPublishing:

@@ -25,12 +25,6 @@ def numbers_until_last(client: Client) -> list[int]:
     return found
 
 
-def numbers_emitted(brokered: Brokered) -> list[int]:
-    """What a node has emitted by its log: what its client had not received yet when it was killed is among it."""
-    lines = [line for line in brokered.program.output if "emitted order:status_updated" in line]
-    return [int(line.rpartition(" e")[2]) for line in lines]
-
-
 def event(number: int) -> dict[str, Any]:
     return {"type": "order.shipped", "id": f"e{number}", "data": order(number)}
 
@@ -52,12 +46,10 @@ def test_the_second_takes_over_when_the_first_is_killed(rabbitmq: RabbitMQ, queu
         first.publish(event(EVENTS))
         rest = numbers_until_last(after)
         first.service.close_clients()
-        emitted = numbers_emitted(first)
-        assert seen == emitted[: len(seen)]
-        assert emitted == list(range(len(emitted)))
+        assert seen == list(range(len(seen)))
         assert rest == list(range(rest[0], EVENTS)), "in order, without gaps"
-        assert rest[0] <= len(emitted), "nothing is lost between them"
-        assert len(emitted) < EVENTS, "the first was killed in the middle"
+        assert rest[0] <= len(seen), "nothing is lost between them"
+        assert len(seen) < EVENTS, "the first was killed in the middle"
 
 
 def test_the_second_goes_on_exactly_where_the_first_was_stopped(rabbitmq: RabbitMQ) -> None:
