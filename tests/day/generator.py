@@ -5,7 +5,7 @@ Pure: the same arguments make the same day.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from random import Random
@@ -44,20 +44,19 @@ class Hour:
 
 
 class Day:
-    """`clients` clients and `events` events in `hours` parts, drawn from `seed`."""
+    """`clients` clients, and hours of so many events each, drawn from `seed`."""
 
-    def __init__(self, seed: int, *, clients: int, events: int, hours: int) -> None:
+    def __init__(self, seed: int, *, clients: int, hours: Sequence[int]) -> None:
         self._chance = Random(seed)
-        self._events = events
         self._hours = hours
-        self.world = World(self._chance, clients, orders=events // ORDER_EVERY + 1)
+        self.world = World(self._chance, clients, orders=sum(hours) // ORDER_EVERY + 1)
         self._teller = Teller(self._chance, self.world)
         self._here = {seat.viewer.name: seat for seat in self.world.seats}
         self._told = 0
 
     def hours(self) -> Iterator[Hour]:
         """The hours, each to be taken once; the first begins with everybody's coming."""
-        for number in range(self._hours):
+        for number, events in enumerate(self._hours):
             hour = Hour()
             if number == 0:
                 hour.join = self.world.seats
@@ -65,7 +64,7 @@ class Day:
                     hour.asks += self._opening(seat.viewer)
             else:
                 self._break(hour)
-            hour.events = [*self._published(self._events // self._hours)]
+            hour.events = [*self._published(events)]
             yield hour
 
     # Clients

@@ -19,7 +19,7 @@ _BELL = BELL.encode()
 
 
 class Peer:
-    """A client; `kept` are its packets with the time of their arrival (seconds, monotonic), but for heartbeats."""
+    """A client; `kept` are the events it got, as packets, each with the time it came (seconds, monotonic)."""
 
     def __init__(self, port: int, token: str) -> None:
         self.port = port

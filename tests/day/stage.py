@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -12,10 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.day.generator import Ask, Hour
-from tests.day.happenings import Happening
 from tests.day.peers import PATIENCE, Crowd, packet_event
 from tests.day.world import Seat
-from tests.intake.brokered import Brokered
 from tests.model.live import BETWEEN, Heard, Live
 from tests.model.section4 import Viewer
 from tests.service.peers import token
@@ -39,21 +38,28 @@ class Published(NamedTuple):
 
 
 class Stage:
-    """Plays the hours of a day against a running service; files go to `directory`."""
+    """Plays the hours of a day against the service on `port`; files go to `directory`.
 
-    def __init__(self, brokered: Brokered, directory: Path) -> None:
+    The events are published to `exchange` of the broker at `url`. `latencies` are the seconds from there to the
+    light clients, one for each delivery.
+    """
+
+    def __init__(self, port: int, url: str, exchange: str, directory: Path) -> None:
         self.live = Live()
         self.published = 0
+        self.last_heard = 0.0
         self.delivered: Counter[str] = Counter()
         self.latencies = array("d")
-        self._brokered = brokered
+        self._port = port
+        self._url = url
+        self._exchange = exchange
         self._directory = directory
-        self._crowd = Crowd(brokered.service.port)
+        self._crowd = Crowd(port)
         self._node: NodeClients | None = None
         self._answers: Answers = defaultdict(list)
 
     def prepare(self, hour: Hour) -> None:
-        """Let clients go, come and ask; AssertionError for a wrong answer."""
+        """Let clients go, come and ask, and have the events ready; AssertionError for a wrong answer."""
         for viewer in hour.leave:
             self._crowd.leave(viewer.name)
             self.live.leave(viewer)
@@ -69,22 +75,23 @@ class Stage:
         got = {name: peer.answers for name, peer in self._crowd.peers.items() if peer.answers}
         got |= self._node.answers() if self._node else {}
         assert {name: [*map(_worded, answers)] for name, answers in got.items()} == self._answers
+        for number, event in enumerate(hour.events, self.published):
+            self.live.event(number, event.domain, event.action, event.data, event_id=event.id, at=event.at)
+        lines = (json.dumps([event.kind, event.body]) for event in hour.events)
+        (self._directory / "events").write_text("\n".join(lines))
 
-    def play(self, events: list[Happening], rate: float = RATE) -> Published:
+    def play(self, rate: float = RATE) -> Published:
         """Publish the events and take what comes until everybody has heard the last one."""
         file = self._directory / "events"
-        file.write_text("".join(json.dumps([event.kind, event.body]) + "\n" for event in events))
-        for number, event in enumerate(events, self.published):
-            self.live.event(number, event.domain, event.action, event.data, event_id=event.id, at=event.at)
-        names = self._brokered.names
         times = self._directory / "times"
-        script = [require_node_modules(), "day_publish.js", self._brokered.node.url, names.exchange]
+        script = [require_node_modules(), "day_publish.js", self._url, self._exchange]
         with Program([*script, str(file), str(rate), str(times)], cwd=CLIENTS) as publisher:
             while publisher.process.poll() is None:
                 self._crowd.turn()
             assert publisher.wait() == 0, publisher.output
             counts = json.loads(publisher.output[-1])
         self._crowd.until(self._all_heard_the_bell)
+        self.last_heard = time.monotonic()
         sent = array("d")
         sent.frombytes(times.read_bytes())
         return Published(counts, sent)
@@ -118,7 +125,7 @@ class Stage:
     def _join_in_node(self, seats: list[Seat], asks: list[Ask]) -> None:
         if seats:
             assert self._node is None, "clients in Node come in the first hour only"
-            url = f"http://127.0.0.1:{self._brokered.service.port}"
+            url = f"http://127.0.0.1:{self._port}"
             self._node = NodeClients(url, seats, asks, self._directory / "clients")
 
     def _ask(self, ask: Ask) -> None:
