@@ -86,7 +86,10 @@ def report(stage: Stage, sent: Published, cpu: Mapping[str, float], memory: Mapp
     )
     for name, used in cpu.items():
         print(f"{name:<11} {used / seconds:>9.0%} CPU" + (f", {memory[name]:.0f} MB" if name in memory else ""))
-    print(f"rtwist uses {cpu['rtwist'] / events * 1e6:>9,.0f} µs of CPU an event", flush=True)
+    each = cpu["rtwist"] / events
+    print(
+        f"rtwist uses {each * 1e6:>9,.0f} µs of CPU an event: a core of its own is full at {1 / each:,.0f} a second"
+    )
 
 
 def measure(stage: Stage, day: Day, node: RabbitMQ, program: Program, rate: float) -> list[str]:

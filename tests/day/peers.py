@@ -80,7 +80,7 @@ class Peer:
         elif packet == b"1":
             self.ended = True
         else:
-            assert packet.startswith(b"40{"), packet
+            assert packet == b"6" or packet.startswith(b"40{"), packet
 
 
 class WebSocketPeer(Peer):
@@ -138,6 +138,7 @@ class PollingPeer(Peer):
 
     def __init__(self, port: int, token: str) -> None:
         super().__init__(port, token)
+        self._leaving = False
         self._target = SOCKET_IO.replace("websocket", "polling")
         self._polls, self._posts = HttpClient(port, PATIENCE), HttpClient(port, PATIENCE)
         opening = self._polls.request("GET", self._target).text
@@ -153,6 +154,7 @@ class PollingPeer(Peer):
         assert answer.status == 200, answer
 
     def leave(self) -> None:
+        self._leaving = True
         self.say("1")
 
     def read(self, now: float) -> None:
@@ -162,11 +164,14 @@ class PollingPeer(Peer):
         if not chunk:
             self._end()
         elif found and len(body) >= _length(bytes(head)):
-            assert head.startswith(b"HTTP/1.1 200 "), self._buffer
             self._buffer.clear()
+            if self._leaving:  # the session is gone, whether this poll came before or after
+                self._end()
+                return
+            assert head.startswith(b"HTTP/1.1 200 "), (head, body)
             for packet in bytes(body).split(b"\x1e"):
                 self.take(packet, now)
-            if self.ended or body == b"6":  # the answer to a poll when the client itself has closed
+            if self.ended:
                 self._end()
             else:
                 self._poll()

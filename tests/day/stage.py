@@ -25,6 +25,7 @@ RATE = 5000
 """Events a second."""
 SHOWN = 5
 """Faults that are told of one comparison."""
+NOWHERE = "a room it is not in"
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _decoded = lru_cache(maxsize=4096)(packet_event)
 Answers = defaultdict[str, list[dict[str, Any]]]
@@ -61,8 +62,7 @@ class Stage:
     def prepare(self, hour: Hour) -> None:
         """Let clients go, come and ask, and have the events ready; AssertionError for a wrong answer."""
         for viewer in hour.leave:
-            self._crowd.leave(viewer.name)
-            self.live.leave(viewer)
+            self._leave(viewer)
         self._join_in_node([seat for seat in hour.join if seat.mode], hour.asks)
         for seat in hour.join:
             if seat.mode is None:
@@ -111,7 +111,7 @@ class Stage:
         """Have every client answer once more, so that nothing can be on its way, then let go of all."""
         for peer in self._crowd.peers.values():
             if not peer.ended:
-                peer.ask("leave_room", "a room it is not in")
+                peer.ask("leave_room", NOWHERE)
         answered = self._crowd.all_answered()
         late = [name for name, peer in self._crowd.peers.items() if peer.kept]
         self._crowd.close()
@@ -127,6 +127,14 @@ class Stage:
             assert self._node is None, "clients in Node come in the first hour only"
             url = f"http://127.0.0.1:{self._port}"
             self._node = NodeClients(url, seats, asks, self._directory / "clients")
+
+    def _leave(self, viewer: Viewer) -> None:
+        # Answered, it has nothing more on its way that its leaving could cut off.
+        self._crowd.peers[viewer.name].ask("leave_room", NOWHERE)
+        self._answers[viewer.name].append({"success": True, "room": NOWHERE})
+        assert self._crowd.all_answered(), viewer.name
+        self._crowd.leave(viewer.name)
+        self.live.leave(viewer)
 
     def _ask(self, ask: Ask) -> None:
         name = ask.viewer.name
