@@ -12,7 +12,6 @@ from rtwist.auth.identity import ClaimNames
 from rtwist.domain.owners import DEFAULT_MAX_ORDERS
 from rtwist.engineio.options import Cookie
 from rtwist.errors import ConfigError
-from rtwist.gateway import DEFAULT_MAX_ROOMS
 from rtwist.intake.amqp.url import read_urls
 from rtwist.intake.settings import (
     DECLARE_MODES,
@@ -38,6 +37,7 @@ from rtwist.readers import (
     as_seconds,
     as_yes_or_no,
 )
+from rtwist.requests import DEFAULT_MAX_ROOMS
 from rtwist.socketio import Options as SocketOptions
 
 DEFAULT_PORT = 8009

@@ -117,7 +117,7 @@ def test_every_route_is_in_the_readme() -> None:
 
 def client_events() -> set[str]:
     gateway = Gateway(Server(_Never()), verifier=None, owners=OrderBook(), now=time.time)  # type: ignore[arg-type]
-    return set(gateway._requests)
+    return set(gateway.requests.names)
 
 
 class _Never:

@@ -18,6 +18,7 @@ FLOORS = {
     "domain": 4,
     "auth": 4,
     "gateway": 4,
+    "requests": 4,
     "accounts": 4,
     "presence": 4,
     "emit": 4,
