@@ -13,6 +13,7 @@ from rtwist.domain.owners import OwnerView
 from rtwist.domain.timestamps import iso
 from rtwist.engineio.request import Handshake, Refusal
 from rtwist.errors import AuthError, KeysUnavailable
+from rtwist.leases import LeaseOptions, Leases
 from rtwist.presence import Presence
 from rtwist.requests import DEFAULT_MAX_ROOMS, Requests
 from rtwist.socketio import ConnectionRefused, ConnectLater, Server, Socket
@@ -26,8 +27,9 @@ class Gateway:
 
     `accounts` lets the sockets follow what becomes of their users; `requests` answers the clients' events.
     `owners` tells who owns an order; `now` returns the seconds since 1970; `max_rooms` bounds what one socket
-    may join. Whoever waits for the answer to an event that is no request is told so: handlers of others for
-    events of their own must acknowledge before, in an `on_any` added before the gateway is made.
+    may join; `lease` is what becomes of a connection whose token ends. Whoever waits for the answer to an event
+    that is no request is told so: handlers of others for events of their own must acknowledge before, in an
+    `on_any` added before the gateway is made.
     """
 
     _log = Logger()
@@ -40,13 +42,23 @@ class Gateway:
         owners: OwnerView,
         now: Callable[[], float],
         max_rooms: int = DEFAULT_MAX_ROOMS,
+        lease: LeaseOptions | None = None,
     ) -> None:
         self._io = io
         self._verifier = verifier
         self._now = now
         self._presence = Presence(io, now)
-        self.accounts = Accounts(io, owners, self._presence, max_rooms)
-        self.requests = Requests(io, owners=owners, now=now, max_rooms=max_rooms)
+        self.accounts = Accounts(
+            io,
+            owners=owners,
+            presence=self._presence,
+            revocations=verifier.revocations,
+            leeway=verifier.leeway,
+            max_rooms=max_rooms,
+            now=now,
+        )
+        self._leases = Leases(io, verifier=verifier, accounts=self.accounts, now=now, options=lease)
+        self.requests = Requests(io, owners=owners, now=now, max_rooms=max_rooms, refresh=self._leases.refresh)
         io.use(self._authenticate)
         io.on("connection", self._connected)
 
@@ -75,6 +87,7 @@ class Gateway:
         # One handler for all: a closure for each request would cost every connection time and memory.
         socket.on_any(lambda event, *args: self.requests.handle(socket, event, args))
         socket.on("disconnect", lambda reason: self._disconnected(socket, reason))
+        self._leases.begin(socket)
         self._log.info(
             "user {user} connected as {socket} to {rooms}",
             user=identity.user_id,
@@ -95,6 +108,7 @@ class Gateway:
 
     def _disconnected(self, socket: Socket, reason: str) -> None:
         identity: Identity = socket.data["identity"]
+        self._leases.end(socket)
         self._log.info(
             "user {user} disconnected from {socket}: {reason}",
             user=identity.user_id,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 _PATH = re.compile(r"[A-Za-z0-9._~/-]+")
 _COOKIE_NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -34,6 +35,29 @@ def as_leeway(text: str) -> float:
     if not 0 <= value <= 300:
         raise ValueError("must be from 0 to 300 seconds")
     return value
+
+
+def as_duration(text: str) -> float:
+    """Seconds, 0 for none."""
+    value = as_number(text, float, "a number of seconds")
+    if not 0 <= value < 1e9:
+        raise ValueError("must be a number of seconds, 0 for none")
+    return value
+
+
+def as_key_url(text: str) -> str:
+    """The URL of a key server."""
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        url, port = urlsplit(""), None
+    plain = text.isascii() and text.isprintable() and " " not in text
+    if not plain or url.scheme not in ("https", "http") or not url.hostname or port == 0:
+        raise ValueError("must be a URL such as https://id.example/.well-known/jwks.json")
+    if "@" in url.netloc or url.fragment:
+        raise ValueError("must be a URL without user, password and fragment: key sets are public")
+    return text
 
 
 def as_count(text: str) -> int:

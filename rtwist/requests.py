@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from twisted.logger import Logger
@@ -21,20 +21,24 @@ DEFAULT_MAX_ROOMS = 5000
 _QUOTED = 100
 """Characters of a client's words that are sent back and logged."""
 
-Request = Callable[[Socket, Identity, Any], dict[str, Any]]
+Answer = dict[str, Any]
+Request = Callable[[Socket, Identity, Any], Answer | Awaitable[Answer]]
 Ack = Callable[..., None] | None
 
 
 class Requests:
     """Answers each event of a client, by its acknowledgement or, when it is refused without one, by `error`.
 
-    `owners` tells who owns an order; `now` returns the seconds since 1970; `max_rooms` bounds what one socket
-    may join. Whoever waits for the answer to an event that is none of these is told so.
+    `refresh` takes a new token in; `owners` tells who owns an order; `now` returns the seconds since 1970;
+    `max_rooms` bounds what one socket may join. Whoever waits for the answer to an event that is none of these is
+    told so.
     """
 
     _log = Logger()
 
-    def __init__(self, io: Server, *, owners: OwnerView, now: Callable[[], float], max_rooms: int) -> None:
+    def __init__(
+        self, io: Server, *, owners: OwnerView, now: Callable[[], float], max_rooms: int, refresh: Request
+    ) -> None:
         self._io = io
         self._owners = owners
         self._now = now
@@ -49,6 +53,7 @@ class Requests:
             "subscribe_transfer": self._subscribe_transfer,
             "unsubscribe_transfer": self._unsubscribe_transfer,
             "typing": self._typing,
+            "refresh_token": refresh,
         }
 
     @property
@@ -56,22 +61,37 @@ class Requests:
         """The events that clients may send."""
         return frozenset(self._requests)
 
-    def handle(self, socket: Socket, event: str, args: Sequence[Any]) -> None:
-        """Do what the client of `socket` asks for, and answer; `args` may end with the acknowledgement."""
+    def handle(self, socket: Socket, event: str, args: Sequence[Any]) -> Awaitable[None] | None:
+        """Do what the client of `socket` asks for, and answer; `args` may end with the acknowledgement.
+
+        Returns what is still going on, for the client's next events to wait for.
+        """
         identity: Identity = socket.data["identity"]  # not that of the token: it may have moved since
         ack = args[-1] if args and callable(args[-1]) else None
         values = args[:-1] if ack is not None else args
         request = self._requests.get(event)
         if request is None:
             self._ignore(socket, identity, event, ack)
-            return
+            return None
         try:
-            answer = {"success": True, **request(socket, identity, values[0] if values else None)}
+            answer = request(socket, identity, values[0] if values else None)
+        except Refused as refusal:
+            self._refuse(event, socket, identity, refusal, ack)
+            return None
+        if isinstance(answer, dict):
+            _grant(answer, ack)
+            return None
+        return self._finish(answer, event, socket, identity, ack)
+
+    async def _finish(
+        self, answer: Awaitable[Answer], event: str, socket: Socket, identity: Identity, ack: Ack
+    ) -> None:
+        try:
+            granted = await answer
         except Refused as refusal:
             self._refuse(event, socket, identity, refusal, ack)
         else:
-            if ack is not None:
-                ack(answer)
+            _grant(granted, ack)
 
     def _ignore(self, socket: Socket, identity: Identity, event: str, ack: Ack) -> None:
         # Without an acknowledgement nobody waits, and other servers say nothing, too.
@@ -182,3 +202,8 @@ class Requests:
 
     def _is_socket_id(self, name: str) -> bool:
         return name in self._io.root.sockets
+
+
+def _grant(answer: Answer, ack: Ack) -> None:
+    if ack is not None:
+        ack({"success": True, **answer})

@@ -39,15 +39,23 @@ BROKER_ROWS: list[Row] = [
 ROWS: list[Row] = [
     ("port", "8010", "listen", ("tcp:8010",)),
     ("port", "0", "listen", ("tcp:0",)),
-    ("jwt-audience", "web", "jwt_audience", ("web",)),
-    ("jwt-audience", " web , app ,", "jwt_audience", ("web", "app")),
-    ("jwt-issuer", "https://id.example", "jwt_issuer", ("https://id.example",)),
-    ("jwt-leeway", "1.5", "jwt_leeway", 1.5),
-    ("jwt-leeway", "0", "jwt_leeway", 0.0),
-    ("claim-user", "uid,sub", "claim_names.user", ("uid", "sub")),
-    ("claim-company", "org", "claim_names.company", ("org",)),
-    ("claim-shops", "stores", "claim_names.shops", ("stores",)),
-    ("claim-roles", "groups", "claim_names.roles", ("groups",)),
+    ("jwt-audience", "web", "tokens.audience", ("web",)),
+    ("jwt-audience", " web , app ,", "tokens.audience", ("web", "app")),
+    ("jwt-issuer", "https://id.example", "tokens.issuer", ("https://id.example",)),
+    ("jwt-leeway", "1.5", "tokens.leeway", 1.5),
+    ("jwt-leeway", "0", "tokens.leeway", 0.0),
+    ("jwt-jwks-max-age", "60", "tokens.jwks_max_age", 60.0),
+    ("jwt-required-claims", "jti, iat", "tokens.required_claims", ("jti", "iat")),
+    ("jwt-max-bytes", "4096", "tokens.max_bytes", 4096),
+    ("expiry-warning", "120", "lease.warning", 120.0),
+    ("expiry-warning", "0", "lease.warning", 0.0),
+    ("expiry-grace", "0", "lease.grace", 0.0),
+    ("revocation-window", "86400", "revocation_window", 86400.0),
+    ("revocation-size", "50", "revocation_size", 50),
+    ("claim-user", "uid,sub", "tokens.claim_names.user", ("uid", "sub")),
+    ("claim-company", "org", "tokens.claim_names.company", ("org",)),
+    ("claim-shops", "stores", "tokens.claim_names.shops", ("stores",)),
+    ("claim-roles", "groups", "tokens.claim_names.roles", ("groups",)),
     ("cors-origins", "https://shop.example", "socketio.cors_origins", ("https://shop.example",)),
     ("cors-origins", "https://a.example,http://b.example:3000/", "socketio.cors_origins",
      ("https://a.example", "http://b.example:3000/")),
@@ -72,10 +80,20 @@ ROWS: list[Row] = [
 ]  # fmt: skip
 DEFAULTS: dict[str, Any] = {
     "listen": ("tcp:8009",),
-    "jwt_audience": (),
-    "jwt_issuer": (),
-    "jwt_leeway": 0.0,
-    "claim_names": ClaimNames(),
+    "tokens.audience": (),
+    "tokens.issuer": (),
+    "tokens.leeway": 0.0,
+    "tokens.claim_names": ClaimNames(),
+    "tokens.public_keys": (),
+    "tokens.previous_secret": None,
+    "tokens.jwks_url": None,
+    "tokens.jwks_max_age": 600.0,
+    "tokens.required_claims": (),
+    "tokens.max_bytes": 8192,
+    "lease.warning": 60.0,
+    "lease.grace": 5.0,
+    "revocation_window": 2_592_000.0,
+    "revocation_size": 100_000,
     "api_key": None,
     "max_rooms": 5000,
     "max_orders": 100_000,
@@ -111,13 +129,45 @@ WRONG: list[tuple[str, str]] = [
     *(("jwt-leeway", text) for text in ("x", "-1", "301", "nan", "inf")),
     *(
         (name, text)
-        for name in ("ping-interval", "ping-timeout", "connect-timeout", "dedup-window")
+        for name in (
+            "ping-interval",
+            "ping-timeout",
+            "connect-timeout",
+            "dedup-window",
+            "revocation-window",
+            "jwt-jwks-max-age",
+        )
         for text in ("x", "0", "-1", "nan", "inf", "1e9")
     ),
     *(
         (name, text)
-        for name in ("max-payload", "max-buffered", "max-rooms", "max-orders", "dedup-size")
+        for name in (
+            "max-payload",
+            "max-buffered",
+            "max-rooms",
+            "max-orders",
+            "dedup-size",
+            "revocation-size",
+            "jwt-max-bytes",
+        )
         for text in ("x", "0", "-1", "1.5", "1e3")
+    ),
+    *((name, text) for name in ("expiry-warning", "expiry-grace") for text in ("x", "-1", "nan", "inf", "1e9")),
+    ("jwt-required-claims", ","),
+    *(
+        ("jwt-jwks-url", text)
+        for text in (
+            "x",
+            "ftp://id.example/keys",
+            "https://",
+            "https:///keys",
+            "https://id.example:x/",
+            "https://ü/",
+            "https://me:word@id.example/keys",
+            "https://id.example/keys#1",
+            "https://id.example/a b",
+            "https://[",
+        )
     ),
     *(("cors-origins", text) for text in ("shop.example", "https://shop.example/page", "null")),
     ("client-dist", "/no/such/folder"),
@@ -147,7 +197,12 @@ OLD_NAMES = {
     "PORT": "port", "JWT_SECRET": "jwt-secret", "FRONTEND_URL": "cors-origins", "API_KEY": "api-key",
     "RABBITMQ_URL": "rabbitmq-url",
 }  # fmt: skip
-SECRETS = [setting for setting in SETTINGS if setting.secret and setting.name != "rabbitmq-url"]
+PLACES = {
+    "jwt-secret": "tokens.secret",
+    "jwt-previous-secret": "tokens.previous_secret",
+    "api-key": "api_key",
+}
+SECRETS = [setting for setting in SETTINGS if setting.name in PLACES]
 NAMED = {setting.name: setting for setting in SETTINGS}
 
 
@@ -194,7 +249,9 @@ class TestEveryOption:
 
 def test_every_setting_but_the_secrets_is_in_the_table() -> None:
     assert {name for name, *_ in ROWS} == {setting.name for setting in SETTINGS if not setting.secret} - {
-        "listen"
+        "listen",
+        "jwt-jwks-url",
+        "jwt-jwks-allow-http",
     }
 
 
@@ -276,13 +333,13 @@ class TestSecrets:
     def test_from_the_environment(self, setting: Setting) -> None:
         for variable in setting.env_names:
             config = read_config({}, {"RTWIST_JWT_SECRET": SECRET, variable: "from the environment"}, dev=False)
-            assert value_at(config, setting.name.replace("-", "_")) == "from the environment"
+            assert value_at(config, PLACES[setting.name]) == "from the environment"
 
     @pytest.mark.parametrize("setting", SECRETS, ids=lambda setting: setting.name)
     def test_from_a_file(self, setting: Setting, tmp_path: Path) -> None:
         file = tmp_path / "secret"
         file.write_text("  from the file\n")
-        field = setting.name.replace("-", "_")
+        field = PLACES[setting.name]
         given = read({f"{setting.name}-file": str(file)}, {setting.env_names[0]: "from the environment"})
         assert value_at(given, field) == "from the file"
         for variable in setting.env_names:
@@ -367,9 +424,9 @@ class TestDevelopment:
     def test_no_key_is_needed_and_pages_of_any_origin_may_connect(self) -> None:
         config = read_config({}, {}, dev=True)
         assert config.dev
-        assert config.jwt_secret is None
+        assert config.tokens.secret is None
         assert config.socketio.cors_origins == "*"
 
     def test_what_is_set_stays_set(self) -> None:
         config = read_config({}, {**KEY, "FRONTEND_URL": "https://a.example"}, dev=True)
-        assert (config.jwt_secret, config.socketio.cors_origins) == (SECRET, ("https://a.example",))
+        assert (config.tokens.secret, config.socketio.cors_origins) == (SECRET, ("https://a.example",))

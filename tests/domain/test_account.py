@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from msgspec import UNSET
 
 from rtwist.domain.account import company_emissions, product_emissions, shop_emissions, user_answers
-from rtwist.domain.emission import Disconnect, Reassign
+from rtwist.domain.emission import Disconnect, Reassign, Revoke
+from rtwist.domain.timestamps import seconds_of
 from rtwist.errors import BadEvent
 from tests.domain.answers import WHEN, Answers
 
@@ -65,11 +67,11 @@ def test_who_is_gone_hears_of_it_and_is_then_disconnected(action: str) -> None:
     ],
 )
 def test_an_update_moves_the_user_s_sockets(data: dict[str, Any], moved: Reassign) -> None:
-    assert user("updated", userId="u1", **data).effects == [moved]
+    assert user("updated", userId="u1", **data).effects == [replace(moved, at=seconds_of(WHEN))]
 
 
 def test_what_is_not_there_stays_as_it_is() -> None:
-    assert Reassign("u1") == Reassign("u1", UNSET, UNSET, UNSET)
+    assert Reassign("u1") == Reassign("u1", UNSET, UNSET, UNSET, None)
     assert user("updated", userId="u1", name="Ann").effects == []
 
 
