@@ -36,10 +36,11 @@ def key_server(reactor: IReactorTime, url: str) -> Callable[[], Awaitable[bytes]
             return await Deferred.fromCoroutine(_get(client, url)).addTimeout(FETCH_SECONDS, reactor)
         except KeysUnavailable:
             raise
-        except (defer.TimeoutError, CancelledError):
-            raise KeysUnavailable(f"{url} took longer than {FETCH_SECONDS:g} seconds") from None
-        except Exception as error:
-            raise KeysUnavailable(f"{url} cannot be read: {_reason(error)}") from error
+        except (CancelledError, Exception) as error:
+            cause = _cause(error)
+            if isinstance(cause, defer.TimeoutError | CancelledError):
+                raise KeysUnavailable(f"{url} took longer than {FETCH_SECONDS:g} seconds") from None
+            raise KeysUnavailable(f"{url} cannot be read: {str(cause) or type(cause).__name__}") from error
 
     return fetch
 
@@ -49,26 +50,21 @@ async def _get(client: HTTPClient, url: str) -> bytes:
         url, headers=Headers({"Accept": ["application/json"]}), allow_redirects=False, unbuffered=True
     )
     body = _Body()
+    response.deliverBody(body)
     if response.code != 200:
-        body.limit = 0
-        response.deliverBody(body)
-        body.finish(KeysUnavailable(f"{url} answered {response.code}, not 200"))
-    else:
-        response.deliverBody(body)
+        body.finished.addErrback(lambda _: None)
+        body.finished.cancel()
+        raise KeysUnavailable(f"{url} answered {response.code}, not 200")
     return await body.finished
 
 
-def _reason(error: BaseException) -> str:
+def _cause(error: BaseException) -> BaseException:
     reasons = getattr(error, "reasons", None)  # Twisted's wrappers say nothing themselves
-    if reasons:
-        return _reason(reasons[0].value)
-    return str(error) or type(error).__name__
+    return _cause(reasons[0].value) if reasons else error
 
 
 class _Body(Protocol):
-    """Collects a body of at most `limit` bytes; whatever ends `finished` early ends the connection."""
-
-    limit = MAX_BYTES
+    """Collects a body of at most `MAX_BYTES`; whatever ends `finished` early ends the connection."""
 
     def __init__(self) -> None:
         self.finished: Deferred[bytes] = Deferred(lambda _: self._leave())
@@ -76,8 +72,10 @@ class _Body(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self._octets += data
-        if len(self._octets) > self.limit:
-            self.finish(KeysUnavailable(f"the key set is larger than {self.limit} bytes"))
+        if len(self._octets) > MAX_BYTES and not self.finished.called:
+            self._octets.clear()
+            self.finished.errback(KeysUnavailable(f"the key set is larger than {MAX_BYTES} bytes"))
+            self._leave()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self.finished.called:
@@ -86,13 +84,6 @@ class _Body(Protocol):
             self.finished.callback(bytes(self._octets))
         else:
             self.finished.errback(reason)
-
-    def finish(self, error: KeysUnavailable) -> None:
-        """Give up, because of that."""
-        if not self.finished.called:
-            self._octets.clear()
-            self.finished.errback(error)
-            self._leave()
 
     def _leave(self) -> None:
         if self.transport is not None:

@@ -9,7 +9,7 @@ import pytest
 from msgspec import UNSET
 
 from rtwist.domain.account import company_emissions, product_emissions, shop_emissions, user_answers
-from rtwist.domain.emission import Disconnect, Reassign, Revoke
+from rtwist.domain.emission import Disconnect, Reassign
 from rtwist.domain.timestamps import seconds_of
 from rtwist.errors import BadEvent
 from tests.domain.answers import WHEN, Answers
