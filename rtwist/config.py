@@ -87,7 +87,7 @@ class Setting:
         if isinstance(self.default, tuple):
             return ",".join(self.default)
         if isinstance(self.default, float):
-            return f"{self.default:g}"
+            return f"{self.default:.12g}"
         return "" if self.default is None else str(self.default)
 
     @property
