@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from rtwist.auth.identity import ClaimNames
+from rtwist.auth.settings import TokenSettings
 from rtwist.config import SETTINGS, Config, Setting, read_broker, read_config
 from rtwist.errors import ConfigError
+from tests.support.keys import P256, RSA, pem
 from tests.support.processes import ROOT
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
@@ -361,6 +363,69 @@ class TestSecrets:
 
     def test_a_folder_is_no_file(self, tmp_path: Path) -> None:
         assert error({"jwt-secret-file": str(tmp_path)}).startswith(f"--jwt-secret-file is '{tmp_path}', which ")
+
+
+JWKS = {"JWT_JWKS_URL": "https://id.example/keys"}
+PEM = {"JWT_PUBLIC_KEY": pem(P256)}
+
+
+class TestKeys:
+    def settings(self, *, dev: bool = False, **environment: str) -> TokenSettings:
+        return read_config({}, environment, dev=dev).tokens
+
+    def error(self, *, dev: bool = False, **environment: str) -> str:
+        with pytest.raises(ConfigError) as caught:
+            read_config({}, environment, dev=dev)
+        return str(caught.value)
+
+    def test_public_keys_from_the_environment_or_a_file(self, tmp_path: Path) -> None:
+        file = tmp_path / "keys.pem"
+        file.write_text(pem(RSA) + pem(P256))
+        for given in (
+            {"JWT_PUBLIC_KEY_FILE": str(file)}, {"RTWIST_JWT_PUBLIC_KEY_FILE": str(file)},
+            {"JWT_PUBLIC_KEY": file.read_text()}, {"RTWIST_JWT_PUBLIC_KEY": file.read_text()},
+        ):  # fmt: skip
+            assert [key.algorithm for key in self.settings(**given).public_keys] == ["RS256", "ES256"]
+        config = read_config({"jwt-public-key-file": str(file)}, {}, dev=False)
+        assert len(config.tokens.public_keys) == 2
+
+    def test_a_file_without_keys_is_named(self, tmp_path: Path) -> None:
+        file = tmp_path / "keys.pem"
+        file.write_text("no key")
+        assert self.error(JWT_PUBLIC_KEY_FILE=str(file)) == (
+            "JWT_PUBLIC_KEY_FILE cannot be used: no PEM block is there: a public key begins with "
+            "-----BEGIN PUBLIC KEY-----"
+        )
+
+    @pytest.mark.parametrize(
+        "url",
+        ["https://id.example/keys", "http://localhost:8080/keys", "http://127.0.0.1/keys", "http://[::1]:1/keys"],
+    )
+    def test_a_key_server(self, url: str) -> None:
+        assert self.settings(JWT_JWKS_URL=url).jwks_url == url
+        assert self.settings(RTWIST_JWT_JWKS_URL=url).jwks_url == url
+
+    @pytest.mark.parametrize("host", ["id.example", "10.0.0.1", "localhost.example", "127.0.0.1.example"])
+    def test_nobody_may_be_on_the_way_to_it(self, host: str) -> None:
+        url = f"http://{host}/keys"
+        assert self.error(JWT_JWKS_URL=url).startswith(f"JWT_JWKS_URL is '{url}': whoever is on the way")
+        assert self.settings(JWT_JWKS_URL=url, RTWIST_JWT_JWKS_ALLOW_HTTP="yes").jwks_url == url
+
+    @pytest.mark.parametrize("given", [KEY | JWKS, KEY | PEM, JWKS | PEM, KEY | JWKS | PEM])
+    @pytest.mark.parametrize("dev", [False, True])
+    def test_two_kinds_are_never_together(self, given: dict[str, str], dev: bool) -> None:
+        said = self.error(dev=dev, **given)
+        assert " and ".join(name for name in (*KEY, *PEM, *JWKS) if name in given) + " are set" in said
+        assert SECRET not in said
+
+    def test_the_secret_before_needs_one_after(self) -> None:
+        assert self.settings(JWT_PREVIOUS_SECRET=SECRET, **KEY).previous_secret == SECRET
+        for others in ({}, JWKS, PEM):
+            assert "JWT_PREVIOUS_SECRET is set without" in self.error(JWT_PREVIOUS_SECRET=SECRET, **others)
+
+    @pytest.mark.parametrize("given", [JWKS, PEM])
+    def test_development_mode_signs_tokens_itself(self, given: dict[str, str]) -> None:
+        assert f"{next(iter(given))} is set, but --dev signs tokens itself" in self.error(dev=True, **given)
 
 
 class TestMistakes:

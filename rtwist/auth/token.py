@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ DEFAULT_MAX_TOKEN_BYTES = 8192
 MAX_NUMERIC_DATE = 253_402_300_799
 """The last second of the year 9999: dates beyond it overflow timers and date types."""
 
+_BASE64URL = re.compile(r"[A-Za-z0-9_.-]+")
 _SIGNATURE_OPTIONS: SigOptions = {"verify_signature": True, "enforce_minimum_key_length": True}
 
 
@@ -101,6 +103,9 @@ class TokenVerifier:
         encoded, *others = token.split(".")
         if len(others) != 2:
             raise ValueError("not three parts")
+        if not _BASE64URL.fullmatch(token):
+            # RFC 7515 2: base64url "with all trailing '=' characters omitted"; decoders let more through.
+            raise ValueError("not base64url without padding")
         header = strict_object(base64url_decode(encoded))
         if header.get("alg") not in self._keys.algorithms:
             raise ValueError("alg is not accepted")
