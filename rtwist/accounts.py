@@ -70,11 +70,9 @@ class Accounts:
         """Call tokens back, and disconnect the sockets that came with them; returns how many there were."""
         effect = dated(effect, self._now())
         self._revocations.add(effect, self._now())
-        concerned = [
-            socket
-            for socket in tuple(self._io.root.sockets.values())
-            if covers(effect, socket.data["identity"], leeway=self._leeway)
-        ]
+        user_id = effect.user_id
+        sockets = self._io.root.sockets.values() if user_id is None else sockets_of(self._io, user_id)
+        concerned = [one for one in sockets if covers(effect, one.data["identity"], leeway=self._leeway)]
         for socket in concerned:
             self.dismiss_revoked(socket)
         self._log.info("{effect}: {count} sockets disconnected", effect=effect, count=len(concerned))

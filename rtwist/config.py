@@ -34,7 +34,6 @@ from rtwist.readers import (
     as_duration,
     as_file,
     as_folder,
-    as_key_url,
     as_leeway,
     as_names,
     as_one_of,
@@ -42,6 +41,7 @@ from rtwist.readers import (
     as_path,
     as_port,
     as_seconds,
+    as_url,
     as_yes_or_no,
 )
 from rtwist.requests import DEFAULT_MAX_ROOMS
@@ -112,7 +112,7 @@ SETTINGS: tuple[Setting, ...] = (
             env=("JWT_PREVIOUS_SECRET",), secret=True),
     Setting("jwt-public-key", "PEM file with the public keys of the tokens' issuer, instead of a secret "
             "(RSA: RS256, P-256: ES256, Ed25519: EdDSA)", None, keys_in_pem, ("JWT_PUBLIC_KEY",), secret=True),
-    Setting("jwt-jwks-url", "URL of the issuer's public keys, a JSON Web Key Set", None, as_key_url,
+    Setting("jwt-jwks-url", "URL of the issuer's public keys, a JSON Web Key Set", None, as_url,
             ("JWT_JWKS_URL",)),
     Setting("jwt-jwks-allow-http", "let that URL be http on other machines, where nobody is on the way", False,
             as_yes_or_no, flag=True),

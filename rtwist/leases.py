@@ -68,7 +68,7 @@ class Leases:
         self._deadlines.drop(socket.id)
         self._set_timer()
 
-    async def refresh(self, socket: Socket, _identity: Identity, value: Any) -> dict[str, Any]:
+    async def refresh(self, socket: Socket, value: Any) -> dict[str, Any]:
         """Take a new token of the same user: the rooms follow it, and the connection may stay until it ends.
 
         `value` is the token, or an object with it as `token`. Raises `Refused`.

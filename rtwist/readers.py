@@ -9,6 +9,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 _PATH = re.compile(r"[A-Za-z0-9._~/-]+")
+_URL = re.compile(r"[!-~]+")
 _COOKIE_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _Number = TypeVar("_Number", int, float)
 
@@ -45,18 +46,17 @@ def as_duration(text: str) -> float:
     return value
 
 
-def as_key_url(text: str) -> str:
-    """The URL of a key server."""
+def as_url(text: str) -> str:
+    """The URL of an HTTP service, without secrets in it."""
     try:
         url = urlsplit(text)
-        port = url.port
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
     except ValueError:
-        url, port = urlsplit(""), None
-    plain = text.isascii() and text.isprintable() and " " not in text
-    if not plain or url.scheme not in ("https", "http") or not url.hostname or port == 0:
-        raise ValueError("must be a URL such as https://id.example/.well-known/jwks.json")
+        usable = False
+    if not usable or not _URL.fullmatch(text):
+        raise ValueError("must be a URL such as https://id.example/keys")
     if "@" in url.netloc or url.fragment:
-        raise ValueError("must be a URL without user, password and fragment: key sets are public")
+        raise ValueError("must be a URL without user, password and fragment")
     return text
 
 

@@ -23,6 +23,7 @@ _QUOTED = 100
 
 Answer = dict[str, Any]
 Request = Callable[[Socket, Identity, Any], Answer | Awaitable[Answer]]
+Refresh = Callable[[Socket, Any], Awaitable[Answer]]
 Ack = Callable[..., None] | None
 
 
@@ -37,7 +38,7 @@ class Requests:
     _log = Logger()
 
     def __init__(
-        self, io: Server, *, owners: OwnerView, now: Callable[[], float], max_rooms: int, refresh: Request
+        self, io: Server, *, owners: OwnerView, now: Callable[[], float], max_rooms: int, refresh: Refresh
     ) -> None:
         self._io = io
         self._owners = owners
@@ -53,7 +54,7 @@ class Requests:
             "subscribe_transfer": self._subscribe_transfer,
             "unsubscribe_transfer": self._unsubscribe_transfer,
             "typing": self._typing,
-            "refresh_token": refresh,
+            "refresh_token": lambda socket, _, value: refresh(socket, value),
         }
 
     @property

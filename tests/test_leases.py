@@ -173,6 +173,13 @@ class TestTheEnd:
             assert [guest.gone for guest in guests] == [True] * (number + 1) + [False] * (49 - number)
             place.pass_time(0.5)
 
+    def test_who_comes_later_may_be_due_first(self, place: Place) -> None:
+        place.join(6000)
+        place.pass_time(1)
+        guest, _ = place.join(30)
+        place.pass_time(0.5)
+        assert [name for name, _ in events(guest)] == ["auth:expiring"]
+
     def test_who_has_left_leaves_no_timer(self, place: Place) -> None:
         guest, _ = place.join()
         guest.leave()
@@ -382,6 +389,13 @@ class TestEventsAndNewTokens:
 
     def test_an_event_of_now(self, place: Place) -> None:
         assert self.company_after(place, None, START - 1) == {"company:c2"}
+
+    def test_an_event_while_the_new_token_is_checked(self, place: Place) -> None:
+        guest, socket = place.join(companyId="c1", iat=START - 100)
+        guest.say(f"21{json.dumps(['refresh_token', place.token(companyId='c9', kid='late', iat=START - 50)])}")
+        place.gateway.accounts.apply(Reassign("u1", company_id="c2"))
+        place.keys.gates[0].callback(None)
+        assert {room for room in socket.rooms if room.startswith("company:")} == {"company:c2"}
 
     def test_an_event_older_than_the_token_moves_nobody(self, place: Place) -> None:
         _, socket = place.join(companyId="c1")

@@ -70,7 +70,7 @@ class RevokedTokens:
             return False
         for whom in _all_of(identity):
             found = self._until.get(whom)
-            if found is not None and now < found[1] and _is_meant(whom, found[0] + self._leeway, identity):
+            if found is not None and now < found[1] and _is_meant(whom[2], found[0] + self._leeway, identity):
                 return True
         return False
 
@@ -92,15 +92,20 @@ def _all_of(identity: Identity) -> set[_Whom]:
     return set(product((identity.user_id, None), companies, (identity.token_id, None)))
 
 
-def _is_meant(whom: _Whom, issued_before: float, identity: Identity) -> bool:
-    token_id = whom[2]
+def _is_meant(token_id: str | None, issued_before: float, identity: Identity) -> bool:
     return token_id is not None or identity.issued_at is None or identity.issued_at <= issued_before
 
 
 def covers(revoke: Revoke, identity: Identity, *, leeway: float = 0.0) -> bool:
     """Whether `revoke`, whose `issued_before` is not None, is about the token of `identity`."""
-    whom = (revoke.user_id, revoke.company_id, revoke.token_id)
-    return whom in _all_of(identity) and _is_meant(whom, (revoke.issued_before or 0.0) + leeway, identity)
+    # Asked of every socket there is, so nothing is built for the answer.
+    company = revoke.company_id
+    return (
+        revoke.user_id in (None, identity.user_id)
+        and revoke.token_id in (None, identity.token_id)
+        and (company is None or company in (identity.granted_company, identity.company_id))
+        and _is_meant(revoke.token_id, (revoke.issued_before or 0.0) + leeway, identity)
+    )
 
 
 def dated(revoke: Revoke, now: float) -> Revoke:

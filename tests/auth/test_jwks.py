@@ -86,6 +86,17 @@ def test_a_hundred_logins_are_one_fetch(server: Server) -> None:
     assert len(server.asked) == 1
 
 
+def test_a_fetch_that_takes_long_stays_the_only_one(server: Server) -> None:
+    server.keys.refresh()
+    server.keys.refresh()
+    first = server.login()
+    server.clock.advance(1000)
+    second = server.login()
+    assert len(server.asked) == 1
+    server.answer(key_set(k1=P256))
+    assert first.keys == second.keys == K1
+
+
 def test_keys_are_chosen_by_algorithm_and_id(server: Server) -> None:
     server.answers = key_set(P256, k1=P256, k2=RSA)
     assert server.login("k2", "RS256").keys == [RSA.public_key()]

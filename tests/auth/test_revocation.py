@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,11 +54,11 @@ def test_whom_it_concerns(revoke: Revoke, identity: Identity, concerned: bool) -
 
 
 def test_a_company_is_that_of_the_token_and_the_one_of_now() -> None:
-    from dataclasses import replace
-
     identity = replace(signed(), company_id="c2")
     for company, concerned in (("c1", True), ("c2", True), ("c3", False)):
-        assert covers(Revoke(company_id=company, issued_before=600.0), identity) is concerned
+        revoke, store = Revoke(company_id=company, issued_before=600.0), RevokedTokens()
+        store.add(revoke, NOW)
+        assert covers(revoke, identity) is store.cover(identity, NOW) is concerned
 
 
 def test_an_issuer_whose_clock_is_ahead() -> None:
