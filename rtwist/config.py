@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from rtwist.auth.identity import ClaimNames
+from rtwist.auth.publickeys import keys_in_pem
+from rtwist.auth.revocation import DEFAULT_SECONDS as DEFAULT_REVOCATION_SECONDS
+from rtwist.auth.revocation import DEFAULT_SIZE as DEFAULT_REVOCATION_SIZE
+from rtwist.auth.settings import TokenSettings, token_settings
 from rtwist.domain.owners import DEFAULT_MAX_ORDERS
 from rtwist.engineio.options import Cookie
 from rtwist.errors import ConfigError
-from rtwist.gateway import DEFAULT_MAX_ROOMS
 from rtwist.intake.amqp.url import read_urls
 from rtwist.intake.settings import (
     DECLARE_MODES,
@@ -24,9 +27,11 @@ from rtwist.intake.settings import (
     whole,
 )
 from rtwist.intake.window import DEFAULT_SECONDS, DEFAULT_SIZE
+from rtwist.leases import LeaseOptions
 from rtwist.readers import (
     as_cookie_name,
     as_count,
+    as_duration,
     as_file,
     as_folder,
     as_leeway,
@@ -38,8 +43,10 @@ from rtwist.readers import (
     as_seconds,
     as_state,
     as_wait,
+    as_url,
     as_yes_or_no,
 )
+from rtwist.requests import DEFAULT_MAX_ROOMS
 from rtwist.socketio import Options as SocketOptions
 
 DEFAULT_PORT = 8009
@@ -82,7 +89,7 @@ class Setting:
         if isinstance(self.default, tuple):
             return ",".join(self.default)
         if isinstance(self.default, float):
-            return f"{self.default:g}"
+            return f"{self.default:.12g}"
         return "" if self.default is None else str(self.default)
 
     @property
@@ -93,6 +100,8 @@ class Setting:
 
 
 _CLAIMS = ClaimNames()
+_TOKENS = TokenSettings()
+_LEASE = LeaseOptions()
 _BROKER = BrokerSettings(addresses=())
 
 SETTINGS: tuple[Setting, ...] = (
@@ -101,9 +110,28 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("port", "TCP port to listen on when --listen is not given", DEFAULT_PORT, as_port, ("PORT",)),
     Setting("jwt-secret", "file with the secret that signs the clients' tokens (HS256, at least 32 bytes)",
             env=("JWT_SECRET",), secret=True),
+    Setting("jwt-previous-secret", "file with the secret before, still accepted for tokens that it signed",
+            env=("JWT_PREVIOUS_SECRET",), secret=True),
+    Setting("jwt-public-key", "PEM file with the public keys of the tokens' issuer, instead of a secret "
+            "(RSA: RS256, P-256: ES256, Ed25519: EdDSA)", None, keys_in_pem, ("JWT_PUBLIC_KEY",), secret=True),
+    Setting("jwt-jwks-url", "URL of the issuer's public keys, a JSON Web Key Set", None, as_url,
+            ("JWT_JWKS_URL",)),
+    Setting("jwt-jwks-allow-http", "let that URL be http on other machines, where nobody is on the way", False,
+            as_yes_or_no, flag=True),
+    Setting("jwt-jwks-max-age", "seconds after which those keys are fetched anew", _TOKENS.jwks_max_age,
+            as_seconds),
     Setting("jwt-audience", "accept only tokens for one of these audiences, with commas", (), as_names),
     Setting("jwt-issuer", "accept only tokens of one of these issuers, with commas", (), as_names),
     Setting("jwt-leeway", "seconds by which the clock of the tokens' issuer may differ", 0.0, as_leeway),
+    Setting("jwt-required-claims", "claims that a token must have besides exp and a user, with commas", (),
+            as_names),
+    Setting("jwt-max-bytes", "bytes of the longest token taken", _TOKENS.max_bytes, as_count),
+    Setting("expiry-warning", "seconds before the end of its token at which a client gets auth:expiring",
+            _LEASE.warning, as_duration),
+    Setting("expiry-grace", "seconds a client may stay after the end of its token", _LEASE.grace, as_duration),
+    Setting("revocation-window", "seconds for which a revocation is remembered: as long as a token lives",
+            DEFAULT_REVOCATION_SECONDS, as_seconds),
+    Setting("revocation-size", "revocations remembered at most", DEFAULT_REVOCATION_SIZE, as_count),
     Setting("claim-user", "claims that may name the user, with commas, the first present counts",
             _CLAIMS.user, as_names),
     Setting("claim-company", "claims that may name the company", _CLAIMS.company, as_names),
@@ -194,11 +222,10 @@ class Config:
 
     listen: tuple[str, ...]
     socketio: SocketOptions
-    jwt_secret: str | None
-    jwt_audience: tuple[str, ...]
-    jwt_issuer: tuple[str, ...]
-    jwt_leeway: float
-    claim_names: ClaimNames
+    tokens: TokenSettings
+    lease: LeaseOptions
+    revocation_window: float
+    revocation_size: int
     api_key: str | None
     max_rooms: int
     max_orders: int
@@ -223,21 +250,13 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
     """
     _refuse_what_comes_later(environment)
     values = {setting.name: _value(setting, given, environment) for setting in SETTINGS}
-    if not dev and values["jwt-secret"] is None:
-        raise ConfigError(
-            "no key to verify tokens with: set JWT_SECRET to the secret that signs them (at least 32 bytes), "
-            "or --jwt-secret-file to a file with it, or try the service with --dev"
-        )
     return Config(
         listen=_endpoints(values),
         socketio=_socket_options(values, dev=dev),
-        jwt_secret=values["jwt-secret"],
-        jwt_audience=values["jwt-audience"],
-        jwt_issuer=values["jwt-issuer"],
-        jwt_leeway=values["jwt-leeway"],
-        claim_names=ClaimNames(
-            values["claim-user"], values["claim-company"], values["claim-shops"], values["claim-roles"]
-        ),
+        tokens=token_settings(values, dev=dev),
+        lease=LeaseOptions(values["expiry-warning"], values["expiry-grace"]),
+        revocation_window=values["revocation-window"],
+        revocation_size=values["revocation-size"],
         api_key=values["api-key"],
         max_rooms=values["max-rooms"],
         max_orders=values["max-orders"],

@@ -62,7 +62,8 @@ class Refused(RtwistError):
     """A request was understood and refused.
 
     `code` is one of `bad_request`, `forbidden`, `unauthorized`, `not_found`, `rate_limited`, `too_many`,
-    `payload_too_large`, `unroutable`, `unavailable`; `message` is for people.
+    `payload_too_large`, `unroutable`, `unavailable`, and for a new token `token_invalid`, `token_expired`,
+    `token_revoked`; `message` is for people.
     """
 
     def __init__(self, code: str, message: str) -> None:

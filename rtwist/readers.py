@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 _PATH = re.compile(r"[A-Za-z0-9._~/-]+")
+_URL = re.compile(r"[!-~]+")
 _COOKIE_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _Number = TypeVar("_Number", int, float)
 
@@ -42,6 +44,28 @@ def as_wait(text: str) -> float:
     if not 0 <= value <= 3600:
         raise ValueError("must be from 0 to 3600 seconds")
     return value
+
+
+def as_duration(text: str) -> float:
+    """Seconds, 0 for none."""
+    value = as_number(text, float, "a number of seconds")
+    if not 0 <= value < 1e9:
+        raise ValueError("must be a number of seconds, 0 for none")
+    return value
+
+
+def as_url(text: str) -> str:
+    """The URL of an HTTP service, without secrets in it."""
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not _URL.fullmatch(text):
+        raise ValueError("must be a URL such as https://id.example/keys")
+    if "@" in url.netloc or url.fragment:
+        raise ValueError("must be a URL without user, password and fragment")
+    return text
 
 
 def as_count(text: str) -> int:

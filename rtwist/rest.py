@@ -19,7 +19,9 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from rtwist.auth.revocation import read_revocation
 from rtwist.auth.token import TokenVerifier
+from rtwist.domain.emission import Revoke
 from rtwist.domain.ids import plain_text
 from rtwist.domain.timestamps import iso
 from rtwist.emit import (
@@ -113,7 +115,11 @@ class Access:
 
 
 class Rest:
-    """The routes over a Socket.IO server and an intake; `now` returns the seconds since 1970."""
+    """The routes over a Socket.IO server and an intake.
+
+    `revoke` calls tokens back and returns how many sockets it has disconnected; `now` returns the seconds since
+    1970.
+    """
 
     _app = Klein()
     _log = Logger()
@@ -125,6 +131,7 @@ class Rest:
         access: Access,
         *,
         now: Callable[[], float],
+        revoke: Callable[[Revoke], int],
         max_depth: int = 64,
         broker: Broker | None = None,
     ) -> None:
@@ -132,6 +139,7 @@ class Rest:
         self._intake = intake
         self._access = access
         self._now = now
+        self._revoke = revoke
         self._max_depth = max_depth
         self._broker = broker
         self.draining = False
@@ -212,6 +220,12 @@ class Rest:
             receivers=receivers,
         )
         return self._data(request, {"receivers": receivers})
+
+    @_app.route("/revoke", methods=["POST"], strict_slashes=False)
+    async def revoke(self, request: IRequest) -> bytes:
+        """Call tokens back: those of a user or a company, one by its id, or all."""
+        await self._access.check(request, status_route=False)
+        return self._data(request, {"disconnected": self._revoke(read_revocation(self._body(request)))})
 
     @_app.handle_errors(Exception)
     def failed(self, request: IRequest, failure: Failure) -> bytes:

@@ -20,7 +20,12 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.web.resource import IResource
 
-from rtwist.auth.keys import SharedSecrets
+from rtwist.auth.jwks import JwksKeys
+from rtwist.auth.keys import KeySource
+from rtwist.auth.keyserver import key_server
+from rtwist.auth.publickeys import PublicKeys
+from rtwist.auth.revocation import RevokedTokens
+from rtwist.auth.settings import TokenSettings, shared_secrets
 from rtwist.auth.token import TokenVerifier
 from rtwist.config import DEV_ENV, SETTINGS, Config, Setting, read_config, wants_dev
 from rtwist.development import trial
@@ -103,8 +108,8 @@ class Options(usage.Options):
         """Check everything now, before anything starts."""
         dev = bool(self["dev"]) or wants_dev(os.environ)
         self["config"] = read_config(self, os.environ, dev=dev)
-        if self["config"].jwt_secret is not None:
-            SharedSecrets(self["config"].jwt_secret)
+        if self["config"].tokens.secret is not None:
+            shared_secrets(self["config"].tokens)
 
     def _refuse_secrets(self, arguments: Sequence[str]) -> None:
         # As abbreviations of --…-file they would have the secret taken for a file's name, and quoted.
@@ -172,21 +177,35 @@ def build(reactor: IReactorTime, config: Config, *, say: Callable[[str], None]) 
     """
     development = trial(config, time.time()) if config.dev else None
     if development is not None:
-        config = replace(config, jwt_secret=development.jwt_secret, api_key=development.api_key)
-    verifier = _verifier(config)
-    orders = OrderBook(config.max_orders)
+        tokens = replace(config.tokens, secret=development.jwt_secret)
+        config = replace(config, tokens=tokens, api_key=development.api_key)
     io = Server(reactor, config.socketio)
-    gateway = Gateway(io, verifier=verifier, owners=orders, now=time.time, max_rooms=config.max_rooms)
+    keys = _keys(reactor, io, config.tokens)
+    verifier = _verifier(config, keys)
+    orders = OrderBook(config.max_orders)
+    gateway = Gateway(
+        io, verifier=verifier, owners=orders, now=time.time, max_rooms=config.max_rooms, lease=config.lease
+    )
     io.engine.on_refusal(gateway.log_refusal)
     rules = all_rules(config.routes)
     intake = _intake(io, gateway, Router(rules, orders), config)
     access = Access(verifier, config.api_key, status_open_to_loopback=config.dev)
     broker = _broker(reactor, config, intake, [pattern for pattern in rules if pattern not in BUILT_IN])
-    rest = Rest(io, intake, access, now=time.time, max_depth=config.socketio.max_depth, broker=broker)
+    rest = Rest(
+        io,
+        intake,
+        access,
+        now=time.time,
+        revoke=gateway.accounts.revoke,
+        max_depth=config.socketio.max_depth,
+        broker=broker,
+    )
     site = _site(io, rest, config, None if development is None else development.page())
     ports = [Listening(endpoint, site, reactor) for endpoint in config.listen]
 
     def started() -> None:
+        if isinstance(keys, JwksKeys):
+            keys.refresh()  # so that the first client need not wait
         _log_start(config, [port.address for port in ports])
         if development is not None:
             say(development.welcome())
@@ -219,13 +238,26 @@ def _log_start(config: Config, addresses: Sequence[str]) -> None:
     )
 
 
-def _verifier(config: Config) -> TokenVerifier:
+def _keys(reactor: IReactorTime, io: Server, settings: TokenSettings) -> KeySource:
+    if settings.public_keys:
+        return PublicKeys(settings.public_keys)
+    if settings.jwks_url is None:
+        return shared_secrets(settings)
+    fetch = key_server(reactor, settings.jwks_url)
+    return JwksKeys(fetch, tasks=io.tasks, clock=reactor.seconds, max_age=settings.jwks_max_age)
+
+
+def _verifier(config: Config, keys: KeySource) -> TokenVerifier:
+    settings = config.tokens
     return TokenVerifier(
-        SharedSecrets(config.jwt_secret or ""),
-        audience=config.jwt_audience or None,
-        issuer=config.jwt_issuer or None,
-        leeway=config.jwt_leeway,
-        claim_names=config.claim_names,
+        keys,
+        audience=settings.audience or None,
+        issuer=settings.issuer or None,
+        leeway=settings.leeway,
+        required_claims=settings.required_claims,
+        claim_names=settings.claim_names,
+        revocations=RevokedTokens(config.revocation_window, config.revocation_size, leeway=settings.leeway),
+        max_token_bytes=settings.max_bytes,
         now=time.time,
     )
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from rtwist.auth.identity import ClaimNames
+from rtwist.auth.settings import TokenSettings
 from rtwist.config import SETTINGS, Config, Setting, read_broker, read_config
 from rtwist.errors import ConfigError
+from tests.support.keys import P256, RSA, pem
 from tests.support.processes import ROOT
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
@@ -40,15 +42,23 @@ BROKER_ROWS: list[Row] = [
 ROWS: list[Row] = [
     ("port", "8010", "listen", ("tcp:8010",)),
     ("port", "0", "listen", ("tcp:0",)),
-    ("jwt-audience", "web", "jwt_audience", ("web",)),
-    ("jwt-audience", " web , app ,", "jwt_audience", ("web", "app")),
-    ("jwt-issuer", "https://id.example", "jwt_issuer", ("https://id.example",)),
-    ("jwt-leeway", "1.5", "jwt_leeway", 1.5),
-    ("jwt-leeway", "0", "jwt_leeway", 0.0),
-    ("claim-user", "uid,sub", "claim_names.user", ("uid", "sub")),
-    ("claim-company", "org", "claim_names.company", ("org",)),
-    ("claim-shops", "stores", "claim_names.shops", ("stores",)),
-    ("claim-roles", "groups", "claim_names.roles", ("groups",)),
+    ("jwt-audience", "web", "tokens.audience", ("web",)),
+    ("jwt-audience", " web , app ,", "tokens.audience", ("web", "app")),
+    ("jwt-issuer", "https://id.example", "tokens.issuer", ("https://id.example",)),
+    ("jwt-leeway", "1.5", "tokens.leeway", 1.5),
+    ("jwt-leeway", "0", "tokens.leeway", 0.0),
+    ("jwt-jwks-max-age", "60", "tokens.jwks_max_age", 60.0),
+    ("jwt-required-claims", "jti, iat", "tokens.required_claims", ("jti", "iat")),
+    ("jwt-max-bytes", "4096", "tokens.max_bytes", 4096),
+    ("expiry-warning", "120", "lease.warning", 120.0),
+    ("expiry-warning", "0", "lease.warning", 0.0),
+    ("expiry-grace", "0", "lease.grace", 0.0),
+    ("revocation-window", "86400", "revocation_window", 86400.0),
+    ("revocation-size", "50", "revocation_size", 50),
+    ("claim-user", "uid,sub", "tokens.claim_names.user", ("uid", "sub")),
+    ("claim-company", "org", "tokens.claim_names.company", ("org",)),
+    ("claim-shops", "stores", "tokens.claim_names.shops", ("stores",)),
+    ("claim-roles", "groups", "tokens.claim_names.roles", ("groups",)),
     ("cors-origins", "https://shop.example", "socketio.cors_origins", ("https://shop.example",)),
     ("cors-origins", "https://a.example,http://b.example:3000/", "socketio.cors_origins",
      ("https://a.example", "http://b.example:3000/")),
@@ -74,10 +84,20 @@ ROWS: list[Row] = [
 ]  # fmt: skip
 DEFAULTS: dict[str, Any] = {
     "listen": ("tcp:8009",),
-    "jwt_audience": (),
-    "jwt_issuer": (),
-    "jwt_leeway": 0.0,
-    "claim_names": ClaimNames(),
+    "tokens.audience": (),
+    "tokens.issuer": (),
+    "tokens.leeway": 0.0,
+    "tokens.claim_names": ClaimNames(),
+    "tokens.public_keys": (),
+    "tokens.previous_secret": None,
+    "tokens.jwks_url": None,
+    "tokens.jwks_max_age": 600.0,
+    "tokens.required_claims": (),
+    "tokens.max_bytes": 8192,
+    "lease.warning": 60.0,
+    "lease.grace": 5.0,
+    "revocation_window": 2_592_000.0,
+    "revocation_size": 100_000,
     "api_key": None,
     "max_rooms": 5000,
     "max_orders": 100_000,
@@ -115,13 +135,45 @@ WRONG: list[tuple[str, str]] = [
     *(("jwt-leeway", text) for text in ("x", "-1", "301", "nan", "inf")),
     *(
         (name, text)
-        for name in ("ping-interval", "ping-timeout", "connect-timeout", "dedup-window")
+        for name in (
+            "ping-interval",
+            "ping-timeout",
+            "connect-timeout",
+            "dedup-window",
+            "revocation-window",
+            "jwt-jwks-max-age",
+        )
         for text in ("x", "0", "-1", "nan", "inf", "1e9")
     ),
     *(
         (name, text)
-        for name in ("max-payload", "max-buffered", "max-rooms", "max-orders", "dedup-size")
+        for name in (
+            "max-payload",
+            "max-buffered",
+            "max-rooms",
+            "max-orders",
+            "dedup-size",
+            "revocation-size",
+            "jwt-max-bytes",
+        )
         for text in ("x", "0", "-1", "1.5", "1e3")
+    ),
+    *((name, text) for name in ("expiry-warning", "expiry-grace") for text in ("x", "-1", "nan", "inf", "1e9")),
+    ("jwt-required-claims", ","),
+    *(
+        ("jwt-jwks-url", text)
+        for text in (
+            "x",
+            "ftp://id.example/keys",
+            "https://",
+            "https:///keys",
+            "https://id.example:x/",
+            "https://ü/",
+            "https://me:word@id.example/keys",
+            "https://id.example/keys#1",
+            "https://id.example/a b",
+            "https://[",
+        )
     ),
     *(("cors-origins", text) for text in ("shop.example", "https://shop.example/page", "null")),
     ("client-dist", "/no/such/folder"),
@@ -153,7 +205,12 @@ OLD_NAMES = {
     "PORT": "port", "JWT_SECRET": "jwt-secret", "FRONTEND_URL": "cors-origins", "API_KEY": "api-key",
     "RABBITMQ_URL": "rabbitmq-url",
 }  # fmt: skip
-SECRETS = [setting for setting in SETTINGS if setting.secret and setting.name != "rabbitmq-url"]
+PLACES = {
+    "jwt-secret": "tokens.secret",
+    "jwt-previous-secret": "tokens.previous_secret",
+    "api-key": "api_key",
+}
+SECRETS = [setting for setting in SETTINGS if setting.name in PLACES]
 NAMED = {setting.name: setting for setting in SETTINGS}
 
 
@@ -200,7 +257,9 @@ class TestEveryOption:
 
 def test_every_setting_but_the_secrets_is_in_the_table() -> None:
     assert {name for name, *_ in ROWS} == {setting.name for setting in SETTINGS if not setting.secret} - {
-        "listen"
+        "listen",
+        "jwt-jwks-url",
+        "jwt-jwks-allow-http",
     }
 
 
@@ -282,13 +341,13 @@ class TestSecrets:
     def test_from_the_environment(self, setting: Setting) -> None:
         for variable in setting.env_names:
             config = read_config({}, {"RTWIST_JWT_SECRET": SECRET, variable: "from the environment"}, dev=False)
-            assert value_at(config, setting.name.replace("-", "_")) == "from the environment"
+            assert value_at(config, PLACES[setting.name]) == "from the environment"
 
     @pytest.mark.parametrize("setting", SECRETS, ids=lambda setting: setting.name)
     def test_from_a_file(self, setting: Setting, tmp_path: Path) -> None:
         file = tmp_path / "secret"
         file.write_text("  from the file\n")
-        field = setting.name.replace("-", "_")
+        field = PLACES[setting.name]
         given = read({f"{setting.name}-file": str(file)}, {setting.env_names[0]: "from the environment"})
         assert value_at(given, field) == "from the file"
         for variable in setting.env_names:
@@ -310,6 +369,69 @@ class TestSecrets:
 
     def test_a_folder_is_no_file(self, tmp_path: Path) -> None:
         assert error({"jwt-secret-file": str(tmp_path)}).startswith(f"--jwt-secret-file is '{tmp_path}', which ")
+
+
+JWKS = {"JWT_JWKS_URL": "https://id.example/keys"}
+PEM = {"JWT_PUBLIC_KEY": pem(P256)}
+
+
+class TestKeys:
+    def settings(self, *, dev: bool = False, **environment: str) -> TokenSettings:
+        return read_config({}, environment, dev=dev).tokens
+
+    def error(self, *, dev: bool = False, **environment: str) -> str:
+        with pytest.raises(ConfigError) as caught:
+            read_config({}, environment, dev=dev)
+        return str(caught.value)
+
+    def test_public_keys_from_the_environment_or_a_file(self, tmp_path: Path) -> None:
+        file = tmp_path / "keys.pem"
+        file.write_text(pem(RSA) + pem(P256))
+        for given in (
+            {"JWT_PUBLIC_KEY_FILE": str(file)}, {"RTWIST_JWT_PUBLIC_KEY_FILE": str(file)},
+            {"JWT_PUBLIC_KEY": file.read_text()}, {"RTWIST_JWT_PUBLIC_KEY": file.read_text()},
+        ):  # fmt: skip
+            assert [key.algorithm for key in self.settings(**given).public_keys] == ["RS256", "ES256"]
+        config = read_config({"jwt-public-key-file": str(file)}, {}, dev=False)
+        assert len(config.tokens.public_keys) == 2
+
+    def test_a_file_without_keys_is_named(self, tmp_path: Path) -> None:
+        file = tmp_path / "keys.pem"
+        file.write_text("no key")
+        assert self.error(JWT_PUBLIC_KEY_FILE=str(file)) == (
+            "JWT_PUBLIC_KEY_FILE cannot be used: no PEM block is there: a public key begins with "
+            "-----BEGIN PUBLIC KEY-----"
+        )
+
+    @pytest.mark.parametrize(
+        "url",
+        ["https://id.example/keys", "http://localhost:8080/keys", "http://127.0.0.1/keys", "http://[::1]:1/keys"],
+    )
+    def test_a_key_server(self, url: str) -> None:
+        assert self.settings(JWT_JWKS_URL=url).jwks_url == url
+        assert self.settings(RTWIST_JWT_JWKS_URL=url).jwks_url == url
+
+    @pytest.mark.parametrize("host", ["id.example", "10.0.0.1", "localhost.example", "127.0.0.1.example"])
+    def test_nobody_may_be_on_the_way_to_it(self, host: str) -> None:
+        url = f"http://{host}/keys"
+        assert self.error(JWT_JWKS_URL=url).startswith(f"JWT_JWKS_URL is '{url}': whoever is on the way")
+        assert self.settings(JWT_JWKS_URL=url, RTWIST_JWT_JWKS_ALLOW_HTTP="yes").jwks_url == url
+
+    @pytest.mark.parametrize("given", [KEY | JWKS, KEY | PEM, JWKS | PEM, KEY | JWKS | PEM])
+    @pytest.mark.parametrize("dev", [False, True])
+    def test_two_kinds_are_never_together(self, given: dict[str, str], dev: bool) -> None:
+        said = self.error(dev=dev, **given)
+        assert " and ".join(name for name in (*KEY, *PEM, *JWKS) if name in given) + " are set" in said
+        assert SECRET not in said
+
+    def test_the_secret_before_needs_one_after(self) -> None:
+        assert self.settings(JWT_PREVIOUS_SECRET=SECRET, **KEY).previous_secret == SECRET
+        for others in ({}, JWKS, PEM):
+            assert "JWT_PREVIOUS_SECRET is set without" in self.error(JWT_PREVIOUS_SECRET=SECRET, **others)
+
+    @pytest.mark.parametrize("given", [JWKS, PEM])
+    def test_development_mode_signs_tokens_itself(self, given: dict[str, str]) -> None:
+        assert f"{next(iter(given))} is set, but --dev signs tokens itself" in self.error(dev=True, **given)
 
 
 class TestMistakes:
@@ -373,9 +495,9 @@ class TestDevelopment:
     def test_no_key_is_needed_and_pages_of_any_origin_may_connect(self) -> None:
         config = read_config({}, {}, dev=True)
         assert config.dev
-        assert config.jwt_secret is None
+        assert config.tokens.secret is None
         assert config.socketio.cors_origins == "*"
 
     def test_what_is_set_stays_set(self) -> None:
         config = read_config({}, {**KEY, "FRONTEND_URL": "https://a.example"}, dev=True)
-        assert (config.jwt_secret, config.socketio.cors_origins) == (SECRET, ("https://a.example",))
+        assert (config.tokens.secret, config.socketio.cors_origins) == (SECRET, ("https://a.example",))

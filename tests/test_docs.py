@@ -116,8 +116,9 @@ def test_every_route_is_in_the_readme() -> None:
 
 
 def client_events() -> set[str]:
-    gateway = Gateway(Server(_Never()), verifier=None, owners=OrderBook(), now=time.time)  # type: ignore[arg-type]
-    return set(gateway._requests)
+    verifier = TokenVerifier(SharedSecrets("x" * 32), now=time.time)
+    gateway = Gateway(Server(_Never()), verifier=verifier, owners=OrderBook(), now=time.time)  # type: ignore[arg-type]
+    return set(gateway.requests.names)
 
 
 class _Never:
@@ -489,6 +490,22 @@ def test_an_expired_token_is_replaced_and_a_wrong_one_leads_to_the_login(service
             page.wait_for_output(expected)
 
 
+def test_the_snippet_that_keeps_a_client_signed_in_does() -> None:
+    code = snippet("js", "keepSignedIn") + (
+        "import { io } from 'socket.io-client';\n"
+        "const [url, first, second] = process.argv.slice(1);\n"
+        "const [socket, witness] = [io(url, { auth: { token: first } }), io(url, { auth: { token: first } })];\n"
+        "keepSignedIn(socket, async () => second);\n"
+        "socket.on('disconnect', (reason) => console.log('signed out:', reason));\n"
+        "witness.on('disconnect', () => socket.emit('leave_room', 'x', () => console.log('still in')));\n"
+    )
+    with Service("--expiry-warning", "2", "--expiry-grace", "0") as service:
+        first, second = (mint(JWT_SECRET, user="u1", lifetime=life, now=time.time()) for life in (3, 600))
+        with node(code, service.url, first, second) as page:
+            page.wait_for_output("still in")
+            assert not any("signed out" in line for line in page.output)
+
+
 def curl(command: str, service: Service) -> dict[str, Any]:
     """What a curl command of the pages answers."""
     assert shutil.which("curl"), "curl is not on PATH: install it, then run `make test`"
@@ -505,11 +522,11 @@ def test_the_curl_commands_are_taken() -> None:
     commands = [code for code in code_blocks(README, "sh") if code.startswith("curl")]
     with Service() as service:
         answers = [curl(command, service) for command in commands]
-        assert [answer["success"] for answer in answers] == [True] * 4
-        first, bare, several, emit = (answer["data"] for answer in answers)
+        assert [answer["success"] for answer in answers] == [True] * 5
+        first, bare, several, emit, revoke = (answer["data"] for answer in answers)
         assert first["accepted"] == bare["accepted"] == 1
         assert (several["accepted"], several["emissions"]) == (2, 5)
-        assert emit == {"receivers": 0}
+        assert (emit, revoke) == ({"receivers": 0}, {"disconnected": 0})
         assert curl(commands[0], service)["data"]["duplicates"] == 1
         status, answer = service.request("POST", "/events", {"type": "weather.changed", "data": {}})
         assert (status, answer["error"]["code"]) == (400, "bad_request")

@@ -18,6 +18,8 @@ FLOORS = {
     "domain": 4,
     "auth": 4,
     "gateway": 4,
+    "requests": 4,
+    "leases": 4,
     "accounts": 4,
     "presence": 4,
     "emit": 4,
@@ -56,6 +58,13 @@ PURE = (
     "intake.amqp.options",
     "intake.amqp.receiver",
     "intake.amqp.url",
+    "auth.deadlines",
+    "auth.identity",
+    "auth.moves",
+    "auth.publickeys",
+    "auth.revocation",
+    "auth.strictjson",
+    "auth.token",
     "domain",
 )
 WIRES = ("twisted", "autobahn", "txaio", "klein")

@@ -27,10 +27,21 @@ class ClaimNames:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """An event of that time said that the field `name` of an identity has this value."""
+
+    name: str
+    at: float
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """A user with their company, shops and roles; `claims` is all the token says.
 
-    `expires_at` is when the token ends, in seconds since 1970.
+    `expires_at` is when the token ends, `issued_at` when it was signed, in seconds since 1970; `token_id` is its
+    `jti`. Company, shops and roles may have been changed since by events: `moves` says which, and when, and
+    `granted_company` is still the company that the token names.
     """
 
     user_id: str
@@ -39,6 +50,10 @@ class Identity:
     roles: tuple[str, ...]
     claims: Mapping[str, Any] = field(repr=False)
     expires_at: float
+    issued_at: float | None = None
+    token_id: str | None = None
+    granted_company: str | None = None
+    moves: tuple[Move, ...] = ()
 
     @property
     def is_super_admin(self) -> bool:
@@ -64,7 +79,8 @@ def identity_from_claims(
     """Take the claims of a verified token and return who it speaks of.
 
     Integers become text. A claim that is null counts as absent. Raises ValueError, naming the claim, without
-    a user, for ids that `plain_text` refuses, and for too many shops or roles: such a token is not used in part.
+    a user, for ids that `plain_text` refuses (that of the token itself among them: what cannot be named cannot be
+    called back), and for too many shops or roles: such a token is not used in part.
     """
     names = names or ClaimNames()
     name, user = _first(claims, names.user)
@@ -75,7 +91,10 @@ def identity_from_claims(
     company_id = None if company is None else _id(name, company)
     shop_ids = _ids(*_first(claims, names.shops), limit=MAX_SHOPS)
     roles = _ids(*_first(claims, names.roles), limit=MAX_ROLES)
-    return Identity(user_id, company_id, shop_ids, roles, claims, expires_at)
+    token_id = None if claims.get("jti") is None else _id("jti", claims["jti"])
+    return Identity(
+        user_id, company_id, shop_ids, roles, claims, expires_at, claims.get("iat"), token_id, company_id
+    )
 
 
 def _first(claims: Mapping[str, Any], names: Iterable[str]) -> tuple[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from twisted.logger import Logger
 
-from rtwist.domain.emission import Answer, Disconnect, Emission, Note, Reassign
+from rtwist.domain.emission import Answer, Effect, Emission, Note
 from rtwist.domain.event import DomainEvent, read_event
 from rtwist.domain.owners import Owners, OwnersChanged
 from rtwist.errors import BadEvent, PartlyEmitted
@@ -29,7 +29,7 @@ class Routing(Protocol):
 class LiveSockets(Protocol):
     """What an event may do to sockets besides emitting."""
 
-    def apply(self, effect: Disconnect | Reassign | OwnersChanged) -> None:
+    def apply(self, effect: Effect | OwnersChanged) -> None:
         """Do to the user's live sockets what `effect` says."""
 
 
@@ -179,7 +179,7 @@ class Intake:
             self._log.debug("payload of {event}: {data}", event=emission.event, data=emission.data)
         return receivers
 
-    def _affect(self, event: DomainEvent, effect: Disconnect | Reassign) -> None:
+    def _affect(self, event: DomainEvent, effect: Effect) -> None:
         if self._live is None:
             self._log.warn("{effect} of {kind} has no effect here", effect=effect, kind=event.kind)
         else:

@@ -15,7 +15,7 @@ def identity(**claims: Any) -> Identity:
 
 def test_all_claims() -> None:
     claims = {"userId": 1, "companyId": "c1", "shopIds": ["s1", 2], "role": "manager"}
-    assert identity(**claims) == Identity("1", "c1", ("s1", "2"), ("manager",), claims, 1.0)
+    assert identity(**claims) == Identity("1", "c1", ("s1", "2"), ("manager",), claims, 1.0, granted_company="c1")
 
 
 def test_a_user_is_enough() -> None:
