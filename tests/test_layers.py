@@ -19,6 +19,8 @@ FLOORS = {
     "auth": 4,
     "gateway": 4,
     "requests": 4,
+    "admissions": 4,
+    "authorization": 4,
     "accounts": 4,
     "presence": 4,
     "emit": 4,
@@ -57,9 +59,11 @@ PURE = (
     "intake.amqp.options",
     "intake.amqp.receiver",
     "intake.amqp.url",
+    "auth.patterns",
+    "auth.policy",
     "domain",
 )
-WIRES = ("twisted", "autobahn", "txaio", "klein")
+WIRES = ("twisted", "autobahn", "txaio", "klein", "treq")
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
