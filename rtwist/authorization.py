@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import treq
@@ -18,7 +19,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IResponse
 
 from rtwist.auth.identity import Identity
-from rtwist.auth.policy import REQUESTS, Room
+from rtwist.auth.policy import ASKABLE, REQUESTS, Kind, Room
 from rtwist.errors import AuthorizationUnavailable
 from rtwist.tasks import Tasks
 
@@ -46,14 +47,30 @@ _WARN_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationSettings:
-    """Where to ask, and the bounds; `secret` is sent as a bearer token."""
+    """Where to ask, about which kinds of rooms, and the bounds; `secret` is sent as a bearer token."""
 
     url: str
+    kinds: tuple[Kind, ...]
     secret: str | None = None
     timeout: float = DEFAULT_TIMEOUT
     ttl: float = DEFAULT_TTL
     cache: int = DEFAULT_CACHE
     concurrency: int = DEFAULT_CONCURRENCY
+
+
+def authorization_settings(values: Mapping[str, Any]) -> AuthorizationSettings | None:
+    """The settings among the options' values, by name; None without a URL."""
+    if values["authorization-url"] is None:
+        return None
+    return AuthorizationSettings(
+        url=values["authorization-url"],
+        kinds=tuple(ASKABLE[name] for name in values["authorization-for"]),
+        secret=values["authorization-secret"],
+        timeout=values["authorization-timeout"],
+        ttl=values["authorization-ttl"],
+        cache=values["authorization-cache"],
+        concurrency=values["authorization-concurrency"],
+    )
 
 
 class Answer(NamedTuple):

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from rtwist.auth.identity import ClaimNames
+from rtwist.auth.policy import ASKABLE, CUSTOM_ROOMS
+from rtwist.authorization import (
+    DEFAULT_CACHE,
+    DEFAULT_CONCURRENCY,
+    DEFAULT_TIMEOUT,
+    DEFAULT_TTL,
+    AuthorizationSettings,
+    authorization_settings,
+)
 from rtwist.domain.owners import DEFAULT_MAX_ORDERS
 from rtwist.engineio.options import Cookie
 from rtwist.errors import ConfigError
@@ -24,6 +33,7 @@ from rtwist.intake.settings import (
 )
 from rtwist.intake.window import DEFAULT_SECONDS, DEFAULT_SIZE
 from rtwist.readers import (
+    as_bearer,
     as_cookie_name,
     as_count,
     as_file,
@@ -35,6 +45,8 @@ from rtwist.readers import (
     as_path,
     as_port,
     as_seconds,
+    as_some_of,
+    as_url,
     as_yes_or_no,
 )
 from rtwist.requests import DEFAULT_MAX_ROOMS
@@ -107,6 +119,18 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("claim-company", "claims that may name the company", _CLAIMS.company, as_names),
     Setting("claim-shops", "claims that may name the shops", _CLAIMS.shops, as_names),
     Setting("claim-roles", "claims that may name the roles", _CLAIMS.roles, as_names),
+    Setting("claim-rooms", "claims that may hold patterns of rooms, granted or refused", _CLAIMS.rooms, as_names),
+    Setting("custom-rooms", "who may join_room: open for any signed-in user, granted for whom the token or the "
+            "authorization URL lets in, closed for nobody", "open", as_one_of(*CUSTOM_ROOMS)),
+    Setting("authorization-url", "URL that is asked who may be in a room", None, as_url),
+    Setting("authorization-secret", "file with what is sent to it as a bearer token", None, as_bearer,
+            ("AUTHORIZATION_SECRET",), secret=True),
+    Setting("authorization-for", "kinds of rooms it decides about, with commas: custom, order, product, transfer",
+            ("custom", "order", "transfer"), as_some_of(*ASKABLE)),
+    Setting("authorization-timeout", "seconds it may take to answer", DEFAULT_TIMEOUT, as_seconds),
+    Setting("authorization-ttl", "seconds for which an answer counts at most", DEFAULT_TTL, as_seconds),
+    Setting("authorization-cache", "answers remembered at most", DEFAULT_CACHE, as_count),
+    Setting("authorization-concurrency", "requests to it under way at most", DEFAULT_CONCURRENCY, as_count),
     Setting("api-key", "file with the key that backend services send as X-API-Key", env=("API_KEY",),
             secret=True),
     Setting("cors-origins", "origins whose pages may connect, with commas, * for any; without it only pages "
@@ -193,6 +217,8 @@ class Config:
     jwt_issuer: tuple[str, ...]
     jwt_leeway: float
     claim_names: ClaimNames
+    custom_rooms: str
+    authorization: AuthorizationSettings | None
     api_key: str | None
     max_rooms: int
     max_orders: int
@@ -228,9 +254,9 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
         jwt_audience=values["jwt-audience"],
         jwt_issuer=values["jwt-issuer"],
         jwt_leeway=values["jwt-leeway"],
-        claim_names=ClaimNames(
-            values["claim-user"], values["claim-company"], values["claim-shops"], values["claim-roles"]
-        ),
+        claim_names=ClaimNames(*(values[f"claim-{field.name}"] for field in fields(ClaimNames))),
+        custom_rooms=values["custom-rooms"],
+        authorization=authorization_settings(values),
         api_key=values["api-key"],
         max_rooms=values["max-rooms"],
         max_orders=values["max-orders"],
