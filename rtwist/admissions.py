@@ -33,8 +33,8 @@ class _Admission:
 class Admissions:
     """Puts the questions of sockets to the `authorizer`, and keeps an eye on whom it let in.
 
-    Members are asked about again in the middle of the time for which the answer counts. While there is no answer
-    they stay until that time ends, and no longer.
+    Members are asked about again in the middle of the time for which the answer counts. While the authorizer has
+    none they stay until that time ends, and no longer than one more try takes.
     """
 
     _log = Logger()
@@ -80,7 +80,9 @@ class Admissions:
 
     def _schedule(self, socket: Socket, room: Room, admission: _Admission) -> None:
         now = self._clock.seconds()
-        heappush(self._due, ((now + admission.until) / 2, next(self._number), ref(socket), room, admission))
+        left = admission.until - now
+        due = now + max(left / 2, min(left, SWEEP_SECONDS))
+        heappush(self._due, (due, next(self._number), ref(socket), room, admission))
 
     async def _ask_again(self, socket: Socket, room: Room, admission: _Admission) -> None:
         identity = _identity(socket)
@@ -90,7 +92,7 @@ class Admissions:
             answer = None
         if not _is_current(socket, room, admission):
             return
-        if answer is None and self._clock.seconds() < admission.until - SWEEP_SECONDS:
+        if answer is None and self._clock.seconds() < admission.until:
             self._schedule(socket, room, admission)
         elif _identity(socket) != identity:
             self.ask_again(socket, room)

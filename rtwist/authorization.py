@@ -185,13 +185,14 @@ class AuthorizationUrl:
         headers = Headers({"Content-Type": ["application/json"], "Accept": ["application/json"]})
         if self._settings.secret is not None:
             headers.setRawHeaders("Authorization", [f"Bearer {self._settings.secret}"])
-        body = FileBodyProducer(BytesIO(msgspec.json.encode(question)))
-        response = await self._agent.request(b"POST", self._settings.url.encode(), headers, body)
-        text = await _body(response)
+        producer = FileBodyProducer(BytesIO(msgspec.json.encode(question)))
+        response = await self._agent.request(b"POST", self._settings.url.encode(), headers, producer)
+        body = await _body(response)
         if response.code != 200:
             raise AuthorizationUnavailable(f"it answers {response.code} rather than 200")
         try:
-            return msgspec.json.decode(text, type=_Reply)
+            # As text: what is skipped in bytes is not checked for being UTF-8.
+            return msgspec.json.decode(body.decode("utf-8"), type=_Reply)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as reason:
             raise AuthorizationUnavailable(
                 f"its answer is not {{allow: boolean, ttl?: number}}: {reason}"
