@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import msgspec
 import treq
-from twisted.internet import defer
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, ResponseFailed, ResponseNeverReceived
 from twisted.web.http_headers import Headers
@@ -51,7 +51,7 @@ class AuthorizationSettings:
 
     url: str
     kinds: tuple[Kind, ...]
-    secret: str | None = None
+    secret: str | None = field(default=None, repr=False)
     timeout: float = DEFAULT_TIMEOUT
     ttl: float = DEFAULT_TTL
     cache: int = DEFAULT_CACHE
@@ -127,6 +127,7 @@ class AuthorizationUrl:
         pool.maxPersistentPerHost = settings.concurrency
         # It follows no redirects: the answer is worth what the URL's owner is worth.
         self._agent = agent or Agent(clock, connectTimeout=settings.timeout, pool=pool)
+        self._cooperator = Cooperator(scheduler=lambda step: clock.callLater(0, step))
         self._slots = DeferredSemaphore(settings.concurrency)
         self._asking: dict[_Question, list[Deferred[Answer]]] = {}
         self._answers: OrderedDict[_Question, Answer] = OrderedDict()
@@ -153,16 +154,15 @@ class AuthorizationUrl:
         answer: Answer | AuthorizationUnavailable
         try:
             asked = Deferred.fromCoroutine(self._in_turn(question))
-            answer = await asked.addTimeout(self._settings.timeout, self._clock)
+            answer = await asked.addTimeout(self._settings.timeout, self._clock, onTimeoutCancel=_too_late)
             self._remember(question, answer)
         except AuthorizationUnavailable as error:
             answer = self._failed(str(error))
-        except defer.TimeoutError:
-            answer = self._failed(f"no answer within {self._settings.timeout:g} seconds")
         except CancelledError:
             answer = AuthorizationUnavailable("stopped")
         except ResponseFailed as error:
-            answer = self._failed("; ".join(reason.getErrorMessage() for reason in error.reasons))
+            said = "; ".join(reason.getErrorMessage() for reason in error.reasons)
+            answer = AuthorizationUnavailable("stopped") if _cancelled(error) else self._failed(said)
         except Exception as error:  # whatever the network comes up with: to the client it is one and the same
             answer = self._failed(str(error) or type(error).__name__)
         for waiting in self._asking.pop(question):
@@ -175,7 +175,10 @@ class AuthorizationUrl:
         async with self._slots:
             try:
                 reply = await self._post(question)
-            except ResponseNeverReceived:  # the service has just closed a connection that was kept for reuse
+            except ResponseNeverReceived as error:
+                if _cancelled(error):
+                    raise
+                # The service has just closed a connection that was kept for reuse.
                 reply = await self._post(question)
         longest = self._settings.ttl
         ttl = longest if reply.ttl is None else min(longest, max(MIN_TTL, reply.ttl))
@@ -185,7 +188,7 @@ class AuthorizationUrl:
         headers = Headers({"Content-Type": ["application/json"], "Accept": ["application/json"]})
         if self._settings.secret is not None:
             headers.setRawHeaders("Authorization", [f"Bearer {self._settings.secret}"])
-        producer = FileBodyProducer(BytesIO(msgspec.json.encode(question)))
+        producer = FileBodyProducer(BytesIO(msgspec.json.encode(question)), self._cooperator)
         response = await self._agent.request(b"POST", self._settings.url.encode(), headers, producer)
         body = await _body(response)
         if response.code != 200:
@@ -216,6 +219,14 @@ class AuthorizationUrl:
             )
             self._warned_at, self._failures = now, 0
         return AuthorizationUnavailable(reason)
+
+
+def _too_late(_result: object, seconds: float) -> NoReturn:
+    raise AuthorizationUnavailable(f"no answer within {seconds:g} seconds")
+
+
+def _cancelled(error: ResponseFailed) -> bool:
+    return any(reason.check(CancelledError) for reason in error.reasons)
 
 
 async def _body(response: IResponse) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rtwist.auth.identity import ClaimNames
+from rtwist.auth.policy import Kind
 from rtwist.config import SETTINGS, Config, Setting, read_broker, read_config
 from rtwist.errors import ConfigError
 from tests.support.processes import ROOT
@@ -15,6 +16,7 @@ from tests.support.processes import ROOT
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
 URL = "amqp://shop:the-password@mq.example/live"
 KEY = {"JWT_SECRET": SECRET}
+URLS = {"RABBITMQ_URL": URL, "RTWIST_AUTHORIZATION_URL": "http://backend.example/"}
 ROUTES = str(ROOT / "examples" / "routes.toml")
 
 Row = tuple[str, str, str, Any]
@@ -36,6 +38,16 @@ BROKER_ROWS: list[Row] = [
     ("rabbitmq-heartbeat", "5", "broker.heartbeat", 5),
     ("to-broker", "yes", "broker.to_broker", True),
 ]  # fmt: skip
+AUTHORIZATION_URL = "https://backend.example/may-join"
+AUTHORIZATION_ROWS: list[Row] = [
+    ("authorization-url", AUTHORIZATION_URL, "authorization.url", AUTHORIZATION_URL),
+    ("authorization-url", "http://[::1]:80/a?b=c", "authorization.url", "http://[::1]:80/a?b=c"),
+    ("authorization-for", "order, product", "authorization.kinds", (Kind.ORDER, Kind.PRODUCT)),
+    ("authorization-timeout", "0.5", "authorization.timeout", 0.5),
+    ("authorization-ttl", "10", "authorization.ttl", 10.0),
+    ("authorization-cache", "5", "authorization.cache", 5),
+    ("authorization-concurrency", "2", "authorization.concurrency", 2),
+]
 ROWS: list[Row] = [
     ("port", "8010", "listen", ("tcp:8010",)),
     ("port", "0", "listen", ("tcp:0",)),
@@ -48,6 +60,9 @@ ROWS: list[Row] = [
     ("claim-company", "org", "claim_names.company", ("org",)),
     ("claim-shops", "stores", "claim_names.shops", ("stores",)),
     ("claim-roles", "groups", "claim_names.roles", ("groups",)),
+    ("claim-rooms", "grants", "claim_names.rooms", ("grants",)),
+    ("custom-rooms", "granted", "custom_rooms", "granted"),
+    *AUTHORIZATION_ROWS,
     ("cors-origins", "https://shop.example", "socketio.cors_origins", ("https://shop.example",)),
     ("cors-origins", "https://a.example,http://b.example:3000/", "socketio.cors_origins",
      ("https://a.example", "http://b.example:3000/")),
@@ -76,6 +91,13 @@ DEFAULTS: dict[str, Any] = {
     "jwt_issuer": (),
     "jwt_leeway": 0.0,
     "claim_names": ClaimNames(),
+    "custom_rooms": "open",
+    "authorization.kinds": (Kind.CUSTOM, Kind.ORDER, Kind.TRANSFER),
+    "authorization.secret": None,
+    "authorization.timeout": 5.0,
+    "authorization.ttl": 60.0,
+    "authorization.cache": 10_000,
+    "authorization.concurrency": 20,
     "api_key": None,
     "max_rooms": 5000,
     "max_orders": 100_000,
@@ -106,17 +128,19 @@ DEFAULTS: dict[str, Any] = {
     "socketio.cookie": None,
     "socketio.client_dist": None,
 }  # fmt: skip
+DURATIONS = ("ping-interval", "ping-timeout", "connect-timeout", "dedup-window")
+COUNTS = ("max-payload", "max-buffered", "max-rooms", "max-orders", "dedup-size")
 WRONG: list[tuple[str, str]] = [
     *(("port", text) for text in ("x", "-1", "65536", "80.5", "")),
     *(("jwt-leeway", text) for text in ("x", "-1", "301", "nan", "inf")),
     *(
         (name, text)
-        for name in ("ping-interval", "ping-timeout", "connect-timeout", "dedup-window")
+        for name in (*DURATIONS, "authorization-timeout", "authorization-ttl")
         for text in ("x", "0", "-1", "nan", "inf", "1e9")
     ),
     *(
         (name, text)
-        for name in ("max-payload", "max-buffered", "max-rooms", "max-orders", "dedup-size")
+        for name in (*COUNTS, "authorization-cache", "authorization-concurrency")
         for text in ("x", "0", "-1", "1.5", "1e3")
     ),
     *(("cors-origins", text) for text in ("shop.example", "https://shop.example/page", "null")),
@@ -125,7 +149,12 @@ WRONG: list[tuple[str, str]] = [
     ("routes", "/"),
     ("log-format", "xml"),
     ("log-level", "loud"),
-    *((name, text) for name in ("claim-user", "claim-company", "claim-roles", "claim-shops") for text in (",",)),
+    *((f"claim-{name}", ",") for name in ("user", "company", "roles", "shops", "rooms")),
+    ("custom-rooms", "some"),
+    *(("authorization-for", text) for text in (",", "orders", "order,user")),
+    *(("authorization-url", text) for text in ("backend.example", "ftp://a", "http://", "http:///a", "http://ü")),
+    *(("authorization-url", text) for text in ("http://a b", "http://a/#b", "http://a:x", "http://a:99999")),
+    *(("authorization-url", text) for text in ("https://user:password@a", "http://a\n", "http://a:0")),
     *(("cookie", text) for text in ("a b", "a;b", "a=b", "ü", "a\nb")),
     *(
         (f"rabbitmq-{name}", text)
@@ -147,7 +176,8 @@ OLD_NAMES = {
     "PORT": "port", "JWT_SECRET": "jwt-secret", "FRONTEND_URL": "cors-origins", "API_KEY": "api-key",
     "RABBITMQ_URL": "rabbitmq-url",
 }  # fmt: skip
-SECRETS = [setting for setting in SETTINGS if setting.secret and setting.name != "rabbitmq-url"]
+OTHER_SECRETS = ("rabbitmq-url", "authorization-secret")
+SECRETS = [setting for setting in SETTINGS if setting.secret and setting.name not in OTHER_SECRETS]
 NAMED = {setting.name: setting for setting in SETTINGS}
 
 
@@ -159,9 +189,7 @@ def value_at(config: Config, path: str) -> Any:
 
 
 def read(given: dict[str, Any] | None = None, environment: dict[str, str] | None = None, **more: Any) -> Config:
-    return read_config(
-        given or {}, {**KEY, "RABBITMQ_URL": URL, **(environment or {})}, dev=more.get("dev", False)
-    )
+    return read_config(given or {}, {**KEY, **URLS, **(environment or {})}, dev=more.get("dev", False))
 
 
 def error(given: dict[str, Any] | None = None, environment: dict[str, str] | None = None) -> str:
@@ -242,6 +270,32 @@ class TestTheBroker:
             read_broker({}, {})
 
 
+class TestTheAuthorizationUrl:
+    def test_there_is_none_unless_it_is_named(self) -> None:
+        assert read({}, {"RTWIST_AUTHORIZATION_URL": ""}).authorization is None
+
+    @pytest.mark.parametrize("variable", ["AUTHORIZATION_SECRET", "RTWIST_AUTHORIZATION_SECRET"])
+    def test_its_secret_from_the_environment_or_from_a_file(self, variable: str, tmp_path: Path) -> None:
+        file = tmp_path / "secret"
+        file.write_text("abc-._~+/09==\n")
+        for found in (
+            read({}, {variable: "abc-._~+/09=="}),
+            read({}, {f"{variable}_FILE": str(file)}),
+            read({"authorization-secret-file": str(file)}),
+        ):
+            assert value_at(found, "authorization.secret") == "abc-._~+/09=="
+            assert "abc-" not in repr(found)
+
+    @pytest.mark.parametrize("secret", ["two words", "a\nb", "ü", "a=b", "=", '"a"'])
+    def test_a_secret_that_is_no_bearer_token_is_never_quoted(self, secret: str, tmp_path: Path) -> None:
+        file = tmp_path / "secret"
+        file.write_text(secret)
+        fault = "it must consist of letters, digits and - . _ ~ + / only, with = at the end"
+        assert error({}, {"AUTHORIZATION_SECRET": secret}) == f"AUTHORIZATION_SECRET cannot be used: {fault}"
+        said = error({"authorization-secret-file": str(file)})
+        assert said == f"--authorization-secret-file cannot be used: {fault}"
+
+
 def test_every_setting_has_an_environment_name_of_its_own() -> None:
     names = [name for setting in SETTINGS for name in setting.env_names]
     assert len(names) == len(set(names))
@@ -254,7 +308,7 @@ def test_the_names_of_the_service_before_work(variable: str, name: str) -> None:
 
 
 def test_an_empty_variable_is_as_good_as_none() -> None:
-    needed = ("jwt-secret", "rabbitmq-url")
+    needed = ("jwt-secret", "rabbitmq-url", "authorization-url")
     empty = {name: "" for setting in SETTINGS if setting.name not in needed for name in setting.env_names}
     assert read({}, empty) == read()
 
