@@ -149,6 +149,8 @@ class Requests:
         return self._enter(socket, subject(kind, value))
 
     def _unsubscribe(self, kind: Kind, socket: Socket, value: Any) -> Answer:
+        if self._policy.row(kind).unsubscribe is Who.NOBODY:
+            raise refusal("unsubscribe")
         return self._leave(socket, subject(kind, value))
 
     def _typing(self, socket: Socket, value: Any) -> Answer:

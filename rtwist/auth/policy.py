@@ -113,6 +113,7 @@ _REFUSALS = {
     "subscribe_order": "this order is not yours to follow",
     "subscribe_inventory": "this product is not yours to follow",
     "subscribe_transfer": "this transfer is not yours to follow",
+    "unsubscribe": "this is not yours to leave",
     "typing": "this room is not yours to type in",
 }
 
