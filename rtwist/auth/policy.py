@@ -183,7 +183,7 @@ def refusal(request: str) -> Refused:
 
 def automatic_rooms(identity: Identity) -> tuple[str, ...]:
     """The names of the rooms that `identity` is in without asking."""
-    return tuple(room for kind in _AUTOMATIC for room in _named(kind, identity))
+    return tuple(room for named in _AUTOMATIC for room in named(identity))
 
 
 def rooms_within(identity: Identity, room: Room, entry: Entry) -> tuple[str, ...]:
@@ -250,20 +250,16 @@ def values_of(identity: Identity) -> Mapping[str, tuple[str, ...]]:
 
 
 _PREFIXES = {kind.value: kind for kind in Kind if kind.value.endswith(":")}
-_AUTOMATIC = tuple(kind for kind, row in TABLE.items() if row.automatic is Who.NAMED)
+_NAMED: Mapping[Kind, Callable[[Identity], Iterable[str]]] = {
+    Kind.USER: lambda who: (user_room(who.user_id),),
+    Kind.COMPANY: lambda who: () if who.company_id is None else (company_room(who.company_id),),
+    Kind.SHOP: lambda who: map(shop_room, who.shop_ids),
+    Kind.ROLE: lambda who: map(role_room, who.roles),
+    Kind.SUPER_ADMIN: lambda who: (SUPER_ADMIN,) if who.is_super_admin else (),
+}
+"""The rooms of each kind that a token names."""
 
-
-def _named(kind: Kind, identity: Identity) -> Iterable[str]:
-    """The rooms of one kind that the token names."""
-    if kind is Kind.USER:
-        return (user_room(identity.user_id),)
-    if kind is Kind.COMPANY:
-        return () if identity.company_id is None else (company_room(identity.company_id),)
-    if kind is Kind.SHOP:
-        return map(shop_room, identity.shop_ids)
-    if kind is Kind.ROLE:
-        return map(role_room, identity.roles)
-    return (SUPER_ADMIN,) if identity.is_super_admin else ()
+_AUTOMATIC = tuple(_NAMED[kind] for kind, row in TABLE.items() if row.automatic is Who.NAMED)
 
 
 def _by_table(who: Who, identity: Identity, owners: Owners) -> Entry:
