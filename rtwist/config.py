@@ -9,10 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from rtwist.auth.identity import ClaimNames
+from rtwist.auth.policy import ASKABLE, CUSTOM_ROOMS
 from rtwist.auth.publickeys import keys_in_pem
 from rtwist.auth.revocation import DEFAULT_SECONDS as DEFAULT_REVOCATION_SECONDS
 from rtwist.auth.revocation import DEFAULT_SIZE as DEFAULT_REVOCATION_SIZE
 from rtwist.auth.settings import TokenSettings, token_settings
+from rtwist.authorization import (
+    DEFAULT_CACHE,
+    DEFAULT_CONCURRENCY,
+    DEFAULT_TIMEOUT,
+    DEFAULT_TTL,
+    AuthorizationSettings,
+    authorization_settings,
+)
 from rtwist.domain.owners import DEFAULT_MAX_ORDERS
 from rtwist.engineio.options import Cookie
 from rtwist.errors import ConfigError
@@ -29,6 +38,7 @@ from rtwist.intake.settings import (
 from rtwist.intake.window import DEFAULT_SECONDS, DEFAULT_SIZE
 from rtwist.leases import LeaseOptions
 from rtwist.readers import (
+    as_bearer,
     as_cookie_name,
     as_count,
     as_duration,
@@ -41,9 +51,10 @@ from rtwist.readers import (
     as_path,
     as_port,
     as_seconds,
+    as_some_of,
     as_state,
-    as_wait,
     as_url,
+    as_wait,
     as_yes_or_no,
 )
 from rtwist.requests import DEFAULT_MAX_ROOMS
@@ -137,6 +148,18 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("claim-company", "claims that may name the company", _CLAIMS.company, as_names),
     Setting("claim-shops", "claims that may name the shops", _CLAIMS.shops, as_names),
     Setting("claim-roles", "claims that may name the roles", _CLAIMS.roles, as_names),
+    Setting("claim-rooms", "claims that may hold patterns of rooms, granted or refused", _CLAIMS.rooms, as_names),
+    Setting("custom-rooms", "who may join_room: open for any signed-in user, granted for whom the token or the "
+            "authorization URL lets in, closed for nobody", "open", as_one_of(*CUSTOM_ROOMS)),
+    Setting("authorization-url", "URL that is asked who may be in a room", None, as_url),
+    Setting("authorization-secret", "file with what is sent to it as a bearer token", None, as_bearer,
+            ("AUTHORIZATION_SECRET",), secret=True),
+    Setting("authorization-for", "kinds of rooms it decides about, with commas: custom, order, product, transfer",
+            ("custom", "order", "transfer"), as_some_of(*ASKABLE)),
+    Setting("authorization-timeout", "seconds it may take to answer", DEFAULT_TIMEOUT, as_seconds),
+    Setting("authorization-ttl", "seconds for which an answer counts at most", DEFAULT_TTL, as_seconds),
+    Setting("authorization-cache", "answers remembered at most", DEFAULT_CACHE, as_count),
+    Setting("authorization-concurrency", "requests to it under way at most", DEFAULT_CONCURRENCY, as_count),
     Setting("api-key", "file with the key that backend services send as X-API-Key", env=("API_KEY",),
             secret=True),
     Setting("cors-origins", "origins whose pages may connect, with commas, * for any; without it only pages "
@@ -226,6 +249,8 @@ class Config:
     lease: LeaseOptions
     revocation_window: float
     revocation_size: int
+    custom_rooms: str
+    authorization: AuthorizationSettings | None
     api_key: str | None
     max_rooms: int
     max_orders: int
@@ -257,6 +282,8 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
         lease=LeaseOptions(values["expiry-warning"], values["expiry-grace"]),
         revocation_window=values["revocation-window"],
         revocation_size=values["revocation-size"],
+        custom_rooms=values["custom-rooms"],
+        authorization=authorization_settings(values),
         api_key=values["api-key"],
         max_rooms=values["max-rooms"],
         max_orders=values["max-orders"],

@@ -6,6 +6,7 @@
     - `LocalProtocolError`: this program broke Socket.IO or AMQP (reserved event name and the like).
     - `AuthError`: who the client says it is was not accepted; becomes a CONNECT_ERROR.
     - `KeysUnavailable`: nobody can be authenticated right now; the client should retry.
+    - `AuthorizationUnavailable`: the authorization URL gave no usable answer; whoever asked is refused.
     - `Refused`: a request was understood and refused; becomes an acknowledgement or a REST answer.
     - `BadEvent`: a domain event cannot be used; its publisher should hear why.
         - `UnknownKind`: no rule is there for events of its kind.
@@ -56,6 +57,10 @@ class AuthError(RtwistError):
 
 class KeysUnavailable(RtwistError):
     """The keys that verify tokens cannot be had at the moment; trying again later may help."""
+
+
+class AuthorizationUnavailable(RtwistError):
+    """The authorization URL gave no usable answer; the text says why, for the log only."""
 
 
 class Refused(RtwistError):

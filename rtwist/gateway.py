@@ -7,8 +7,11 @@ from collections.abc import Callable
 from twisted.logger import Logger
 
 from rtwist.accounts import Accounts
+from rtwist.admissions import Admissions
 from rtwist.auth.identity import Identity
+from rtwist.auth.policy import Policy
 from rtwist.auth.token import TokenVerifier
+from rtwist.authorization import Authorizer
 from rtwist.domain.owners import OwnerView
 from rtwist.domain.timestamps import iso
 from rtwist.engineio.request import Handshake, Refusal
@@ -27,9 +30,10 @@ class Gateway:
 
     `accounts` lets the sockets follow what becomes of their users; `requests` answers the clients' events.
     `owners` tells who owns an order; `now` returns the seconds since 1970; `max_rooms` bounds what one socket
-    may join; `lease` is what becomes of a connection whose token ends. Whoever waits for the answer to an event
-    that is no request is told so: handlers of others for events of their own must acknowledge before, in an
-    `on_any` added before the gateway is made.
+    may join; `lease` is what becomes of a connection whose token ends. `policy` says who may be in which room,
+    and `authorizer` decides where the policy wants it to; then somebody must call `admissions.sweep` every
+    `SWEEP_SECONDS`. Whoever waits for the answer to an event that is no request is told so: handlers of others
+    for events of their own must acknowledge before, in an `on_any` added before the gateway is made.
     """
 
     _log = Logger()
@@ -43,13 +47,19 @@ class Gateway:
         now: Callable[[], float],
         max_rooms: int = DEFAULT_MAX_ROOMS,
         lease: LeaseOptions | None = None,
+        policy: Policy | None = None,
+        authorizer: Authorizer | None = None,
     ) -> None:
         self._io = io
         self._verifier = verifier
         self._now = now
         self._presence = Presence(io, now)
+        self.admissions = None if authorizer is None else Admissions(io, authorizer, io.root.clock)
+        policy = policy or Policy()
         self.accounts = Accounts(
             io,
+            policy=policy,
+            admissions=self.admissions,
             owners=owners,
             presence=self._presence,
             revocations=verifier.revocations,
@@ -58,7 +68,15 @@ class Gateway:
             now=now,
         )
         self._leases = Leases(io, verifier=verifier, accounts=self.accounts, now=now, options=lease)
-        self.requests = Requests(io, owners=owners, now=now, max_rooms=max_rooms, refresh=self._leases.refresh)
+        self.requests = Requests(
+            io,
+            policy=policy,
+            admissions=self.admissions,
+            owners=owners,
+            now=now,
+            max_rooms=max_rooms,
+            refresh=self._leases.refresh,
+        )
         io.use(self._authenticate)
         io.on("connection", self._connected)
 

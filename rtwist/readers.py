@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from rtwist.errors import ConfigError
+
 _PATH = re.compile(r"[A-Za-z0-9._~/-]+")
 _URL = re.compile(r"[!-~]+")
+_BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _COOKIE_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _Number = TypeVar("_Number", int, float)
 
@@ -52,20 +55,6 @@ def as_duration(text: str) -> float:
     if not 0 <= value < 1e9:
         raise ValueError("must be a number of seconds, 0 for none")
     return value
-
-
-def as_url(text: str) -> str:
-    """The URL of an HTTP service, without secrets in it."""
-    try:
-        url = urlsplit(text)
-        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        usable = False
-    if not usable or not _URL.fullmatch(text):
-        raise ValueError("must be a URL such as https://id.example/keys")
-    if "@" in url.netloc or url.fragment:
-        raise ValueError("must be a URL without user, password and fragment")
-    return text
 
 
 def as_count(text: str) -> int:
@@ -134,6 +123,39 @@ def as_one_of(*choices: str) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def as_some_of(*choices: str) -> Callable[[str], tuple[str, ...]]:
+    """A reader of several of `choices` with commas between them."""
+
+    def read(text: str) -> tuple[str, ...]:
+        names = as_names(text)
+        if not {*names} <= {*choices}:
+            raise ValueError(f"must be some of {', '.join(choices)}, with commas")
+        return names
+
+    return read
+
+
+def as_url(text: str) -> str:
+    """The URL of an HTTP service, without secrets in it."""
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not _URL.fullmatch(text):
+        raise ValueError("must be a URL such as https://backend.example/may-join")
+    if "@" in url.netloc or url.fragment:
+        raise ValueError("must be a URL without user, password and fragment")
+    return text
+
+
+def as_bearer(text: str) -> str:
+    """A bearer token (RFC 6750, section 2.1); the errors do not quote it."""
+    if not _BEARER.fullmatch(text):
+        raise ConfigError("it must consist of letters, digits and - . _ ~ + / only, with = at the end")
+    return text
 
 
 def as_file(text: str) -> Path:

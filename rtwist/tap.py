@@ -7,12 +7,13 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, cast
 
+from twisted.application.internet import TimerService
 from twisted.application.service import IService
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReactorCore, IReactorFromThreads, IReactorTime
@@ -20,13 +21,16 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.web.resource import IResource
 
+from rtwist.admissions import SWEEP_SECONDS
 from rtwist.auth.jwks import JwksKeys
 from rtwist.auth.keys import KeySource
 from rtwist.auth.keyserver import key_server
+from rtwist.auth.policy import Policy
 from rtwist.auth.publickeys import PublicKeys
 from rtwist.auth.revocation import RevokedTokens
 from rtwist.auth.settings import TokenSettings, shared_secrets
 from rtwist.auth.token import TokenVerifier
+from rtwist.authorization import AuthorizationUrl
 from rtwist.config import DEV_ENV, SETTINGS, Config, Setting, read_config, wants_dev
 from rtwist.development import trial
 from rtwist.domain.owners import OrderBook
@@ -183,9 +187,7 @@ def build(reactor: IReactorTime, config: Config, *, say: Callable[[str], None]) 
     keys = _keys(reactor, io, config.tokens)
     verifier = _verifier(config, keys)
     orders = OrderBook(config.max_orders)
-    gateway = Gateway(
-        io, verifier=verifier, owners=orders, now=time.time, max_rooms=config.max_rooms, lease=config.lease
-    )
+    gateway = _gateway(reactor, io, verifier, orders, config)
     io.engine.on_refusal(gateway.log_refusal)
     rules = all_rules(config.routes)
     intake = _intake(io, gateway, Router(rules, orders), config)
@@ -210,7 +212,31 @@ def build(reactor: IReactorTime, config: Config, *, say: Callable[[str], None]) 
         if development is not None:
             say(development.welcome())
 
-    return RtwistService(reactor, io, rest, ports, started=started, broker=broker, observer=_observer(config))
+    parts = [*ports, *_timers(reactor, gateway)]
+    return RtwistService(reactor, io, rest, parts, started=started, broker=broker, observer=_observer(config))
+
+
+def _gateway(
+    reactor: IReactorTime, io: Server, verifier: TokenVerifier, owners: OrderBook, config: Config
+) -> Gateway:
+    settings = config.authorization
+    return Gateway(
+        io,
+        verifier=verifier,
+        owners=owners,
+        now=time.time,
+        max_rooms=config.max_rooms,
+        lease=config.lease,
+        policy=Policy(config.custom_rooms, () if settings is None else settings.kinds),
+        authorizer=None if settings is None else AuthorizationUrl(reactor, settings, io.tasks),
+    )
+
+
+def _timers(reactor: IReactorTime, gateway: Gateway) -> Iterator[IService]:
+    if gateway.admissions is not None:
+        timer = TimerService(SWEEP_SECONDS, gateway.admissions.sweep)
+        timer.clock = reactor
+        yield timer
 
 
 def _broker(reactor: IReactorTime, config: Config, intake: Intake, own_patterns: list[str]) -> Broker | None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rtwist.auth.identity import ClaimNames
+from rtwist.auth.policy import Kind
 from rtwist.auth.settings import TokenSettings
 from rtwist.config import SETTINGS, Config, Setting, read_broker, read_config
 from rtwist.errors import ConfigError
@@ -17,6 +18,7 @@ from tests.support.processes import ROOT
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
 URL = "amqp://shop:the-password@mq.example/live"
 KEY = {"JWT_SECRET": SECRET}
+URLS = {"RABBITMQ_URL": URL, "RTWIST_AUTHORIZATION_URL": "http://backend.example/"}
 ROUTES = str(ROOT / "examples" / "routes.toml")
 
 Row = tuple[str, str, str, Any]
@@ -39,6 +41,16 @@ BROKER_ROWS: list[Row] = [
     ("rabbitmq-settle", "2.5", "broker.settle", 2.5),
     ("to-broker", "yes", "broker.to_broker", True),
 ]  # fmt: skip
+AUTHORIZATION_URL = "https://backend.example/may-join"
+AUTHORIZATION_ROWS: list[Row] = [
+    ("authorization-url", AUTHORIZATION_URL, "authorization.url", AUTHORIZATION_URL),
+    ("authorization-url", "http://[::1]:80/a?b=c", "authorization.url", "http://[::1]:80/a?b=c"),
+    ("authorization-for", "order, product", "authorization.kinds", (Kind.ORDER, Kind.PRODUCT)),
+    ("authorization-timeout", "0.5", "authorization.timeout", 0.5),
+    ("authorization-ttl", "10", "authorization.ttl", 10.0),
+    ("authorization-cache", "5", "authorization.cache", 5),
+    ("authorization-concurrency", "2", "authorization.concurrency", 2),
+]
 ROWS: list[Row] = [
     ("port", "8010", "listen", ("tcp:8010",)),
     ("port", "0", "listen", ("tcp:0",)),
@@ -59,6 +71,9 @@ ROWS: list[Row] = [
     ("claim-company", "org", "tokens.claim_names.company", ("org",)),
     ("claim-shops", "stores", "tokens.claim_names.shops", ("stores",)),
     ("claim-roles", "groups", "tokens.claim_names.roles", ("groups",)),
+    ("claim-rooms", "grants", "tokens.claim_names.rooms", ("grants",)),
+    ("custom-rooms", "granted", "custom_rooms", "granted"),
+    *AUTHORIZATION_ROWS,
     ("cors-origins", "https://shop.example", "socketio.cors_origins", ("https://shop.example",)),
     ("cors-origins", "https://a.example,http://b.example:3000/", "socketio.cors_origins",
      ("https://a.example", "http://b.example:3000/")),
@@ -98,6 +113,13 @@ DEFAULTS: dict[str, Any] = {
     "lease.grace": 5.0,
     "revocation_window": 2_592_000.0,
     "revocation_size": 100_000,
+    "custom_rooms": "open",
+    "authorization.kinds": (Kind.CUSTOM, Kind.ORDER, Kind.TRANSFER),
+    "authorization.secret": None,
+    "authorization.timeout": 5.0,
+    "authorization.ttl": 60.0,
+    "authorization.cache": 10_000,
+    "authorization.concurrency": 20,
     "api_key": None,
     "max_rooms": 5000,
     "max_orders": 100_000,
@@ -130,34 +152,19 @@ DEFAULTS: dict[str, Any] = {
     "socketio.cookie": None,
     "socketio.client_dist": None,
 }  # fmt: skip
+DURATIONS = (
+    "ping-interval", "ping-timeout", "connect-timeout", "dedup-window", "revocation-window", "jwt-jwks-max-age",
+    "authorization-timeout", "authorization-ttl",
+)  # fmt: skip
+COUNTS = (
+    "max-payload", "max-buffered", "max-rooms", "max-orders", "dedup-size", "revocation-size", "jwt-max-bytes",
+    "authorization-cache", "authorization-concurrency",
+)  # fmt: skip
 WRONG: list[tuple[str, str]] = [
     *(("port", text) for text in ("x", "-1", "65536", "80.5", "")),
     *(("jwt-leeway", text) for text in ("x", "-1", "301", "nan", "inf")),
-    *(
-        (name, text)
-        for name in (
-            "ping-interval",
-            "ping-timeout",
-            "connect-timeout",
-            "dedup-window",
-            "revocation-window",
-            "jwt-jwks-max-age",
-        )
-        for text in ("x", "0", "-1", "nan", "inf", "1e9")
-    ),
-    *(
-        (name, text)
-        for name in (
-            "max-payload",
-            "max-buffered",
-            "max-rooms",
-            "max-orders",
-            "dedup-size",
-            "revocation-size",
-            "jwt-max-bytes",
-        )
-        for text in ("x", "0", "-1", "1.5", "1e3")
-    ),
+    *((name, text) for name in DURATIONS for text in ("x", "0", "-1", "nan", "inf", "1e9")),
+    *((name, text) for name in COUNTS for text in ("x", "0", "-1", "1.5", "1e3")),
     *((name, text) for name in ("expiry-warning", "expiry-grace") for text in ("x", "-1", "nan", "inf", "1e9")),
     ("jwt-required-claims", ","),
     *(
@@ -181,7 +188,12 @@ WRONG: list[tuple[str, str]] = [
     ("routes", "/"),
     ("log-format", "xml"),
     ("log-level", "loud"),
-    *((name, text) for name in ("claim-user", "claim-company", "claim-roles", "claim-shops") for text in (",",)),
+    *((f"claim-{name}", ",") for name in ("user", "company", "roles", "shops", "rooms")),
+    ("custom-rooms", "some"),
+    *(("authorization-for", text) for text in (",", "orders", "order,user")),
+    *(("authorization-url", text) for text in ("backend.example", "ftp://a", "http://", "http:///a", "http://ü")),
+    *(("authorization-url", text) for text in ("http://a b", "http://a/#b", "http://a:x", "http://a:99999")),
+    *(("authorization-url", text) for text in ("https://user:password@a", "http://a\n", "http://a:0")),
     *(("cookie", text) for text in ("a b", "a;b", "a=b", "ü", "a\nb")),
     *(
         (f"rabbitmq-{name}", text)
@@ -222,9 +234,7 @@ def value_at(config: Config, path: str) -> Any:
 
 
 def read(given: dict[str, Any] | None = None, environment: dict[str, str] | None = None, **more: Any) -> Config:
-    return read_config(
-        given or {}, {**KEY, "RABBITMQ_URL": URL, **(environment or {})}, dev=more.get("dev", False)
-    )
+    return read_config(given or {}, {**KEY, **URLS, **(environment or {})}, dev=more.get("dev", False))
 
 
 def error(given: dict[str, Any] | None = None, environment: dict[str, str] | None = None) -> str:
@@ -307,6 +317,32 @@ class TestTheBroker:
             read_broker({}, {})
 
 
+class TestTheAuthorizationUrl:
+    def test_there_is_none_unless_it_is_named(self) -> None:
+        assert read({}, {"RTWIST_AUTHORIZATION_URL": ""}).authorization is None
+
+    @pytest.mark.parametrize("variable", ["AUTHORIZATION_SECRET", "RTWIST_AUTHORIZATION_SECRET"])
+    def test_its_secret_from_the_environment_or_from_a_file(self, variable: str, tmp_path: Path) -> None:
+        file = tmp_path / "secret"
+        file.write_text("abc-._~+/09==\n")
+        for found in (
+            read({}, {variable: "abc-._~+/09=="}),
+            read({}, {f"{variable}_FILE": str(file)}),
+            read({"authorization-secret-file": str(file)}),
+        ):
+            assert value_at(found, "authorization.secret") == "abc-._~+/09=="
+            assert "abc-" not in repr(found)
+
+    @pytest.mark.parametrize("secret", ["two words", "a\nb", "ü", "a=b", "=", '"a"'])
+    def test_a_secret_that_is_no_bearer_token_is_never_quoted(self, secret: str, tmp_path: Path) -> None:
+        file = tmp_path / "secret"
+        file.write_text(secret)
+        fault = "it must consist of letters, digits and - . _ ~ + / only, with = at the end"
+        assert error({}, {"AUTHORIZATION_SECRET": secret}) == f"AUTHORIZATION_SECRET cannot be used: {fault}"
+        said = error({"authorization-secret-file": str(file)})
+        assert said == f"--authorization-secret-file cannot be used: {fault}"
+
+
 def test_every_setting_has_an_environment_name_of_its_own() -> None:
     names = [name for setting in SETTINGS for name in setting.env_names]
     assert len(names) == len(set(names))
@@ -319,7 +355,7 @@ def test_the_names_of_the_service_before_work(variable: str, name: str) -> None:
 
 
 def test_an_empty_variable_is_as_good_as_none() -> None:
-    needed = ("jwt-secret", "rabbitmq-url")
+    needed = ("jwt-secret", "rabbitmq-url", "authorization-url")
     empty = {name: "" for setting in SETTINGS if setting.name not in needed for name in setting.env_names}
     assert read({}, empty) == read()
 

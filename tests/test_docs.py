@@ -21,7 +21,9 @@ import msgspec
 import pytest
 from twisted.internet.defer import Deferred
 
+from rtwist.auth.identity import identity_from_claims
 from rtwist.auth.keys import SharedSecrets
+from rtwist.auth.policy import ASKABLE, TABLE, Entry, Kind, Policy, Who, subject
 from rtwist.auth.token import TokenVerifier, mint
 from rtwist.config import SETTINGS
 from rtwist.domain.emission import Emission
@@ -42,6 +44,7 @@ from tests.support.service import API_KEY, JWT_SECRET, Service
 
 README = ROOT / "README.rst"
 DOCS = sorted((ROOT / "docs").glob("*.rst"))
+ROOMS = ROOT / "docs" / "rooms.rst"
 PAGES = [README, ROOT / "CHANGELOG.rst", *DOCS]
 
 
@@ -161,6 +164,22 @@ def test_the_limits_are_as_the_security_page_shows_them() -> None:
         assert f"{value:.0f}" == default, name
         if option:
             assert options[option.strip("`")].default == value, option
+
+
+def test_who_may_be_in_which_room_is_as_the_rooms_page_shows_it() -> None:
+    shown = [tuple(word.strip("`") for word in row) for row in table(ROOMS, "kind of room")]
+    assert shown == [(kind.name.lower(), *(who.name.lower() for who in row)) for kind, row in TABLE.items()]
+    assert {row[0].strip("`") for row in table(ROOMS, "word")} == {who.name.lower() for who in Who}
+
+
+def test_the_claims_of_the_rooms_page_are_taken_and_mean_what_it_says() -> None:
+    (claims,) = map(json.loads, code_blocks(ROOMS, "json"))
+    identity = identity_from_claims(claims, expires_at=0.0)
+    answers = {order: Policy().entry(identity, subject(Kind.ORDER, order)) for order in ("7", "77")}
+    assert answers == {"7": Entry.GRANTED, "77": Entry.REFUSED}
+    guest = identity_from_claims({"sub": "u", "rooms": ["!*", "order:7"]}, expires_at=0.0)
+    asked = [subject(kind, "7") for kind in ASKABLE.values()]
+    assert [Policy().entry(guest, room).name for room in asked] == ["REFUSED", "GRANTED", "REFUSED", "REFUSED"]
 
 
 def test_the_names_in_the_library_table_exist() -> None:

@@ -20,6 +20,8 @@ FLOORS = {
     "gateway": 4,
     "requests": 4,
     "leases": 4,
+    "admissions": 4,
+    "authorization": 4,
     "accounts": 4,
     "presence": 4,
     "emit": 4,
@@ -65,9 +67,11 @@ PURE = (
     "auth.revocation",
     "auth.strictjson",
     "auth.token",
+    "auth.patterns",
+    "auth.policy",
     "domain",
 )
-WIRES = ("twisted", "autobahn", "txaio", "klein")
+WIRES = ("twisted", "autobahn", "txaio", "klein", "treq")
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 

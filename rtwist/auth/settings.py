@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -60,9 +60,7 @@ def token_settings(values: Mapping[str, Any], *, dev: bool) -> TokenSettings:
         leeway=values["jwt-leeway"],
         required_claims=values["jwt-required-claims"],
         max_bytes=values["jwt-max-bytes"],
-        claim_names=ClaimNames(
-            values["claim-user"], values["claim-company"], values["claim-shops"], values["claim-roles"]
-        ),
+        claim_names=ClaimNames(*(values[f"claim-{field.name}"] for field in fields(ClaimNames))),
     )
 
 
