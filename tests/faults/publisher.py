@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from typing import Any
 
 import pika
@@ -14,6 +15,7 @@ from tests.faults.checker import Published
 from tests.faults.traffic import Event
 
 _PAUSE = 0.2
+logging.getLogger("pika").setLevel(logging.CRITICAL)  # of what goes wrong here the publisher takes care
 
 
 class Publisher:
@@ -60,7 +62,7 @@ class Publisher:
         """Return once it is on its way; it may wait for others to be confirmed."""
         await self._until(lambda: len(self._unconfirmed) < self._window)
         self._unconfirmed[event.number] = event
-        if self._channel is not None:
+        if self._channel is not None and self._channel.is_open:
             self._send(event)
 
     async def flush(self) -> None:

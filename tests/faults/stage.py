@@ -27,6 +27,8 @@ from tests.support.rabbitmq import RabbitMQ
 HEARTBEAT = 2
 PATIENCE = 60.0
 """Seconds to wait at most for anything; the machine may be busy."""
+LATENCY = 0.05
+"""Seconds by which the proxy is late, so that acknowledgements are under way when a fault comes."""
 PACE = 20
 """Events between two pauses of the publisher, so that a phase lasts long enough for its fault to fall into it."""
 
@@ -83,9 +85,11 @@ class Stage:
     async def during(self, count: int, fault: Callable[[], Awaitable[None]]) -> None:
         """Have `fault` happen while events are published; return when all of them have been heard."""
         confirmed = len(self.publisher.confirmed)
+        self.proxy.latency = LATENCY
         publishing = asyncio.ensure_future(self.publish(count))
         await self.until(lambda: len(self.publisher.confirmed) > confirmed + count // 4)
         await fault()
+        self.proxy.latency = 0.0
         await asyncio.wait_for(publishing, PATIENCE)
         await self.heard_all()
 
@@ -96,6 +100,11 @@ class Stage:
         while self.crowd.heard < due:
             assert time.monotonic() < end, (self.summary(), await self.ready(), self.service.program.output[-30:])
             await asyncio.sleep(0.05)
+
+    async def heard_more(self) -> None:
+        """Return when something new was heard."""
+        heard = self.crowd.heard
+        await self.until(lambda: self.crowd.heard > heard)
 
     # Watching
 
