@@ -186,9 +186,11 @@ class Rest:
         try:
             if self._broker is not None and self._broker.takes_events:
                 return self._data(request, {"published": await self._broker.publish(values)})
-            return self._data(request, self._intake.accept(values))
+            outcome = self._intake.accept(values)
         except BadEvent as error:
             raise Refused("bad_request", str(error)) from None
+        self._intake.settle()
+        return self._data(request, outcome)
 
     @_app.route("/emit", methods=["POST"], strict_slashes=False)
     async def emit(self, request: IRequest) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from rtwist.errors import (
@@ -32,6 +32,8 @@ from rtwist.tasks import Tasks
 FIRST_RETRY = 0.1
 """Seconds until a failed rule is tried again; doubled each time."""
 STOP_SECONDS = 3.0
+SETTLING = "settling"
+"""Connected, and clients have their time to come back before events are consumed."""
 _DELIVERY_COUNT = "x-delivery-count"
 """How often a message of a quorum queue came back without an end."""
 
@@ -74,12 +76,26 @@ class Consumer:
         self._session: Session | None = None
         self._tag = ""
         self._failures = 0
+        self._begin: IDelayedCall | None = None
+        self._settled_at = 0.0
         self.link = Link(reactor, settings, name="consumer", prepare=self._prepare, lost=self._lost)
+
+    def start(self) -> None:
+        """Connect, and keep connected; consume once clients had their time to come back."""
+        self._settled_at = self._clock.seconds() + self._settings.settle
+        self.link.start()
+
+    @property
+    def state(self) -> str:
+        """`connected`, `settling`, or why it is not connected."""
+        waits = self._begin is not None and self.link.connection is not None
+        return SETTLING if waits else self.link.state
 
     async def stop(self) -> None:
         """Take no more, finish and acknowledge what is in hand, close."""
         connection, session = self.link.connection, self._session
-        if connection is not None and session is not None:
+        self._stop_waiting()
+        if connection is not None and session is not None and self._tag:
             connection.call_timeout = STOP_SECONDS
             try:
                 await connection.cancel(self._tag)
@@ -96,21 +112,54 @@ class Consumer:
         settings = self._settings
         await establish(connection, settings)
         await connection.qos(settings.prefetch)
-        session = Session(connection, self._handle, clock=self._clock, ack_batch=settings.ack_batch)
+        session = Session(
+            connection,
+            self._handle,
+            settle=self._intake.settle,
+            clock=self._clock,
+            ack_batch=settings.ack_batch,
+        )
         connection.on_batch = session.work
         connection.when_lost().addCallback(lambda _: session.end())
 
-        def cancelled(tag: str) -> None:
-            reason = BrokerLost(f"the broker ended the consumer: queue {settings.queue} is gone or has moved")
-            connection.end(reason, say_goodbye=True)
-
         self._failures = 0
         self._session = session
-        self._tag = await connection.consume(settings.queue, session.delivered, on_cancelled=cancelled)
+        wait = self._settled_at - self._clock.seconds()
+        if wait > 0:
+            self._log.info("consuming begins in {wait:.1f} s (--rabbitmq-settle)", wait=wait)
+            self._begin = self._clock.callLater(wait, self._begin_consuming, connection, session)
+        else:
+            await self._consume(connection, session)
         self._counters.connections += 1
 
+    def _begin_consuming(self, connection: BrokerConnection, session: Session) -> None:
+        self._begin = None
+        self._tasks.start("starting to consume", self._consume_or_end(connection, session))
+
+    async def _consume_or_end(self, connection: BrokerConnection, session: Session) -> None:
+        try:
+            await self._consume(connection, session)
+        except BrokerError as error:
+            connection.end(error, say_goodbye=True)
+
+    async def _consume(self, connection: BrokerConnection, session: Session) -> None:
+        queue = self._settings.queue
+
+        def cancelled(tag: str) -> None:
+            reason = BrokerLost(f"the broker ended the consumer: queue {queue} is gone or has moved")
+            connection.end(reason, say_goodbye=True)
+
+        self._tag = await connection.consume(queue, session.delivered, on_cancelled=cancelled)
+
+    def _stop_waiting(self) -> None:
+        begin, self._begin = self._begin, None
+        if begin is not None:
+            begin.cancel()
+
     def _lost(self) -> None:
+        self._stop_waiting()
         self._session = None
+        self._tag = ""
 
     # One message
 

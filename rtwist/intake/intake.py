@@ -77,6 +77,7 @@ class Intake:
         self._window = Window() if window is None else window
         self._live = live
         self._log_payloads = log_payloads
+        io.engine.flusher.active = True
 
     def accept(
         self, values: Sequence[Any], *, routing_key: str | None = None, message_id: str | None = None
@@ -110,6 +111,14 @@ class Intake:
             with _named(index, len(values)):
                 self._router.route(event, learnt)
         return events
+
+    def settle(self) -> None:
+        """Return once a crash of this process can neither take back nor repeat what was accepted so far.
+
+        The emissions are the operating system's, as far as sockets take them, and the ids are written down.
+        """
+        self._io.flush()
+        self._window.commit(self._now())
 
     def _read(self, values: Sequence[Any], routing_key: str | None) -> Iterator[DomainEvent]:
         for index, value in enumerate(values):

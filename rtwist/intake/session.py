@@ -19,7 +19,8 @@ class Session:
     """Gives each delivery to `handle`, which settles it by `done`, `reject` or, some time later, either.
 
     `handle` may return seconds to wait: the same delivery is then given to it again, and those behind it wait,
-    for the order must be kept. Nothing is acknowledged before it is `done`, nor before all that came earlier is.
+    for the order must be kept. Nothing is acknowledged before it is `done`, nor before all that came earlier is;
+    `settle` is called right before, so that what was handled outlasts a crash that comes before the broker knows.
     """
 
     def __init__(
@@ -27,11 +28,13 @@ class Session:
         connection: BrokerConnection,
         handle: Callable[[Session, Delivery], float | None],
         *,
+        settle: Callable[[], None],
         clock: IReactorTime,
         ack_batch: int,
     ) -> None:
         self._connection = connection
         self._handle = handle
+        self._settle = settle
         self._clock = clock
         self._ack_batch = ack_batch
         self._waiting: deque[Delivery] = deque()
@@ -116,6 +119,7 @@ class Session:
     def _acknowledge(self) -> None:
         tag = self._ledger.due()
         if tag is not None:
+            self._settle()
             self._connection.ack(tag, multiple=True)
         if self._is_idle():
             self._tell_idle()

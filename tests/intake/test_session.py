@@ -47,6 +47,9 @@ class Taking:
         self.values += values
         return Outcome(accepted=len(values))
 
+    def settle(self) -> None:
+        pass
+
 
 @ensureDeferred
 async def test_a_channel_that_the_broker_closes_is_replaced(rabbitmq: RabbitMQ) -> None:

@@ -139,6 +139,46 @@ class TestTheNode:
             until(lambda: brokered.service.post("/events", order("after")).status == 200)
 
 
+class TestSettling:
+    def test_events_stay_in_the_queue_until_clients_had_their_time(self, rabbitmq: RabbitMQ) -> None:
+        names = Names()
+        with Brokered(rabbitmq, names=names) as before:
+            before.join()
+        after = Brokered(rabbitmq, "--rabbitmq-settle", "3", names=names)
+        after.publish(order(1))
+        after.start(wait=False)
+        try:
+            until(lambda: after.ready()["broker"] == "settling")
+            assert after.service.request("GET", "/ready").status == 200
+            assert (after.queued(), after.counts()["delivered"]) == (1, 0)
+            assert after.join().next_event().data["orderId"] == "o1"
+            assert after.ready()["broker"] == "connected"
+        finally:
+            after.stop()
+
+    def test_a_connection_that_ends_meanwhile_is_replaced(self, rabbitmq: RabbitMQ) -> None:
+        settling = Brokered(rabbitmq, "--rabbitmq-settle", "3")
+        settling.start(wait=False)
+        try:
+            until(lambda: settling.ready()["broker"] == "settling")
+            until(lambda: "rtwist" in rabbitmq.ctl("list_connections", "client_properties"))
+            rabbitmq.ctl("close_all_connections", "away with you")
+            settling.forget_channel()
+            until(lambda: settling.counts()["connections"] == 2)
+            settling.wait_for_broker()
+            client = settling.join()
+            settling.publish(order(1))
+            assert client.next_event().data["orderId"] == "o1"
+        finally:
+            assert settling.stop() == 0
+
+    def test_it_can_be_stopped_meanwhile(self, rabbitmq: RabbitMQ) -> None:
+        settling = Brokered(rabbitmq, "--rabbitmq-settle", "3600")
+        settling.start(wait=False)
+        until(lambda: settling.ready()["broker"] == "settling")
+        assert settling.stop() == 0
+
+
 class TestPublishing:
     @pytest.fixture
     def publishing(self, rabbitmq: RabbitMQ) -> Iterator[Brokered]:
