@@ -14,6 +14,7 @@ from tests.faults.traffic import Identity, number_in
 from tests.leaks.peers import Gone, WebSocket
 from tests.service.peers import token
 
+PATIENCE = 60.0
 FIRST_DELAY, LONGEST_DELAY = 0.1, 0.5
 """Seconds before it comes back, doubled each time, half as much more or less by chance: `reconnectionDelay`."""
 
@@ -23,7 +24,7 @@ class Peer:
 
     def __init__(self, name: str, port: int, identity: Identity) -> None:
         self.history = History(name, identity.rooms)
-        self.heard = 0
+        self.heard: set[tuple[int, str]] = set()
         self.is_in = asyncio.Event()
         self.faults: list[str] = []
         self.life = 0
@@ -57,15 +58,17 @@ class Peer:
         for number, request in enumerate(asked):
             socket.say(f"42{number}{json.dumps(request)}")
         connection = Connection(self.life, time.monotonic())
-        answers, waiting = 0, len(asked)
+        missing = len(asked)
         self.history.connections.append(connection)
+        if not missing:
+            self.is_in.set()
         while True:
-            if answers == waiting and not self.is_in.is_set():
-                self.is_in.set()
             text = await socket.hear()
             if text.startswith("43"):
-                answers += 1
                 self._check_answer(text)
+                missing -= 1
+                if not missing:
+                    self.is_in.set()
             elif text.startswith("42"):
                 self._keep(connection, *json.loads(text[2:]))
             elif text[0] in "14":
@@ -79,8 +82,9 @@ class Peer:
     def _keep(self, connection: Connection, name: str, data: dict[str, object]) -> None:
         if name == "connected" or name.startswith("presence:"):
             return
-        connection.received.append(Received(time.monotonic(), number_in(name, data), name))
-        self.heard += 1
+        number = number_in(name, data)
+        connection.received.append(Received(time.monotonic(), number, name))
+        self.heard.add((number, name))
 
 
 class Crowd:
@@ -96,8 +100,8 @@ class Crowd:
 
     @property
     def heard(self) -> int:
-        """How many emissions have come, in all."""
-        return sum(peer.heard for peer in self.peers)
+        """How many different emissions have come, in all."""
+        return sum(len(peer.heard) for peer in self.peers)
 
     async def enter(self) -> None:
         """Connect all; return once each has what it asked for."""
@@ -107,12 +111,18 @@ class Crowd:
     async def all_in(self) -> None:
         """Return once each is connected and has what it asked for."""
         for peer in self.peers:
-            await asyncio.wait_for(peer.is_in.wait(), 30)
+            await asyncio.wait_for(peer.is_in.wait(), PATIENCE)
+
+    def heard_of_now(self) -> set[int]:
+        """The numbers of the events that came in this life of the server."""
+        connections = [peer.history.connections[-1] for peer in self.peers]
+        return {received.number for connection in connections for received in connection.received}
 
     def next_life(self) -> None:
         """The server was killed: what comes from now on comes from another one."""
         for peer in self.peers:
             peer.life += 1
+            peer.is_in.clear()
 
     async def leave(self) -> None:
         """Close all connections."""

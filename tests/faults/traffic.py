@@ -11,6 +11,8 @@ from tests.faults.checker import Published, Told
 ORDERS, USERS, COMPANIES, SHOPS = 300, 16, 4, 8
 STATUSES = ("confirmed", "processing", "packed", "shipped", "delivered")
 EVERYONE = "*"
+FOR_ALL = 105
+"""Of two hundred events this one goes to everyone."""
 
 
 class Identity(NamedTuple):
@@ -74,13 +76,18 @@ class Event:
         return self.published.number
 
 
-def event(number: int) -> Event:
-    """The event of this number; each tells it in a field that every audience gets."""
+def event(number: int, *, with_bad: bool = False) -> Event:
+    """The event of this number; each tells it in a field that every audience gets.
+
+    `with_bad`, one in a hundred cannot be used and becomes a dead letter.
+    """
+    if with_bad and number % 100 == 50:
+        return _made(number, "order.shipped", "dead letters", {"orderNumber": str(number)})
     if number % 10 == 7:
         return _stock(number)
     if number % 20 == 3:
         return _notification(number)
-    if number % 200 == 105:
+    if number % 200 == FOR_ALL:
         return _made(number, "announcement.created", "announcements", {"content": str(number)},
                      ("announcement:new", {EVERYONE}))  # fmt: skip
     return _order(number)
