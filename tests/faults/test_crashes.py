@@ -20,7 +20,7 @@ from tests.support.rabbitmq import RabbitMQ
 KILLS = 6
 EVENTS = 9_000
 SETTLE = 4.0
-BATCH = 50
+BATCH = 10
 """What is acknowledged together, and so written down together, at most: `--rabbitmq-ack-batch`."""
 
 

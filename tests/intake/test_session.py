@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor as installed
+from twisted.internet.task import Clock
 
+from rtwist.intake.amqp import Delivery
 from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Outcome
 from rtwist.intake.ledger import Ledger
+from rtwist.intake.session import Session
 from rtwist.intake.settings import BrokerSettings
 from tests.intake.amqp.peers import until
 from tests.intake.brokered import Names
@@ -35,6 +38,38 @@ def test_nothing_is_acknowledged_before_all_that_came_earlier(order: list[int], 
             acknowledged = due
     assert acknowledged == max(set(range(1, 9)) - rejected, default=0)
     assert len(ledger) == 0
+
+
+class Heard:
+    """Stands for the connection: keeps what was acknowledged."""
+
+    reason = None
+
+    def __init__(self, story: list[str]) -> None:
+        self._story = story
+
+    def ack(self, tag: int, *, multiple: bool) -> None:
+        assert multiple
+        self._story.append(f"{tag} acknowledged")
+
+
+def test_what_is_handled_behind_a_dead_letter_under_way_is_settled_at_once() -> None:
+    story: list[str] = []
+    connection: Any = Heard(story)
+
+    def handle(session: Session, delivery: Delivery) -> None:
+        story.append(f"{delivery.tag} handled")
+        if delivery.tag != 1:  # which waits for the broker to take its copy
+            session.done(delivery)
+
+    session = Session(connection, handle, settle=lambda: story.append("settled"), clock=Clock(), ack_batch=2)
+    deliveries = [Delivery(tag, False, "", "", b"\0\0", 0, b"") for tag in (1, 2, 3)]
+    for delivery in deliveries:
+        session.delivered(delivery)
+    session.work()
+    assert story == ["1 handled", "2 handled", "settled", "3 handled", "settled"]
+    session.done_later(deliveries[0])
+    assert story[5:] == ["settled", "3 acknowledged"]
 
 
 class Taking:
