@@ -41,7 +41,7 @@ class Received(NamedTuple):
 class Connection:
     """One connection of a client: in which life of the server, since when, and what came.
 
-    `left` is when the client itself ended it. A server's death has no time: what had been emitted by then is owed.
+    `left` is when the client itself ended it. A server's death has no time: what was emitted by then is owed.
     """
 
     life: int

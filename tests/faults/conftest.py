@@ -1,4 +1,4 @@
-"""A node of RabbitMQ of their own, for these tests kill it."""
+"""A node of their own: a test here that fails may leave it dead, hung or blocked."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from tests.support.rabbitmq import RabbitMQ
 
 @pytest.fixture(scope="package")
 def rabbitmq() -> Iterator[RabbitMQ]:
-    """A running node, which is running again after each test."""
+    """A running node that no other tests use."""
     with RabbitMQ() as node:
         yield node

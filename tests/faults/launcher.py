@@ -16,7 +16,7 @@ def tell() -> None:
 
     calls: Any = reactor.getDelayedCalls()  # type: ignore[attr-defined]
     held = Counter(getattr(call.func, "__qualname__", repr(call.func)) for call in calls)
-    print(MARK + json.dumps(held, sort_keys=True), flush=True)
+    print(MARK + json.dumps(held, sort_keys=True), flush=True)  # noqa: T201
 
 
 def asked(*_: object) -> None:

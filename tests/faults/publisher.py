@@ -1,4 +1,4 @@
-"""A publisher that counts an event as published once the broker has confirmed it, and sends it again until then."""
+"""A publisher for which an event is published once the broker has confirmed it; until then it is sent again."""
 
 from __future__ import annotations
 
@@ -95,7 +95,9 @@ class Publisher:
             await asyncio.sleep(_PAUSE)
 
     def _opened(self, channel: Any) -> None:
-        channel.add_on_return_callback(lambda _channel, _method, made, _body: self.returned.append(made.message_id))
+        channel.add_on_return_callback(
+            lambda _channel, _method, made, _body: self.returned.append(made.message_id)
+        )
         channel.confirm_delivery(self._settled, callback=lambda _: self._begin(channel))
 
     def _begin(self, channel: Any) -> None:

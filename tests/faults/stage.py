@@ -71,13 +71,14 @@ class Stage:
         await self.publisher.start()
         return self
 
-    async def killed(self) -> None:
-        """End the service by SIGKILL; return once every client knows."""
+    async def ended(self, how: signal.Signals) -> int:
+        """End the service by a signal; return its exit status once every client knows."""
         program = self.service.program
-        program.process.kill()
-        await asyncio.to_thread(program.wait)
+        program.process.send_signal(how)
+        status = await asyncio.to_thread(program.wait)
         self.output += program.output
         await self.until(lambda: not any(peer.is_in.is_set() for peer in self.crowd.peers))
+        return status
 
     async def started_again(self) -> None:
         """Start the service again; return once the clients are back and it consumes."""
@@ -194,11 +195,6 @@ class Stage:
         letters = await asyncio.to_thread(self.service.dead)
         return {properties.message_id for _, properties, _ in letters}
 
-    async def dead(self) -> set[str]:
-        """The message ids of the dead letters, which are taken out."""
-        letters = await asyncio.to_thread(self.service.dead)
-        return {properties.message_id for _, properties, _ in letters}
-
     async def check(self, *, in_doubt: AbstractSet[int] = frozenset()) -> None:
         """AssertionError unless all was heard once, in order, and nothing is left on the broker or in the log.
 
@@ -210,9 +206,7 @@ class Stage:
         await self._drained()
         found = [each for each in self.violations() if each.number not in in_doubt or each.what not in REPEATED]
         assert found == [], self.summary()
-        assert await self.dead() == {
-            f"event {each.number}" for each in self.publisher.confirmed if not each.told
-        }
+        assert await self.dead() == {f"event {each.number}" for each in self.publisher.confirmed if not each.told}
         assert self.publisher.returned == []
         assert [fault for peer in self.crowd.peers for fault in peer.faults] == []
         answer = await asyncio.to_thread(self.service.service.request, "GET", "/ready")

@@ -84,7 +84,9 @@ def test_at_a_death_of_the_server_what_had_been_emitted_is_owed() -> None:
 
 
 def test_a_second_connection_must_not_bring_it_again() -> None:
-    twice = History("a", frozenset({"user:1"}), [*history(1).connections, *history(1, life=1, began=9).connections])
+    twice = History(
+        "a", frozenset({"user:1"}), [*history(1).connections, *history(1, life=1, began=9).connections]
+    )
     assert found([event(1)], twice) == [("doubled", "a", 1)]
 
 
@@ -126,7 +128,8 @@ def test_any_single_fault_is_found(
         strange = [each for each in events if not each.told[0].rooms & victim.rooms]
         assume(strange)
         received.insert(
-            data.draw(st.integers(0, len(received))), Received(0, data.draw(st.sampled_from(strange)).number, "news")
+            data.draw(st.integers(0, len(received))),
+            Received(0, data.draw(st.sampled_from(strange)).number, "news"),
         )
     elif what == "reordered":
         pairs = [

@@ -1,4 +1,4 @@
-"""Who is connected, what is published, and who is to hear of it, as the documentation of rooms and events says."""
+"""Who is connected, what is published, and who is to hear of it: rooms and events as they are documented."""
 
 from __future__ import annotations
 
@@ -103,7 +103,13 @@ def _order(number: int) -> Event:
     order, turn = number % ORDERS, number // ORDERS
     user, company, shop = owners(order)
     status = STATUSES[turn % len(STATUSES)] if turn else "created"
-    body = {"orderId": str(order), "orderNumber": str(number), "userId": user, "companyId": company, "shopId": shop}
+    body = {
+        "orderId": str(order),
+        "orderNumber": str(number),
+        "userId": user,
+        "companyId": company,
+        "shopId": shop,
+    }
     news = [("order:new_order", {f"company:{company}", "super_admin"}), ("order:shop_order", {f"shop:{shop}"})]
     told = [("order:status_updated", {f"user:{user}"}), ("order:update", {f"order:{order}"})]
     return _made(number, f"order.{status}", f"order {order}", body, *(told if turn else news + told))
@@ -127,8 +133,6 @@ def _notification(number: int) -> Event:
     return _made(number, "notification.created", f"user {user}", body, ("notification:new", {f"user:{user}"}))
 
 
-def _made(
-    number: int, key: str, subject: str, body: dict[str, Any], *told: tuple[str, Iterable[str]]
-) -> Event:
+def _made(number: int, key: str, subject: str, body: dict[str, Any], *told: tuple[str, Iterable[str]]) -> Event:
     emissions = tuple(Told(name, frozenset(rooms)) for name, rooms in told)
     return Event(key, body, Published(number, subject, emissions))
