@@ -12,6 +12,7 @@ from tests.faults.stage import HEARTBEAT, Stage
 from tests.support.rabbitmq import RabbitMQ
 
 EVENTS = 20_000
+WINDOW = 1.0
 
 
 class Faults:
@@ -68,6 +69,14 @@ class Faults:
         self.proxy.refuse()
         self.proxy.cut()
         await self.stage.until_ready(lambda body: body["broker"].startswith("connecting: "))
+        await self.proxy.accept()
+        await self.stage.reconnected(before)
+
+    async def long_outage(self) -> None:
+        before = await self.stage.connections()
+        self.proxy.refuse()
+        self.proxy.cut()
+        await asyncio.sleep(2 * WINDOW)  # which is how long the outage lasts
         await self.proxy.accept()
         await self.stage.reconnected(before)
 
@@ -137,3 +146,9 @@ def test_quorum_queue(rabbitmq: RabbitMQ) -> None:
     phases = ["acknowledged_twice", "broker_killed", "connection_half_open", "queue_deleted", "connection_cut"]
     stage = Stage(rabbitmq, "--rabbitmq-queue-type", "quorum")
     asyncio.run(run(stage, [(600, name) for name in phases]))
+
+
+@pytest.mark.timeout(60)
+def test_an_outage_that_is_longer_than_the_window_of_ids(rabbitmq: RabbitMQ) -> None:
+    stage = Stage(rabbitmq, "--dedup-window", str(WINDOW))
+    asyncio.run(run(stage, [(600, "long_outage"), (600, "long_outage")]))

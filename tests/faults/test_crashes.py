@@ -83,15 +83,15 @@ class Lives:
 
 def run(rabbitmq: RabbitMQ, state: Path, count: int, ends: list[str], *options: str) -> None:
     """Publish `count` events to a service whose lives have these ends."""
-    settings = (
-        "--state-directory",
-        str(state),
-        "--rabbitmq-settle",
-        str(SETTLE),
-        "--rabbitmq-ack-batch",
-        str(BATCH),
-    )
-    stage = Stage(rabbitmq, *settings, *options, with_bad=True)
+    settings = {
+        "--state-directory": state,
+        "--rabbitmq-settle": SETTLE,
+        "--rabbitmq-ack-batch": BATCH,
+        # Shorter than the time between a death and the first event after it.
+        "--dedup-window": SETTLE - 1,
+    }
+    given = (str(each) for setting in settings.items() for each in setting)
+    stage = Stage(rabbitmq, *given, *options, with_bad=True)
     lives = Lives(stage, state)
 
     async def play() -> None:

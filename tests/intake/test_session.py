@@ -85,6 +85,8 @@ class Taking:
     def settle(self) -> None:
         pass
 
+    pause = resume = settle
+
 
 @ensureDeferred
 async def test_a_channel_that_the_broker_closes_is_replaced(rabbitmq: RabbitMQ) -> None:
