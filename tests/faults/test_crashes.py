@@ -78,7 +78,7 @@ class Lives:
             for line in (self._state / name).read_text().splitlines()
             if line
         ]
-        return {int(event_id.removeprefix("event ")) for _, event_id in lines}
+        return {int(what.removeprefix("event ")) for _, what in lines if isinstance(what, str)}
 
 
 def run(rabbitmq: RabbitMQ, state: Path, count: int, ends: list[str], *options: str) -> None:
