@@ -48,7 +48,7 @@ from rtwist.errors import (
 from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
 from rtwist.socketio import Server
-from rtwist.socketio.jsoncodec import loads
+from rtwist.socketio.jsoncodec import loads, where_wrong
 
 SERVICE = "websocket-service"
 _JSON = "application/json"
@@ -239,7 +239,7 @@ class Rest:
         except UnicodeDecodeError:
             raise Refused("bad_request", "the body is not UTF-8") from None
         except RemoteProtocolError as error:
-            raise Refused("bad_request", f"the body is not JSON: {_where(error)}") from None
+            raise Refused("bad_request", f"the body is not JSON: {where_wrong(error)}") from None
 
     def _data(self, request: IRequest, data: object) -> bytes:
         return self._json(request, {"success": True, "data": data})
@@ -306,14 +306,6 @@ def _emission(body: Any) -> tuple[str, str, str, Any]:
         return kind, plain_text(name), event, body.get("data")
     except ValueError as reason:
         raise Refused("bad_request", f"to.{kind} {reason}") from None
-
-
-def _where(error: RemoteProtocolError) -> str:
-    """What is wrong with a JSON text, and where if the decoder knows."""
-    said = str(error.__cause__)
-    if said == "Input data was truncated":
-        return "it ends too early"
-    return said.removeprefix("JSON is malformed: ") if said.endswith(")") else str(error)
 
 
 def _refusal(failure: Failure, request: IRequest) -> Refused | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -26,7 +26,7 @@ from rtwist.intake.publisher import Publisher
 from rtwist.intake.session import Session
 from rtwist.intake.settings import BrokerSettings
 from rtwist.intake.topology import establish
-from rtwist.socketio.jsoncodec import loads
+from rtwist.socketio.jsoncodec import loads, where_wrong
 from rtwist.tasks import Tasks
 
 FIRST_RETRY = 0.1
@@ -36,6 +36,11 @@ SETTLING = "settling"
 """Connected, and clients have their time to come back before events are consumed."""
 _DELIVERY_COUNT = "x-delivery-count"
 """How often a message of a quorum queue came back without an end."""
+_SUSPECT_RETURNS = 2
+"""From so many on a message may be what ends the process each time; once may be any restart."""
+_BYTE_ORDER_MARK = "\ufeff"
+"""Some encoders put it in front; readers may ignore it (RFC 8259, section 8.1)."""
+_PLAIN_ENCODINGS = {None, "", "utf-8", "utf8", "identity"}
 
 
 class DeadLetter(Exception):
@@ -172,7 +177,7 @@ class Consumer:
     def _handle(self, session: Session, delivery: Delivery) -> float | None:
         """Settle the delivery, or return the seconds after which it is to be tried again."""
         try:
-            self._accept(delivery)
+            self._accept(session, delivery)
         except DeadLetter as death:
             self._bury(session, delivery, death.kind, str(death))
         except UnknownKind as error:
@@ -190,7 +195,7 @@ class Consumer:
         self._failures = 0
         return None
 
-    def _accept(self, delivery: Delivery) -> None:
+    def _accept(self, session: Session, delivery: Delivery) -> None:
         if not self._failures:
             self._counters.delivered += 1
         if delivery.too_large:
@@ -198,29 +203,39 @@ class Consumer:
             raise DeadLetter("too_large", f"{delivery.size} bytes; --rabbitmq-max-body is {most}")
         try:
             message_id = delivery.properties.message_id
-            self._check_deliveries(delivery.properties.headers or {})
+            self._check_returns(session, delivery)
             origin = origin_of(delivery, self._settings.dead_letter_exchange)
         except BrokerProtocolError as error:
             raise DeadLetter("unreadable", f"its properties cannot be read: {error}") from None
         outcome = self._intake.accept(
-            [self._decoded(delivery.body)], routing_key=_spoken(origin), message_id=message_id or None
+            [self._decoded(delivery)], routing_key=_spoken(origin), message_id=message_id or None
         )
         self._counters.accepted += outcome.accepted
         self._counters.duplicates += outcome.duplicates
         self._counters.emissions += outcome.emissions
 
-    def _check_deliveries(self, headers: Mapping[str, Any]) -> None:
-        count = headers.get(_DELIVERY_COUNT)
-        if isinstance(count, int) and count >= self._settings.max_deliveries:
+    def _check_returns(self, session: Session, delivery: Delivery) -> None:
+        # What ends the process has everything around it come back as well. Suspects are handled one by one, so
+        # that the culprit is the first delivery of the next connection; only the first is condemned.
+        count = (delivery.properties.headers or {}).get(_DELIVERY_COUNT)
+        if not isinstance(count, int):
+            return
+        if count >= _SUSPECT_RETURNS:
+            session.hold()
+        if delivery.tag == 1 and count >= self._settings.max_deliveries:
             raise DeadLetter("undeliverable", f"delivered {count + 1} times and never finished")
 
-    def _decoded(self, body: bytes) -> Any:
+    def _decoded(self, delivery: Delivery) -> Any:
         try:
-            return loads(body.decode("utf-8"), self._max_depth)
+            return loads(delivery.body.decode("utf-8").removeprefix(_BYTE_ORDER_MARK), self._max_depth)
         except UnicodeDecodeError:
-            raise DeadLetter("not_json", "the body is not UTF-8") from None
+            wrong = "the body is not UTF-8"
         except RemoteProtocolError as error:
-            raise DeadLetter("not_json", f"the body is not JSON: {error}") from None
+            wrong = f"the body is not JSON: {where_wrong(error)}" if delivery.body else "the body is empty"
+        encoding = delivery.properties.content_encoding
+        if encoding not in _PLAIN_ENCODINGS:
+            wrong += f"; content-encoding {encoding!r} is not supported: publish it as plain UTF-8"
+        raise DeadLetter("not_json", wrong)
 
     def _failed(self, session: Session, delivery: Delivery, error: Exception) -> float | None:
         self._failures += 1

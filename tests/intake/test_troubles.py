@@ -199,6 +199,28 @@ class TestPublishing:
             answer = self.post(publishing, {"type": "order.shipped", "data": order(1)})
             assert (answer.status, answer.json()["error"]["code"]) == (422, "unroutable")
 
+    def test_one_that_a_full_queue_rejects_may_be_posted_again(self, publishing: Brokered) -> None:
+        audit = f"{publishing.names.queue}.audit"
+        full = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        publishing.channel.queue_declare(audit, arguments=full)
+        publishing.channel.queue_bind(audit, publishing.names.exchange, "order.#")
+        client = publishing.join()
+        event = {"type": "order.shipped", "id": "e-1", "data": order(1)}
+        publishing.publish(order("first"))
+        for _ in range(2):
+            answer = self.post(publishing, event)
+            assert (answer.status, answer.header("Retry-After")) == (503, "5")
+            error = answer.json()["error"]
+            assert error["code"] == "unavailable"
+            assert error["message"] == (
+                "not confirmed by the broker, try again with the same id: the broker could not take the message "
+                "over (basic.nack): a queue is full, or it has a fault"
+            )
+        publishing.channel.queue_purge(audit)
+        assert self.post(publishing, event).status == 200
+        publishing.wait_for_counts(delivered=4, duplicates=2, published=1, unpublished=2)
+        assert [event.data["orderId"] for event in client.events()] == ["ofirst", "o1"], "once"
+
     def test_without_a_broker_it_is_unavailable(self, rabbitmq: RabbitMQ) -> None:
         publishing = Brokered(rabbitmq, "--to-broker", env={"RABBITMQ_URL": "amqp://127.0.0.1:1"})
         publishing.start(wait=False)
