@@ -14,7 +14,7 @@ from tests.faults.traffic import Identity, number_in
 from tests.leaks.peers import Gone, WebSocket
 from tests.service.peers import token
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 FIRST_DELAY, LONGEST_DELAY = 0.1, 0.5
 """Seconds before it comes back, doubled each time, half as much more or less by chance: `reconnectionDelay`."""
 

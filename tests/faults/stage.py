@@ -26,7 +26,7 @@ from tests.support.proxy import Proxy
 from tests.support.rabbitmq import RabbitMQ
 
 HEARTBEAT = 2
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds to wait at most for anything; the machine may be busy."""
 REPEATED = {"doubled", "reordered"}
 """How an event that is emitted a second time shows."""

@@ -107,12 +107,12 @@ def run(rabbitmq: RabbitMQ, state: Path, count: int, ends: list[str], *options: 
     assert not any(lives.stopped), lives.stopped
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 def test_killed_again_and_again(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
     ends = ["kill", "kill", "stop", "kill_twice", "kill_with_broker", "stop", "kill"]
     run(rabbitmq, tmp_path, EVENTS, ends)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_quorum_queue(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
-    run(rabbitmq, tmp_path, 1500, ["kill", "stop", "kill"], "--rabbitmq-queue-type", "quorum")
+    run(rabbitmq, tmp_path, 1200, ["kill", "stop"], "--rabbitmq-queue-type", "quorum")
