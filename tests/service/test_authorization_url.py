@@ -26,7 +26,7 @@ def running_authority() -> Iterator[Authority]:
 @pytest.fixture(scope="module")
 def running(running_authority: Authority) -> Iterator[Service]:
     options = ["--listen", ANYWHERE, "--custom-rooms", "granted", "--max-rooms", "20"]
-    options += ["--authorization-url", running_authority.url, "--authorization-timeout", "2"]
+    options += ["--authorization-url", running_authority.url, "--authorization-timeout", "10"]
     options += ["--authorization-ttl", "3600", "--authorization-cache", "50"]
     with twistd(*options, env={**KEYS, "AUTHORIZATION_SECRET": SECRET}) as program:
         yield Service(program)
@@ -336,7 +336,7 @@ BAD: dict[str, Rule] = {
     "too much": raw(200, b'{"allow":true,"more":"' + b"x" * 5000 + b'"}'),
     "a compressed answer": raw(200, b"\x1f\x8b", **{"Content-Encoding": "gzip"}),
     "no answer at all": raw(0, b""),
-    "less than it says": raw(200, b'{"allow":true}', **{"Content-Length": "100"}),
+    "less than it says": raw(200, b'{"allow":true}', **{"Content-Length": "100", "Connection": "close"}),
 }
 
 
@@ -386,12 +386,19 @@ def running_briefly(running_authority: Authority) -> Iterator[Service]:
 
 
 class TestMembers:
-    """With answers that count for two seconds."""
+    """With answers that count for two seconds, and must come within one."""
 
     @pytest.fixture
     def service(self, running_briefly: Service) -> Iterator[Service]:
         yield running_briefly
         running_briefly.close_clients()
+
+    def test_who_gets_no_answer_in_time_is_refused(self, service: Service, authority: Authority) -> None:
+        order, client, gate = order_of(service), joined(service), Gate(answer(allow=True))
+        authority.rules[f"order:{order}"] = gate
+        assert client.refused("subscribe_order", order) == NOT_YOURS
+        gate.open()
+        assert not follows(service, client, order)
 
     def told(self, order: str) -> Event:
         error = {"event": "subscribe_order", "code": NOT_YOURS[0], "message": NOT_YOURS[1]}
