@@ -323,7 +323,10 @@ BAD: dict[str, Rule] = {
     "another status": raw(500, b'{"allow":true}'),
     "a success without an answer": raw(204, b""),
     "another success": raw(201, b'{"allow":true}'),
-    "a redirection to where all is allowed": raw(307, b"", Location="/all-is-allowed"),
+    **{
+        f"a redirection ({status}) to where all is allowed": raw(status, b"", Location="/all-is-allowed")
+        for status in (301, 302, 303, 307, 308)
+    },
     "no JSON": raw(200, b"yes"),
     "nothing": raw(200, b""),
     "no UTF-8": raw(200, b'{"allow":true,"\xff":1}'),
@@ -410,6 +413,15 @@ class TestMembers:
         authority.rules[f"order:{order}"] = answer(allow=False)
         assert client.next_event() == self.told(order)
         assert not follows(service, client, order)
+
+    def test_who_has_left_is_asked_about_no_more(self, service: Service, authority: Authority) -> None:
+        order, other = order_of(service), order_of(service)
+        client = admitted(service, authority, order)
+        client.succeed("unsubscribe_order", order)
+        witness = admitted(service, authority, other)
+        authority.rules[f"order:{other}"] = answer(allow=False)
+        assert witness.next_event() == self.told(other)
+        assert len(authority.asked(f"order:{order}")) == 1
 
     @pytest.mark.parametrize("rule", [raw(500, b""), raw(0, b"")])
     def test_a_service_that_fails_for_too_long_ends_it(
