@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -95,9 +96,14 @@ class Stage:
 
     # The stream
 
-    async def publish(self, count: int) -> None:
-        """Publish the next events, not all at once; return when the broker has taken them over."""
-        for at in range(count):
+    async def publish(self, count: int, over: asyncio.Event | None = None) -> None:
+        """Publish the next events, at least so many and until it is `over`, not all at once.
+
+        Return when the broker has taken them over.
+        """
+        for at in itertools.count():
+            if at >= count and (over is None or over.is_set()):
+                break
             await self.publisher.publish(event(self._next, with_bad=self.with_bad))
             self._next += 1
             if at % PACE == 0:
@@ -105,12 +111,18 @@ class Stage:
         await self.publisher.flush()
 
     async def during(self, count: int, fault: Callable[[], Awaitable[None]]) -> None:
-        """Have `fault` happen while events are published; return when all of them have been heard."""
-        confirmed = len(self.publisher.confirmed)
+        """Have `fault` happen while events are published; return when all of them have been heard.
+
+        They are at least `count`, and they do not end before the fault does.
+        """
+        confirmed, over = len(self.publisher.confirmed), asyncio.Event()
         self.proxy.latency = LATENCY
-        publishing = asyncio.ensure_future(self.publish(count))
-        await self.until(lambda: len(self.publisher.confirmed) > confirmed + count // 4)
-        await fault()
+        publishing = asyncio.ensure_future(self.publish(count, over))
+        try:
+            await self.until(lambda: len(self.publisher.confirmed) > confirmed + count // 4)
+            await fault()
+        finally:
+            over.set()
         self.proxy.latency = 0.0
         await asyncio.wait_for(publishing, PATIENCE)
         await self.heard_all()
@@ -123,10 +135,10 @@ class Stage:
             assert time.monotonic() < end, (self.summary(), await self.ready(), self.service.program.output[-30:])
             await asyncio.sleep(0.05)
 
-    async def heard_more(self) -> None:
-        """Return when something new was heard."""
+    async def heard_more(self, count: int = 1) -> None:
+        """Return when so many more emissions were heard."""
         heard = self.crowd.heard
-        await self.until(lambda: self.crowd.heard > heard)
+        await self.until(lambda: self.crowd.heard >= heard + count)
 
     # Watching
 

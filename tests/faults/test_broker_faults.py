@@ -101,8 +101,7 @@ class Faults:
         self.proxy.piece = 1
         self.proxy.cut()
         await self.stage.reconnected(before)
-        await self.stage.publisher.flush()
-        await self.stage.heard_all()
+        await self.stage.heard_more(500)
         self.proxy.piece = 0
 
     async def acknowledged_twice(self) -> None:
