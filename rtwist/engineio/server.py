@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from rtwist.engineio import reasons
+from rtwist.engineio.admission import Admission
 from rtwist.engineio.cors import Cors
 from rtwist.engineio.http import Request
 from rtwist.engineio.options import Options
@@ -40,7 +41,8 @@ class Server:
         self.options = options
         self.clock = clock
         self.cors = Cors(options.cors_origins)
-        self.websocket_factory = WebSocketFactory(options, clock)
+        self.admission = Admission(options, clock)
+        self.websocket_factory = WebSocketFactory(options, clock, self.admission)
         self._connected = connected
         self._refused: Callable[[Handshake, Refusal], None] = _ignore
         self.now = now
@@ -78,7 +80,7 @@ class Server:
 
     def open_polling(self, handshake: Handshake, request: Request, headers: Headers) -> None:
         """A handshake by GET: open a session and answer with its handshake packet."""
-        transport = PollingTransport(self.options, self.clock)
+        transport = PollingTransport(self.options, self.clock, self.admission)
         session = self._new_session(handshake, transport)
         if self.options.cookie is not None:
             headers = [*headers, ("Set-Cookie", self.options.cookie.header(session.sid))]
@@ -92,7 +94,8 @@ class Server:
 
     def forget(self, session: Session) -> None:
         """Called by a session that has ended."""
-        self._sessions.pop(session.sid, None)
+        if self._sessions.pop(session.sid, None) is not None:
+            self.admission.closed(session.handshake.address)
 
     def close(self) -> None:
         """End every session; clients see their transport close and reconnect."""
@@ -103,6 +106,7 @@ class Server:
         sid = secrets.token_urlsafe(_SID_BYTES)
         session = Session(sid, handshake, transport, clock=self.clock, options=self.options, registry=self)
         self._sessions[sid] = session
+        self.admission.opened(handshake.address)
         return session
 
     def _open(self, session: Session) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
@@ -11,6 +11,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from rtwist.engineio import reasons
+from rtwist.engineio.admission import Admission
+from rtwist.engineio.buckets import Budget
 from rtwist.engineio.options import WEBSOCKET, Options
 from rtwist.engineio.packet import Packet
 from rtwist.engineio.session import Session
@@ -18,8 +20,13 @@ from rtwist.engineio.session import Session
 # RFC 6455, section 7.4.1
 _PROTOCOL_ERROR = 1002
 _INVALID_DATA = 1007
+_POLICY_VIOLATION = 1008
 _TOO_BIG = 1009
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
+
+
+# Bytes parsed at a time: seven hundred of the smallest frames, some milliseconds of work.
+_SLICE = 4096
 
 
 class _Silent:
@@ -45,8 +52,14 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     session: Session
     factory: WebSocketFactory
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
         super().__init__()
+        self.left: Callable[[], None] = _nothing
+        self._budget = budget
+        self._frames = 0
+        self._held = bytearray()
+        self._resume_timer: IDelayedCall | None = None
+        self._message_timer: IDelayedCall | None = None
         self._paused = False
         self._heard_end = False
         self._gone = False
@@ -77,6 +90,58 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
             self.sendClose()
         self._abort_later()
 
+    def shake_hands(self, key: str) -> None:
+        """Open the WebSocket for the client that sent `key`."""
+        self._dataReceived(handshake_bytes(key))
+
+    # What the connection brings
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes have come: parsed at once, or held while the client has sent more than its share.
+
+        Much at once is parsed in slices, for a read may bring ten thousand frames.
+        """
+        if self._resume_timer is None and len(data) <= _SLICE:
+            self._parse(data)
+        else:
+            self._held += data
+            self._parse_held()
+
+    def _parse_held(self) -> None:
+        while self._held and self._resume_timer is None:
+            data = bytes(self._held[:_SLICE])
+            del self._held[:_SLICE]
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        self._dataReceived(data)
+        frames, self._frames = self._frames, 0
+        if self._budget.spend(frames, len(data)):
+            self._slow_down(self._budget.settle(self.factory.clock.seconds()))
+        if self.inside_message and self._message_timer is None and not self._gone:
+            timeout = self.factory.options.body_timeout
+            self._message_timer = self.factory.clock.callLater(timeout, self._message_timed_out)
+
+    def _slow_down(self, seconds: float) -> None:
+        if seconds and not self._gone:
+            self.transport.pauseProducing()
+            self._resume_timer = self.factory.clock.callLater(seconds, self._read_on)
+            self.factory.admission.note(
+                "max_packets_per_second or max_bytes_per_second", self.session.handshake.address
+            )
+
+    def _read_on(self) -> None:
+        self._resume_timer = None
+        self._parse_held()
+        if self._resume_timer is None and not self._gone:
+            self.transport.resumeProducing()
+
+    def _message_timed_out(self) -> None:
+        self._message_timer = None
+        if not self.failedByMe:
+            timeout = self.factory.options.body_timeout
+            self._fail_connection(_POLICY_VIOLATION, f"message that took more than {timeout:g} seconds")
+
     # What Autobahn calls
 
     def onConnect(self, request: object) -> None:
@@ -91,6 +156,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def onMessageFrameBegin(self, length: int) -> None:
         """A frame of a message begins: check the limits before its payload comes."""
+        self._frames += 1
         self._fragments += 1
         self.message_data_total_length += length
         options = self.factory.options
@@ -112,6 +178,9 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     def onMessageEnd(self) -> None:
         """A message is whole: hand it to the session."""
         incoming, self._incoming = self._incoming, bytearray()
+        if self._message_timer is not None:
+            self._message_timer.cancel()
+            self._message_timer = None
         if self.failedByMe or self._heard_end:
             return
         if self.message_is_binary:
@@ -126,8 +195,13 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def onPing(self, payload: bytes) -> None:
         """A ping of the WebSocket protocol: answered unless the peer does not read, for answers would pile up."""
+        self._frames += 1
         if not self._paused:
             self.sendPong(payload)
+
+    def onPong(self, payload: bytes) -> None:
+        """A pong of the WebSocket protocol: nobody asked for it, and it counts as a frame."""
+        self._frames += 1
 
     def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> bool | None:  # noqa: N803
         """The client closes: Autobahn answers; a client that does not read the answer is aborted later."""
@@ -146,8 +220,10 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     def connectionLost(self, reason: Failure) -> None:
         """The connection is gone, cleanly or not."""
         self._gone = True
-        if self._abort_timer is not None and self._abort_timer.active():
-            self._abort_timer.cancel()
+        self.left()
+        for timer in (self._abort_timer, self._resume_timer, self._message_timer):
+            if timer is not None and timer.active():
+                timer.cancel()
         super().connectionLost(reason)
         self._tell_session(reasons.TRANSPORT_CLOSE, reason.getErrorMessage())
 
@@ -184,6 +260,10 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
             self._abort_timer = self.factory.clock.callLater(timeout, self.transport.abortConnection)
 
 
+def _nothing() -> None:
+    pass
+
+
 def _close_fault(code: int | None, reason: bytes | None) -> tuple[int, str] | None:
     """What is wrong with a close frame (RFC 6455, section 7.4), as the status and text to fail with."""
     if code is not None and code not in _CLOSE_CODES and not 3000 <= code <= 4999:
@@ -201,9 +281,10 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
     protocol = WebSocketTransport
     log = _Silent()
 
-    def __init__(self, options: Options, clock: IReactorTime) -> None:
+    def __init__(self, options: Options, clock: IReactorTime, admission: Admission) -> None:
         super().__init__(server=None, reactor=clock)
         self.options = options
+        self.admission = admission
         self.clock = clock
         self.setProtocolOptions(
             versions=[13],
@@ -221,6 +302,14 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
             allowedOrigins=["*"],
             allowNullOrigin=True,
         )
+
+    def buildProtocol(self, addr: object) -> WebSocketTransport:
+        """A transport for one connection."""
+        options = self.options
+        now = self.clock.seconds()
+        transport = WebSocketTransport(Budget(options.max_packets_per_second, options.max_bytes_per_second, now))
+        transport.factory = self
+        return transport
 
 
 def handshake_bytes(key: str) -> bytes:

@@ -12,10 +12,11 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.python.failure import Failure
 
+from rtwist.engineio.admission import Admission
 from rtwist.engineio.options import Options
 from rtwist.engineio.packet import message
 from rtwist.engineio.session import Session
-from rtwist.engineio.websocket import WebSocketFactory, WebSocketTransport, handshake_bytes
+from rtwist.engineio.websocket import WebSocketFactory, WebSocketTransport
 from tests.engineio.fakes import handshake
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
@@ -53,11 +54,13 @@ class Peer:
         self.messages: list[str | bytes] = []
         self.ends: list[str] = []
         chosen = Options(**options)  # type: ignore[arg-type]
-        self.transport: WebSocketTransport = WebSocketFactory(chosen, self.clock).buildProtocol(ADDRESS)
+        self.admission = Admission(chosen, self.clock)
+        factory = WebSocketFactory(chosen, self.clock, self.admission)
+        self.transport: WebSocketTransport = factory.buildProtocol(ADDRESS)
         self.wire = Wire(peerAddress=ADDRESS)
         self.wire.protocol = self.transport
         self.transport.makeConnection(self.wire)
-        self.transport.dataReceived(handshake_bytes(KEY))
+        self.transport.shake_hands(KEY)
         self.wire.registerProducer(self.transport, True)
         self.session = Session(
             "secret", handshake(), self.transport, clock=self.clock, options=chosen, registry=self
