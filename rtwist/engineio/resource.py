@@ -14,6 +14,7 @@ from twisted.web.server import Request as _Request
 
 from rtwist.engineio.admission import Over
 from rtwist.engineio.answers import answer
+from rtwist.engineio.deflate import Agreement, agree
 from rtwist.engineio.polling import Headers, PollingTransport
 from rtwist.engineio.request import ErrorCode, Handshake, Refusal, parse_query
 from rtwist.engineio.server import Server
@@ -95,6 +96,11 @@ class Root(Resource):
             answer(request, 500, headers)
         return NOT_DONE_YET
 
+    def _compression(self, handshake: Handshake) -> Agreement | None:
+        if not self._server.options.websocket_compression:
+            return None
+        return agree(handshake.headers.get("sec-websocket-extensions", ""))
+
     def _render_websocket(self, request: Request, handshake: Handshake, refusal: Refusal | None) -> int:
         if refusal is not None:
             return _refuse_upgrade(request, refusal.message)
@@ -106,7 +112,7 @@ class Root(Resource):
         channel: Channel = request.channel
         transport: WebSocketTransport = self._server.websocket_factory.buildProtocol(channel.getPeer())
         channel.become(transport)
-        transport.shake_hands(key)
+        transport.shake_hands(key, self._compression(handshake))
         transport.transport.registerProducer(transport, True)
         if sid:
             self._server.sessions[sid].probe(transport)

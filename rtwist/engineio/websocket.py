@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -13,6 +15,7 @@ from zope.interface import implementer
 from rtwist.engineio import reasons
 from rtwist.engineio.admission import Admission
 from rtwist.engineio.buckets import Budget
+from rtwist.engineio.deflate import Agreement
 from rtwist.engineio.options import WEBSOCKET, Options
 from rtwist.engineio.packet import Packet
 from rtwist.engineio.session import Session
@@ -56,7 +59,9 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         super().__init__()
         self.left: Callable[[], None] = _nothing
         self._budget = budget
+        self._compress_from: int | None = None
         self._frames = 0
+        self._octets = 0
         self._held = bytearray()
         self._resume_timer: IDelayedCall | None = None
         self._message_timer: IDelayedCall | None = None
@@ -78,10 +83,16 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         """Write each packet as one frame, all of them in one piece."""
         if self.state != self.STATE_OPEN:
             return
-        if len(packets) == 1:
+        if self._compress_from is not None:
+            self.transport.write(b"".join([self._frame_of(packet) for packet in packets]))
+        elif len(packets) == 1:
             self.transport.write(packets[0].frame)
         else:
             self.transport.write(b"".join([packet.frame for packet in packets]))
+
+    def _frame_of(self, packet: Packet) -> bytes:
+        frame = packet.frame
+        return frame if len(frame) < (self._compress_from or 0) else packet.compressed_frame
 
     def close(self) -> None:
         """Start the closing handshake without a status, as the Node server does (seen as 1005)."""
@@ -90,9 +101,13 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
             self.sendClose()
         self._abort_later()
 
-    def shake_hands(self, key: str) -> None:
-        """Open the WebSocket for the client that sent `key`."""
-        self._dataReceived(handshake_bytes(key))
+    def shake_hands(self, key: str, compression: Agreement | None = None) -> None:
+        """Open the WebSocket for the client that sent `key`; `compression` is what was agreed on."""
+        if compression is not None:
+            self.perMessageCompressionAccept = partial(_accept, compression)
+            if compression.sends_compressed:
+                self._compress_from = self.factory.options.compression_threshold
+        self._dataReceived(handshake_bytes(key, compression))
 
     # What the connection brings
 
@@ -115,8 +130,8 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def _parse(self, data: bytes) -> None:
         self._dataReceived(data)
-        frames, self._frames = self._frames, 0
-        if self._budget.spend(frames, len(data)):
+        frames, self._frames, octets, self._octets = self._frames, 0, self._octets, 0
+        if self._budget.spend(frames, max(len(data), octets)):
             self._slow_down(self._budget.settle(self.factory.clock.seconds()))
         if self.inside_message and self._message_timer is None and not self._gone:
             timeout = self.factory.options.body_timeout
@@ -169,6 +184,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def onMessageFrameData(self, payload: bytes) -> None:
         """Payload bytes have come."""
+        self._octets += len(payload)  # inflated, when it came compressed
         if not self.failedByMe:
             self._incoming += payload
 
@@ -181,6 +197,9 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         if self._message_timer is not None:
             self._message_timer.cancel()
             self._message_timer = None
+        if self._perMessageCompress is not None:
+            # Autobahn would keep it until the next message, which begins with a new one anyway.
+            self._perMessageCompress._decompressor = None
         if self.failedByMe or self._heard_end:
             return
         if self.message_is_binary:
@@ -312,7 +331,17 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
         return transport
 
 
-def handshake_bytes(key: str) -> bytes:
+def _accept(compression: Agreement, offers: Sequence[PerMessageDeflateOffer]) -> PerMessageDeflateOfferAccept:
+    # The one offer is that of `Agreement.request`.
+    return PerMessageDeflateOfferAccept(
+        offers[0],
+        request_no_context_takeover=True,
+        request_max_window_bits=compression.client_window or 0,
+        no_context_takeover=True,
+    )
+
+
+def handshake_bytes(key: str, compression: Agreement | None = None) -> bytes:
     """The opening handshake for Autobahn, made of what was checked and nothing else of the client's request."""
     lines = [
         "GET / HTTP/1.1",
@@ -321,5 +350,6 @@ def handshake_bytes(key: str) -> bytes:
         "Connection: Upgrade",
         "Sec-WebSocket-Version: 13",
         f"Sec-WebSocket-Key: {key}",
+        *([] if compression is None else [f"Sec-WebSocket-Extensions: {compression.request}"]),
     ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from http.client import parse_headers
+from io import BytesIO
 
 import pytest
 from twisted.internet.address import IPv4Address
@@ -13,6 +15,7 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.python.failure import Failure
 
 from rtwist.engineio.admission import Admission
+from rtwist.engineio.deflate import Agreement
 from rtwist.engineio.options import Options
 from rtwist.engineio.packet import message
 from rtwist.engineio.session import Session
@@ -49,7 +52,7 @@ class Wire(StringTransportWithDisconnection):
 class Peer:
     """An open WebSocket with its session."""
 
-    def __init__(self, **options: object) -> None:
+    def __init__(self, *, compression: Agreement | None = None, **options: object) -> None:
         self.clock = Clock()
         self.messages: list[str | bytes] = []
         self.ends: list[str] = []
@@ -60,7 +63,9 @@ class Peer:
         self.wire = Wire(peerAddress=ADDRESS)
         self.wire.protocol = self.transport
         self.transport.makeConnection(self.wire)
-        self.transport.shake_hands(KEY)
+        self.transport.shake_hands(KEY, compression)
+        head = parse_headers(BytesIO(self.wire.value().partition(b"\r\n")[2]))
+        self.extensions = head["Sec-WebSocket-Extensions"]
         self.wire.registerProducer(self.transport, True)
         self.session = Session(
             "secret", handshake(), self.transport, clock=self.clock, options=chosen, registry=self
