@@ -64,13 +64,14 @@ class Admission:
     """Counts who is in and decides who may come.
 
     `refused` counts since the start by the name of the limit; whoever keeps another limit of clients adds to it
-    by `note`.
+    by `note`. No session is admitted any more once `open` is False.
     """
 
     _log = Logger()
 
     def __init__(self, options: Options, clock: IReactorTime) -> None:
         self.proxies = Proxies(options.trusted_proxies)
+        self.open = True
         self.connections = 0
         self.sessions = 0
         self.refused: Counter[str] = Counter()
@@ -131,6 +132,8 @@ class Admission:
 
     def admits(self, address: str) -> Over | None:
         """Why no session can be opened for a client at `address` now, or None."""
+        if not self.open:
+            return Over("", 503, "unavailable", "the server is shutting down")
         options = self._options
         most = options.max_connections
         if most is not None and (self.sessions >= most or self.connections > most):

@@ -6,7 +6,7 @@ import math
 from collections import OrderedDict
 
 BURST_SECONDS = 20.0
-"""A full bucket holds what comes in this many seconds: pages that load or reconnect do much at once, then little."""
+"""A full bucket holds what comes in so many seconds: pages that load or reconnect do much at once."""
 
 MAX_ADDRESSES = 100_000
 """Addresses whose buckets are remembered, about 30 MB; the one not seen for longest is forgotten first."""

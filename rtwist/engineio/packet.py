@@ -99,6 +99,13 @@ PROBE_PONG = Packet(PacketType.PONG, "probe")
 NOOP = Packet(PacketType.NOOP)
 
 
+def wire_size(data: str | bytes) -> int:
+    """The bytes that `data` takes on the wire; text that is not ASCII is encoded once more to tell."""
+    if isinstance(data, bytes) or data.isascii():
+        return len(data)
+    return len(data.encode("utf-8", "surrogatepass"))
+
+
 def message(data: str | bytes) -> Packet:
     """A MESSAGE packet that carries `data`."""
     return Packet(PacketType.MESSAGE, data)

@@ -98,7 +98,8 @@ class Server:
             self.admission.closed(session.handshake.address)
 
     def close(self) -> None:
-        """End every session; clients see their transport close and reconnect."""
+        """End every session, and open no more; clients see their transport close and reconnect."""
+        self.admission.open = False
         for session in tuple(self._sessions.values()):
             session.abort(reasons.FORCED_CLOSE, "the server is shutting down")
 

@@ -205,7 +205,7 @@ HOOKS = pytest.mark.parametrize(
 
 
 @HOOKS
-@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.filterwarnings("error:coroutine .* was never awaited")
 def test_who_cannot_be_judged_is_refused(fronts: Fronts, failures: Failures, hook: Any, failure: str) -> None:
     front = fronts(allow_request=hook)
     answer = front.line().request("GET", front.target())
@@ -214,7 +214,7 @@ def test_who_cannot_be_judged_is_refused(fronts: Fronts, failures: Failures, hoo
 
 
 @HOOKS
-@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.filterwarnings("error:coroutine .* was never awaited")
 def test_a_websocket_that_cannot_be_judged_is_refused(
     fronts: Fronts, failures: Failures, hook: Any, failure: str
 ) -> None:
