@@ -89,12 +89,10 @@ def test_a_storm_of_connects_is_refused(paced: House) -> None:
     guest.hear()
     guest.say("0")
     (refusal,) = guest.hear()
-    assert json.loads(refusal.removeprefix("4")) == {
-        "message": REFUSAL["message"],
-        "data": {"code": "rate_limited"},
-    }
+    told = json.loads(refusal.removeprefix("4"))
+    assert told == {"message": REFUSAL["message"], "data": {"code": "rate_limited"}}
     assert not guest.gone
-    paced.clock.advance(1)
+    paced.clock.advance(1.1)
     guest.enter()
 
 
@@ -105,11 +103,9 @@ def test_who_goes_on_at_four_times_the_rate_is_sent_away(paced: House) -> None:
     while not guest.gone:
         guest.say('2["a"]')
         sent += 1
-    assert 4 * BURST < sent <= 4 * BURST + 10
-    assert guest.hear()[-2:] == [
-        f'2["error",{json.dumps({"event": "a", **REFUSAL}, separators=(",", ":"))}]',
-        "1",
-    ]
+    assert sent == pytest.approx(4 * BURST, abs=10)
+    *_, refusal, farewell = guest.hear()
+    assert (json.loads(refusal[1:]), farewell) == (["error", {"event": "a", **REFUSAL}], "1")
     assert len(heard) == 190
 
 
