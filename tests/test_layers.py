@@ -21,6 +21,7 @@ FLOORS = {
     "accounts": 4,
     "presence": 4,
     "emit": 4,
+    "limits": 4,
     "config": 5,
     "extensions": 5,
     "rest": 5,

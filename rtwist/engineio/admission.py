@@ -24,6 +24,9 @@ SPARE_CONNECTIONS = 64
 RETRY_SECONDS = 5
 """After which a client may try again where no bucket knows better."""
 
+RATES = "max_packets_per_second or max_bytes_per_second"
+"""How a client is counted that is read more slowly than it sends."""
+
 _SECONDS_BETWEEN_WARNINGS = 10.0
 _REASONS = {429: "Too Many Requests", 503: "Service Unavailable"}
 

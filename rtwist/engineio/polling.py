@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from rtwist.engineio import reasons
-from rtwist.engineio.admission import Admission
+from rtwist.engineio.admission import RATES, Admission
 from rtwist.engineio.answers import answer
 from rtwist.engineio.buckets import Budget
 from rtwist.engineio.compression import choose_encoding, compress
@@ -156,7 +156,7 @@ class PollingTransport:
             return 0.0
         wait = self._budget.settle(self._clock.seconds())
         if wait:
-            self._admission.note("max_packets_per_second or max_bytes_per_second", self.session.handshake.address)
+            self._admission.note(RATES, self.session.handshake.address)
         return wait
 
     def _poll_lost(self, _failure: Failure, request: Request) -> None:

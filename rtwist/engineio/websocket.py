@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from rtwist.engineio import reasons
-from rtwist.engineio.admission import Admission
+from rtwist.engineio.admission import RATES, Admission
 from rtwist.engineio.buckets import Budget
 from rtwist.engineio.deflate import Agreement
 from rtwist.engineio.options import WEBSOCKET, Options
@@ -28,8 +28,9 @@ _TOO_BIG = 1009
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 
 
-# Bytes parsed at a time: seven hundred of the smallest frames, some milliseconds of work.
-_SLICE = 4096
+# Bytes parsed at a time: some milliseconds of work when they are the smallest frames.
+_SLICE = 1024
+_FRAMES_A_TURN = 20
 
 
 class _Silent:
@@ -114,7 +115,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     def dataReceived(self, data: bytes) -> None:
         """Bytes have come: parsed at once, or held while the client has sent more than its share.
 
-        Much at once is parsed in slices, for a read may bring ten thousand frames.
+        Many frames at once are parsed over several turns of the reactor: a read may bring ten thousand.
         """
         if self._resume_timer is None and len(data) <= _SLICE:
             self._parse(data)
@@ -124,26 +125,31 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def _parse_held(self) -> None:
         while self._held and self._resume_timer is None:
-            data = bytes(self._held[:_SLICE])
-            del self._held[:_SLICE]
+            # The rest of a large frame is one piece of work.
+            frame = self.current_frame
+            size = _SLICE if frame is None else max(_SLICE, frame.length - self.current_frame_masker.pointer())
+            data = bytes(self._held[:size])
+            del self._held[:size]
             self._parse(data)
 
     def _parse(self, data: bytes) -> None:
         self._dataReceived(data)
         frames, self._frames, octets, self._octets = self._frames, 0, self._octets, 0
+        wait = 0.0
         if self._budget.spend(frames, max(len(data), octets)):
-            self._slow_down(self._budget.settle(self.factory.clock.seconds()))
+            wait = self._budget.settle(self.factory.clock.seconds())
+            if wait:
+                self.factory.admission.note(RATES, self.session.handshake.address)
+        if wait or (self._held and frames > _FRAMES_A_TURN):
+            self._pause_reading(wait)
         if self.inside_message and self._message_timer is None and not self._gone:
             timeout = self.factory.options.body_timeout
             self._message_timer = self.factory.clock.callLater(timeout, self._message_timed_out)
 
-    def _slow_down(self, seconds: float) -> None:
-        if seconds and not self._gone:
+    def _pause_reading(self, seconds: float) -> None:
+        if not self._gone:
             self.transport.pauseProducing()
             self._resume_timer = self.factory.clock.callLater(seconds, self._read_on)
-            self.factory.admission.note(
-                "max_packets_per_second or max_bytes_per_second", self.session.handshake.address
-            )
 
     def _read_on(self) -> None:
         self._resume_timer = None
