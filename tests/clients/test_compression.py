@@ -10,6 +10,7 @@ import pytest
 from tests.support.clients import LIBRARIES, run_of, scenarios_in
 from tests.support.processes import Program
 
+StartServer = Callable[..., AbstractContextManager[tuple[str, Program]]]
 SCRIPT = "compression_scenarios.js"
 SCENARIOS = scenarios_in(SCRIPT)
 
