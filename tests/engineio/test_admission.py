@@ -250,6 +250,8 @@ def test_a_flooder_that_leaves_while_it_waits_leaves_nothing_behind(fronts: Fron
     front = fronts(max_packets_per_second=10.0)
     line = websocket_of(front)
     line.send(frame(TEXT, b"4x") * 1000)
+    while not front.server.admission.refused:
+        front.clock.advance(0)
     line.leave()
     assert front.ears[0].ends == ["transport close"]
 
