@@ -12,6 +12,7 @@ from rtwist.engineio.admission import RATES, Admission
 from rtwist.engineio.answers import answer
 from rtwist.engineio.buckets import Budget
 from rtwist.engineio.compression import choose_encoding, compress
+from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.http import Channel, Request
 from rtwist.engineio.options import POLLING, Options
 from rtwist.engineio.packet import CLOSE, Packet, encode_payload, split_payload
@@ -32,6 +33,7 @@ class PollingTransport:
         "_answered_on",
         "_budget",
         "_clock",
+        "_flusher",
         "_options",
         "_poll",
         "_poll_headers",
@@ -42,11 +44,12 @@ class PollingTransport:
     name = POLLING
     session: Session
 
-    def __init__(self, options: Options, clock: IReactorTime, admission: Admission) -> None:
+    def __init__(self, options: Options, clock: IReactorTime, admission: Admission, flusher: Flusher) -> None:
         self._admission = admission
         self._budget = Budget(options.max_packets_per_second, options.max_bytes_per_second, clock.seconds())
         self._options = options
         self._clock = clock
+        self._flusher = flusher
         self._answered_on: Channel | None = None
         self._poll: Request | None = None
         self._poll_headers: Headers = []
@@ -126,6 +129,7 @@ class PollingTransport:
                 body = compress(body, encoding)
         self._answered_on = request.channel
         answer(request, 200, headers, body)
+        self._flusher.wrote(self._answered_on.transport)
 
     def close(self) -> None:
         """Tell a waiting client that the session has ended."""

@@ -16,6 +16,7 @@ from rtwist.engineio import reasons
 from rtwist.engineio.admission import RATES, Admission
 from rtwist.engineio.buckets import Budget
 from rtwist.engineio.deflate import Agreement
+from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.options import WEBSOCKET, Options
 from rtwist.engineio.packet import Packet
 from rtwist.engineio.session import Session
@@ -90,6 +91,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
             self.transport.write(packets[0].frame)
         else:
             self.transport.write(b"".join([packet.frame for packet in packets]))
+        self.factory.flusher.wrote(self.transport)
 
     def _frame_of(self, packet: Packet) -> bytes:
         frame = packet.frame
@@ -306,11 +308,12 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
     protocol = WebSocketTransport
     log = _Silent()
 
-    def __init__(self, options: Options, clock: IReactorTime, admission: Admission) -> None:
+    def __init__(self, options: Options, clock: IReactorTime, admission: Admission, flusher: Flusher) -> None:
         super().__init__(server=None, reactor=clock)
         self.options = options
         self.admission = admission
         self.clock = clock
+        self.flusher = flusher
         self.setProtocolOptions(
             versions=[13],
             webStatus=False,

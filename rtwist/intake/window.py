@@ -34,6 +34,9 @@ class Window:
                 break
             del self._seen[oldest]
 
+    def commit(self, now: float) -> None:
+        """What was added is to last; nothing to do for a window that ends with the process."""
+
     def forget(self, event_id: str) -> None:
         """As if `event_id` had never been added."""
         self._seen.pop(event_id, None)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pika
@@ -33,6 +34,16 @@ def until(condition: Callable[[], Any], seconds: float = 20.0, *, says: Callable
 def order(number: int | str = 1, user: str = "u1", **more: Any) -> dict[str, Any]:
     """An order of one user, without a company, so that it causes one emission."""
     return {"orderId": f"o{number}", "userId": user, **more}
+
+
+def site_with_rules(folder: Path, source: str) -> dict[str, str]:
+    """Install a package in `folder` whose module is `source`, with its RULES; the environment that finds it."""
+    package = folder / "site" / "own_rules-1.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: own-rules\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[rtwist.rules]\nown = own_rules:RULES\n")
+    (folder / "site" / "own_rules.py").write_text(source)
+    return {"PYTHONPATH": f"{ROOT}:{folder / 'site'}"}
 
 
 class Names:
@@ -100,6 +111,10 @@ class Brokered:
         self._service = None
         return status
 
+    def has_ended(self) -> bool:
+        """Whether the process is gone."""
+        return self.program.process.poll() is not None
+
     def join(self, user: str = "u1") -> Client:
         return self.service.join(user)
 
@@ -158,8 +173,12 @@ class Brokered:
 
     def tool(self, *arguments: str) -> tuple[int, str]:
         """Run `python -m rtwist` with the environment of the service: exit status and output."""
+        return self.python("-m", "rtwist", *arguments)
+
+    def python(self, *arguments: str) -> tuple[int, str]:
+        """Run Python with the environment of the service: exit status and output."""
         done = subprocess.run(
-            [sys.executable, "-m", "rtwist", *arguments],
+            [sys.executable, *arguments],
             cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **self.env}, text=True, timeout=30,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
