@@ -1,4 +1,4 @@
-"""One RabbitMQ node for all tests that need one; they are marked, to be run once, not on every Python."""
+"""One RabbitMQ node for all tests that need one; they are marked, to be run once and not on every Python."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.rabbitmq import RabbitMQ
 
 @pytest.fixture(scope="session")
 def rabbitmq() -> Iterator[RabbitMQ]:
-    """A running node."""
+    """A running node; a test that kills it starts it again."""
     with RabbitMQ() as node:
         yield node
 

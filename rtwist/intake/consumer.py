@@ -88,6 +88,7 @@ class Consumer:
     def start(self) -> None:
         """Connect, and keep connected; consume once clients had their time to come back."""
         self._settled_at = self._clock.seconds() + self._settings.settle
+        self._intake.pause()
         self.link.start()
 
     @property
@@ -125,7 +126,7 @@ class Consumer:
             ack_batch=settings.ack_batch,
         )
         connection.on_batch = session.work
-        connection.when_lost().addCallback(lambda _: session.end())
+        connection.when_lost().addCallback(lambda _: self._ended(session))
 
         self._failures = 0
         self._session = session
@@ -154,12 +155,17 @@ class Consumer:
             reason = BrokerLost(f"the broker ended the consumer: queue {queue} is gone or has moved")
             connection.end(reason, say_goodbye=True)
 
+        self._intake.resume()
         self._tag = await connection.consume(queue, session.delivered, on_cancelled=cancelled)
 
     def _stop_waiting(self) -> None:
         begin, self._begin = self._begin, None
         if begin is not None:
             begin.cancel()
+
+    def _ended(self, session: Session) -> None:
+        session.end()
+        self._intake.pause()
 
     def _lost(self) -> None:
         self._stop_waiting()

@@ -119,6 +119,14 @@ class Intake:
         self._io.flush()
         self._window.commit(self._now())
 
+    def pause(self) -> None:
+        """Events may come a second time once the broker is back: remember their ids as long as that takes."""
+        self._window.pause(self._now())
+
+    def resume(self) -> None:
+        """The broker is back: ids get older again."""
+        self._window.resume(self._now())
+
     def _read(self, values: Sequence[Any], routing_key: str | None) -> Iterator[DomainEvent]:
         for index, value in enumerate(values):
             with _named(index, len(values)):

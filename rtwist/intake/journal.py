@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from twisted.logger import Logger
@@ -17,14 +17,17 @@ _CURRENT = "handled"
 _FORMER = "handled.old"
 _LOCK = "lock"
 
+_Line = tuple[float, str | float]
+"""When and which id was added, or from when to when a time was left out."""
+
 
 class Journal(Window):
     """A `Window` whose ids are also appended to a file in `directory`, by `commit`.
 
     Two files take turns: when the current one holds `size` ids or is `seconds` old, it becomes the former one,
-    whose ids are in the window no more. `now` is in seconds since 1970. What is written survives the end of the
-    process (SIGKILL too), not that of the machine: nothing waits for the disk. Raises `ConfigError` when the
-    directory cannot be used or another process uses it.
+    whose ids are in the window no more. `now` is in seconds since 1970. The time without a process is a pause.
+    What is written survives the end of the process (SIGKILL too), not that of the machine: nothing waits for the
+    disk. Raises `ConfigError` when the directory cannot be used or another process uses it.
     """
 
     _log = Logger()
@@ -45,11 +48,16 @@ class Journal(Window):
                 f"--state-directory is {str(directory)!r}, which cannot be used: {error.strerror or error}; "
                 "name a directory that this user may write to"
             ) from None
-        for added, event_id in (*former, *current):
-            if 0 <= now - added < seconds:
+        lines = [*former, *current]
+        ended = max((when if isinstance(what, str) else what for when, what in lines), default=now)
+        dated = list(_dated(lines, ended))
+        for event_id, added in dated:
+            if ended - added < seconds:
                 super().add(event_id, added)
-        self._begun = min((added for added, _ in current), default=now)
+        first = len(dated) - sum(isinstance(what, str) for _, what in current)
+        self._begun = min((added for _, added in dated[first:]), default=ended)
         self._written = len(current)
+        self._left_out(ended, now)
 
     def add(self, event_id: str, now: float) -> None:
         """Remember `event_id` as seen at `now`; on disk once `commit` is called."""
@@ -66,21 +74,29 @@ class Journal(Window):
 
         A full disk is logged, once, and what could not be written then is only remembered until the process ends.
         """
-        if not self._fresh:
-            return
-        fresh, self._fresh = self._fresh, {}
+        if self._fresh:
+            fresh, self._fresh = self._fresh, {}
+            self._append([(added, event_id) for event_id, added in fresh.items()], now)
+
+    def _left_out(self, since: float, now: float) -> None:
+        super()._left_out(since, now)
+        if now > since:
+            self._begun = min(self._begun + now - since, now)
+            self.commit(now)
+            self._append([(since, now)], now)
+
+    def _append(self, lines: list[_Line], now: float) -> None:
         try:
-            if self._written + len(fresh) > self._size or now - self._begun >= self._seconds:
+            if self._written + len(lines) > self._size or now - self._begun >= self._seconds:
                 self._turn(now)
             # Not by msgspec: ids are any text, lone surrogates too.
-            lines = "".join(f"{json.dumps([when, event_id])}\n" for event_id, when in fresh.items())
-            os.write(self._file, lines.encode())
+            os.write(self._file, "".join(f"{json.dumps(line)}\n" for line in lines).encode())
         except OSError as error:
             if not self._broken:
                 self._log.error("handled events cannot be written down: {error}", error=str(error))
             self._broken = True
         else:
-            self._written += len(fresh)
+            self._written += len(lines)
             self._broken = False
 
     def close(self) -> None:
@@ -114,14 +130,26 @@ def _locked(path: Path) -> int:
     return lock
 
 
-def _read(path: Path) -> Iterator[tuple[float, str]]:
-    """The ids in a file and when they were added; lines that are broken are left out."""
+def _dated(lines: Sequence[_Line], ended: float) -> Iterator[tuple[str, float]]:
+    """The ids, and when each was added, counted back from `ended` without the times that were left out."""
+    left_out = 0.0
+    found = []
+    for when, what in reversed(lines):
+        if isinstance(what, str):
+            found.append((what, min(when + left_out, ended)))
+        else:
+            left_out += what - when
+    return reversed(found)
+
+
+def _read(path: Path) -> Iterator[_Line]:
+    """The lines of a file; those that are broken are left out."""
     if not path.exists():
         return
     for line in path.read_bytes().splitlines():
         try:
-            added, event_id = json.loads(line)
+            when, what = json.loads(line)
         except (ValueError, TypeError):
             continue
-        if isinstance(added, float) and isinstance(event_id, str):
-            yield added, event_id
+        if isinstance(when, float) and isinstance(what, (str, float)):
+            yield when, what

@@ -21,8 +21,9 @@ class Session:
     """Gives each delivery to `handle`, which settles it by `done`, `reject` or, some time later, either.
 
     `handle` may return seconds to wait: the same delivery is then given to it again, and those behind it wait,
-    for the order must be kept. Nothing is acknowledged before it is `done`, nor before all that came earlier is;
-    `settle` is called right before, so that what was handled outlasts a crash that comes before the broker knows.
+    for the order must be kept. Nothing is acknowledged before it is `done`, nor before all that came earlier is.
+    `settle` is called before the reactor has its turn, also when an earlier delivery still holds back the
+    acknowledgement, so that what was handled outlasts a crash that comes before the broker knows.
     """
 
     def __init__(
@@ -127,9 +128,9 @@ class Session:
     # Within
 
     def _acknowledge(self) -> None:
+        self._settle()
         tag = self._ledger.due()
         if tag is not None:
-            self._settle()
             self._connection.ack(tag, multiple=True)
         if self._held and not self._ended and len(self._ledger) == len(self._waiting):
             self._held = False

@@ -8,14 +8,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pika
 
 from tests.service.peers import Client
-from tests.service.servers import ANYWHERE, KEYS, Service, complaints, twistd
+from tests.service.servers import ANYWHERE, KEYS, TWISTD, Service, complaints, twistd
 from tests.support.processes import ROOT, Program
 from tests.support.rabbitmq import RabbitMQ
 
@@ -67,13 +67,15 @@ class Names:
 class Brokered:
     """`twistd rtwist` on `node`; as a context manager it is started, consumes, and is stopped."""
 
+    launcher: Sequence[str] = (TWISTD,)
+
     def __init__(
         self, node: RabbitMQ, *options: str, names: Names | None = None, env: Mapping[str, str] | None = None
     ) -> None:
         self.node = node
         self.names = Names() if names is None else names
         self.env = {**KEYS, "RABBITMQ_URL": node.url, **self.names.env, **(env or {})}
-        self._options = options
+        self._options = options if "--listen" in options else ("--listen", ANYWHERE, *options)
         self._program: Program | None = None
         self._service: Service | None = None
         self._pika: pika.BlockingConnection | None = None
@@ -91,7 +93,7 @@ class Brokered:
 
     def start(self, *, wait: bool = True) -> None:
         """Start it; `wait` until it consumes."""
-        self._program = twistd("--listen", ANYWHERE, *self._options, env=self.env)
+        self._program = twistd(*self._options, env=self.env, launcher=self.launcher)
         self._service = Service(self._program)
         if wait:
             try:

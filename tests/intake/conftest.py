@@ -1,4 +1,4 @@
-"""Services on the RabbitMQ node of all tests, each with names of its own."""
+"""A service on the node of all tests, with names of its own on it."""
 
 from __future__ import annotations
 

@@ -56,11 +56,34 @@ class TestRemembering:
     def test_not_beyond_the_window(self, tmp_path: Path) -> None:
         journal = Journal(tmp_path, 0.0, seconds=10.0)
         journal.add("old", 0.0)
-        journal.add("new", 6.0)
-        journal.commit(6.0)
+        journal.add("new", 11.0)
+        journal.commit(11.0)
         journal.close()
-        again = Journal(tmp_path, 11.0, seconds=10.0)
-        assert (again.holds("old", 11.0), again.holds("new", 11.0)) == (False, True)
+        again = Journal(tmp_path, 12.0, seconds=10.0)
+        assert (again.holds("old", 12.0), again.holds("new", 12.0)) == (False, True)
+
+    def test_the_time_without_a_process_does_not_count(self, tmp_path: Path) -> None:
+        for life in range(8):
+            now = 1000.0 * life
+            journal = Journal(tmp_path, now, seconds=10.0)
+            held = [one for one in range(8) if journal.holds(str(one), now)]
+            assert held == list(range(max(0, life - 3), life)), "three seconds pass in each life"
+            for name, later in ((str(life), 0.0), (f"last of {life}", 3.0)):
+                journal.add(name, now + later)
+                journal.commit(now + later)
+            journal.close()
+
+    def test_a_pause_does_not_count(self, tmp_path: Path) -> None:
+        journal = Journal(tmp_path, 0.0, seconds=10.0)
+        journal.add("before", 0.0)
+        journal.pause(1.0)
+        journal.resume(501.0)
+        journal.add("after", 502.0)
+        journal.commit(502.0)
+        journal.close()
+        again = Journal(tmp_path, 900.0, seconds=10.0)
+        assert (again.holds("before", 900.0), again.holds("after", 900.0)) == (True, True)
+        assert (again.holds("before", 908.0), again.holds("after", 909.9)) == (False, True)
 
     def test_a_line_that_broke_off_harms_only_itself(self, tmp_path: Path) -> None:
         (tmp_path / "handled").write_bytes(b'[5.0, "a"]\n{}\n[5.0]\n[null, "x"]\n\xff\n[5.0, "brok')
@@ -94,7 +117,9 @@ class TestTheFiles:
             assert lines(tmp_path) <= 20
         journal.close()
         again = Journal(tmp_path, 100.0, seconds=10.0)
-        assert [number for number in range(100) if again.holds(str(number), 100.0)] == list(range(91, 100))
+        assert [number for number in range(100) if again.holds(str(number), 100.0)] == list(range(90, 100)), (
+            "the second without a process does not count"
+        )
 
     def test_belong_to_one_process(self, tmp_path: Path) -> None:
         journal = Journal(tmp_path, 0.0)
