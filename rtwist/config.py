@@ -154,6 +154,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("header-timeout", "seconds for a request's headers to arrive", 10.0, as_seconds),
     Setting("body-timeout", "seconds for a request body or a WebSocket message to arrive", 30.0, as_seconds),
     Setting("idle-timeout", "seconds an HTTP connection may stay open between requests", 60.0, as_seconds),
+    Setting("flood-timeout", "seconds a WebSocket may send too much before it is closed", 60.0, as_seconds),
     Setting("unread-timeout", "seconds a client may leave an HTTP answer unread (Linux)", 30.0, as_seconds),
     Setting("websocket-compression", "compress WebSocket messages where the client can (permessage-deflate)",
             False, as_yes_or_no, flag=True),
@@ -213,7 +214,7 @@ _LIMITS = (
     "max-packet-bytes", "max-connections", "max-connections-per-address", "max-handshakes-per-second",
     "max-handshakes-per-second-per-address", "max-packets-per-second", "max-bytes-per-second",
     "max-events-per-second", "max-requests", "trusted-proxies", "header-timeout", "body-timeout", "idle-timeout",
-    "unread-timeout", "websocket-compression",
+    "unread-timeout", "flood-timeout", "websocket-compression",
 )  # fmt: skip
 """Settings that go to the Socket.IO server under their own names."""
 

@@ -69,6 +69,7 @@ class Options:
     - `max_packets_per_second`: packets and frames of one connection; a POST counts as ten. Beyond it the server
       reads no further until the time has come, so that an honest burst is only slowed down.
     - `max_bytes_per_second`: the same in bytes on the wire.
+    - `flood_timeout`: how long a WebSocket may be read so slowly without a break before it is closed with 1008.
     - `trusted_proxies`: addresses and networks whose X-Forwarded-For or Forwarded header is believed; `unix` for
       a UNIX socket.
     - `transports`, `allow_upgrades`: the ways in.
@@ -102,6 +103,7 @@ class Options:
     max_handshakes_per_second_per_address: float | None = None
     max_packets_per_second: float | None = None
     max_bytes_per_second: float | None = None
+    flood_timeout: float = 60.0
     trusted_proxies: tuple[str, ...] = ()
     transports: tuple[str, ...] = (POLLING, WEBSOCKET)
     allow_upgrades: bool = True
@@ -115,7 +117,7 @@ class Options:
         """Raise `ConfigError` for a value that cannot work."""
         object.__setattr__(self, "path", "/" + self.path.strip("/") + "/" if self.path.strip("/") else "/")
         for name in ("ping_interval", "ping_timeout", "upgrade_timeout", "close_timeout",
-                     "poll_close_timeout", "header_timeout", "body_timeout", "idle_timeout",
+                     "poll_close_timeout", "header_timeout", "body_timeout", "idle_timeout", "flood_timeout",
                      "unread_timeout"):  # fmt: skip
             check_positive(name, getattr(self, name))
         for name in ("max_payload", "max_payload_packets", "max_fragments", "max_buffered", "max_requests"):

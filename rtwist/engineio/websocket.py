@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -32,6 +33,8 @@ _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 # Bytes parsed at a time: some milliseconds of work when they are the smallest frames.
 _SLICE = 1024
 _FRAMES_A_TURN = 20
+# Seconds without sending too much after which a flood counts as over.
+_BREAK = 1.0
 
 
 class _Silent:
@@ -62,6 +65,8 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         self.left: Callable[[], None] = _nothing
         self._budget = budget
         self._compress_from: int | None = None
+        self._flooding_since = 0.0
+        self._debt_until = -math.inf
         self._frames = 0
         self._octets = 0
         self._held = bytearray()
@@ -139,14 +144,25 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         frames, self._frames, octets, self._octets = self._frames, 0, self._octets, 0
         wait = 0.0
         if self._budget.spend(frames, max(len(data), octets)):
-            wait = self._budget.settle(self.factory.clock.seconds())
-            if wait:
-                self.factory.admission.note(RATES, self.session.handshake.address)
+            now = self.factory.clock.seconds()
+            wait = self._budget.settle(now)
+            self._count_flood(wait, now)
         if wait or (self._held and frames > _FRAMES_A_TURN):
             self._pause_reading(wait)
         if self.inside_message and self._message_timer is None and not self._gone:
             timeout = self.factory.options.body_timeout
             self._message_timer = self.factory.clock.callLater(timeout, self._message_timed_out)
+
+    def _count_flood(self, wait: float, now: float) -> None:
+        # A client that has gone is not noticed while nothing is read from it, so this must end.
+        if not wait:
+            return
+        self.factory.admission.note(RATES, self.session.handshake.address)
+        if now > self._debt_until + _BREAK:
+            self._flooding_since = now
+        self._debt_until = now + wait
+        if now - self._flooding_since >= self.factory.options.flood_timeout and not self.failedByMe:
+            self._fail_connection(_POLICY_VIOLATION, "rate_limited: too much for too long")
 
     def _pause_reading(self, seconds: float) -> None:
         if not self._gone:

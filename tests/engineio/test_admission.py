@@ -10,7 +10,7 @@ from rtwist.engineio.admission import SPARE_CONNECTIONS, Admission
 from rtwist.engineio.options import Options
 from tests.engineio.conftest import Fronts
 from tests.engineio.http_fakes import Front, Line
-from tests.support.wire import CONTINUATION, PING, PONG, TEXT, Ended, Response, frame
+from tests.support.wire import CLOSE, CONTINUATION, PING, PONG, TEXT, Ended, Response, frame
 
 
 def refused(answer: Response) -> tuple[int, str, str | None]:
@@ -254,6 +254,23 @@ def test_a_flooder_that_leaves_while_it_waits_leaves_nothing_behind(fronts: Fron
         front.clock.advance(0)
     line.leave()
     assert front.ears[0].ends == ["transport close"]
+
+
+@pytest.mark.parametrize(("count", "closed"), [(120, True), (80, False)], ids=["without a break", "with breaks"])
+def test_who_floods_without_a_break_is_closed_in_the_end(fronts: Fronts, count: int, *, closed: bool) -> None:
+    front = fronts(max_packets_per_second=10.0, flood_timeout=20.0, ping_timeout=1000.0)
+    line = websocket_of(front)
+    line.send(frame(TEXT, b"4x") * 200)
+    while front.clock.seconds() < 100 and not front.ears[0].ends:
+        line.send(frame(TEXT, b"4x") * count)
+        for _ in range(100):
+            front.clock.advance(0.1)
+    assert front.ears[0].ends == (["transport error"] if closed else [])
+    if closed:
+        assert front.clock.seconds() >= 20
+        while (last := line.read_frame()).opcode != CLOSE:
+            pass
+        assert last.close_code == 1008
 
 
 def test_a_flood_of_posts_is_answered_at_the_rate(fronts: Fronts) -> None:
