@@ -12,19 +12,19 @@ import pytest
 
 from tests.intake.brokered import Brokered
 from tests.intake.publishers import PUBLISHERS, Message
-from tests.model.section4 import Received, Section4, Viewer
+from tests.model.section4 import Received, Section4, Viewer, received
 from tests.service.peers import Client, Event, token
 from tests.support.rabbitmq import RabbitMQ
 
 VIEWERS = [
-    Viewer("customer", "1", orders=("1",), products=("1",)),
-    Viewer("other customer", "2", orders=("1", "2"), products=("2",)),
-    Viewer("clerk", "3", "1", ("1",), ("clerk",), orders=("1",), transfers=("1",)),
-    Viewer("manager", "4", "1", ("1", "2"), ("manager",), orders=("1",), products=("1",)),
+    Viewer("customer", "1", orders={"1"}, products={"1"}),
+    Viewer("other customer", "2", orders={"1", "2"}, products={"2"}),
+    Viewer("clerk", "3", "1", ("1",), ("clerk",), orders={"1"}, transfers={"1"}),
+    Viewer("manager", "4", "1", ("1", "2"), ("manager",), orders={"1"}, products={"1"}),
     Viewer("colleague", "5", "1"),
-    Viewer("other shop", "6", "1", ("2",), transfers=("1",)),
-    Viewer("other company", "7", "2", ("3",), ("manager",), orders=("1", "2"), products=("1",), transfers=("1",)),
-    Viewer("admin", "8", roles=("super_admin",), orders=("1",), products=("1",), transfers=("1",)),
+    Viewer("other shop", "6", "1", ("2",), transfers={"1"}),
+    Viewer("other company", "7", "2", ("3",), ("manager",), orders={"1", "2"}, products={"1"}, transfers={"1"}),
+    Viewer("admin", "8", roles=("super_admin",), orders={"1"}, products={"1"}, transfers={"1"}),
     Viewer("stranger", "9"),
 ]
 LEAVERS = [Viewer("deactivated", "10"), Viewer("deleted", "11")]
@@ -163,10 +163,13 @@ def reached(arrived: list[tuple[str, Event]]) -> dict[str, Received]:
 
 def expected(meant: list[tuple[str, dict[str, Any]]]) -> dict[str, Received]:
     model = Section4([*VIEWERS, *LEAVERS])
-    told = {at(number): model.receive(*kind.split(".", 1), data) for number, (kind, data) in enumerate(meant)}
-    emissions = {emission for received in told.values() for _, emission in received}
+    told = {
+        at(number): received(model.receive(*kind.split(".", 1), data))
+        for number, (kind, data) in enumerate(meant)
+    }
+    emissions = {emission for who in told.values() for _, emission in who}
     assert len(emissions) == 29, "every row of the table reaches somebody"
-    return {moment: received for moment, received in told.items() if received}
+    return {moment: who for moment, who in told.items() if who}
 
 
 def check_payloads(arrived: list[tuple[str, Event]], meant: list[tuple[str, dict[str, Any]]]) -> None:

@@ -5,7 +5,7 @@ It knows the table of events and emissions, clients with their claims and subscr
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -52,6 +52,15 @@ class Told(NamedTuple):
     emission: str
     data: Any
     to: Set[Viewer]
+
+
+Received = Counter[tuple[str, str]]
+"""How often each client, by name, gets each emission."""
+
+
+def received(told: Iterable[Told]) -> Received:
+    """Who gets what, whatever it says and in whatever order."""
+    return Counter((viewer.name, one.emission) for one in told for viewer in one.to)
 
 
 class Section4:

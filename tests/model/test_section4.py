@@ -9,17 +9,15 @@ from typing import Any
 import pytest
 
 from rtwist.auth.identity import Identity
-from rtwist.auth.policy import order_rooms, transfer_rooms
+from rtwist.auth.policy import Kind, Policy, Room, rooms_within
 from rtwist.domain.emission import Emission
 from rtwist.domain.event import read_event
-from rtwist.domain.owners import UNKNOWN, OrderBook
+from rtwist.domain.owners import OrderBook
 from rtwist.domain.rooms import product_room
 from rtwist.domain.router import Router
 from rtwist.domain.rules import BUILT_IN
-from tests.model.section4 import Section4, Viewer
+from tests.model.section4 import Received, Section4, Viewer, received
 
-Received = Counter[tuple[str, str]]
-"""How often each client, by name, gets each emission."""
 EVENTS = 3000
 ACTIONS = {
     "order": ("created", "confirmed", "shipped", "updated", "status_changed"),
@@ -72,10 +70,10 @@ def rooms_of(viewer: Viewer) -> set[str]:
     """The rooms that a client is in who subscribed before anything was known."""
     identity = Identity(viewer.user, viewer.company, viewer.shops, viewer.roles, {}, 0)
     rooms = {*identity.rooms, *map(product_room, viewer.products)}
-    for order in viewer.orders:
-        rooms |= {*order_rooms(identity, order, UNKNOWN)}
-    for transfer in viewer.transfers:
-        rooms |= {*transfer_rooms(identity, transfer)}
+    policy = Policy()
+    for kind, ids in ((Kind.ORDER, viewer.orders), (Kind.TRANSFER, viewer.transfers)):
+        for room in (Room(kind, kind.value + each) for each in ids):
+            rooms |= {*rooms_within(identity, room, policy.entry(identity, room))}
     return rooms
 
 
@@ -110,7 +108,7 @@ def published(chance: random.Random, kind: str, data: dict[str, Any]) -> dict[st
     return {"type": kind, "data": data}
 
 
-def received(emissions: list[Emission], members: dict[str, set[str]]) -> Received:
+def heard(emissions: list[Emission], members: dict[str, set[str]]) -> Received:
     return Counter(
         (name, emission.event)
         for emission in emissions
@@ -131,9 +129,9 @@ def test_the_rules_tell_whom_the_model_tells(seed: int) -> None:
         value = published(chance, f"{domain}.{action}", data)
         answers = router.route(read_event(value, now=0))
         emissions = [answer for answer in answers if isinstance(answer, Emission)]
-        got = received(emissions, members)
+        got = heard(emissions, members)
         told = model.receive(domain, action, data)
-        assert got == Counter((viewer.name, one.emission) for one in told for viewer in one.to), (number, value)
+        assert got == received(told), (number, value)
         reached.update(got)
         assert not [one for one in emissions if leaks(one)], value
     assert len({emission for _, emission in reached}) > 20, "every kind of emission reached somebody"
