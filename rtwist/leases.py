@@ -24,7 +24,11 @@ RECHECK_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class LeaseOptions:
-    """`warning`: seconds before its token ends at which a client is told; `grace`: seconds it may stay after."""
+    """When clients are told that their token ends, and how long they may stay after it.
+
+    `warning` is in seconds before the end, `grace` in seconds after it. Of a life shorter than twice the
+    `warning`, half goes by first.
+    """
 
     warning: float = 60.0
     grace: float = 5.0
@@ -60,7 +64,7 @@ class Leases:
         identity: Identity = socket.data["identity"]
         # Between the check of the token and this moment it may have been revoked.
         revoked = self._verifier.revocations.cover(identity, self._now())
-        self._deadlines.set(socket.id, self._now() if revoked else identity.expires_at - self._options.warning)
+        self._deadlines.set(socket.id, self._now() if revoked else self._warning_time(identity))
         self._set_timer()
 
     def end(self, socket: Socket) -> None:
@@ -106,6 +110,12 @@ class Leases:
             raise Refused("unavailable", "tokens cannot be checked at the moment; try again") from None
 
     # Time
+
+    def _warning_time(self, identity: Identity) -> float:
+        # Half of a short life goes by first: a client that answers each warning with such a token would otherwise
+        # be warned again at once, and ask for the next, without end.
+        left = max(identity.expires_at - self._now(), 0.0)
+        return identity.expires_at - min(self._options.warning, left / 2)
 
     def _set_timer(self) -> None:
         first = self._deadlines.first
