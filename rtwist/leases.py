@@ -27,7 +27,7 @@ class LeaseOptions:
     """When clients are told that their token ends, and how long they may stay after it.
 
     `warning` is in seconds before the end, `grace` in seconds after it. Of a life shorter than twice the
-    `warning` half goes by first.
+    `warning`, half goes by first.
     """
 
     warning: float = 60.0
@@ -112,8 +112,8 @@ class Leases:
     # Time
 
     def _warning_time(self, identity: Identity) -> float:
-        # Of a short life half at least goes by in peace: a client that answers each warning with such a token
-        # would otherwise be warned again at once, and ask for the next, without end.
+        # Half of a short life goes by first: a client that answers each warning with such a token would otherwise
+        # be warned again at once, and ask for the next, without end.
         left = max(identity.expires_at - self._now(), 0.0)
         return identity.expires_at - min(self._options.warning, left / 2)
 
