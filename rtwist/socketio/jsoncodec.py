@@ -70,13 +70,20 @@ def _without_nan(value: Any) -> Any:
 def _loads_surrogates(text: str) -> Any:
     # msgspec refuses the escapes of lone surrogates, which JSON.stringify sends.
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise RemoteProtocolError("malformed JSON") from error
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return value
 
 
 def _depth(text: str) -> int:
