@@ -83,7 +83,7 @@ class JavaScript:
             [self._node, str(PARSERS)],
             input="\n".join(map(json.dumps, questions)),
             env={**os.environ, "NODE_PATH": str(CLIENTS / "node_modules")},
-            capture_output=True, text=True, check=True,
+            capture_output=True, encoding="utf-8", check=True,
         )  # fmt: skip
         answers = [json.loads(line) for line in done.stdout.split("\n")[:-1]]
         assert len(answers) == len(questions), done.stderr

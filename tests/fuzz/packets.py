@@ -97,6 +97,8 @@ def damaged(text: str, dice: random.Random) -> str:
 
 def made_up(dice: random.Random) -> list[Message]:
     """A packet put together of parts, each of which may be odd."""
+    if dice.random() < 0.3:
+        return binary(dice)
     head = dice.choice("2223355501465 7²") + dice.choice(("", "", "", *TEXTS))
     head += dice.choice(("", "", "/a,", "/", "/a", "/" + "n" * 200 + ",")) + dice.choice(("", "", "0", "12", "9" * 15, "1" * 16, " ", "1 "))
     args = [dice.choice((scalar(dice), place(dice))) for _ in range(dice.randrange(3))]
@@ -104,10 +106,21 @@ def made_up(dice: random.Random) -> list[Message]:
     return [head + body, *(dice.randbytes(1) for _ in range(dice.randrange(3)))]
 
 
+def binary(dice: random.Random) -> list[Message]:
+    """A binary packet with the attachments it announces; its placeholders, or its count, may be odd."""
+    number = dice.choice((0, 1, 1, 1, 2, 2, 3, 10, 11))
+    count = dice.choice(("{}",) * 12 + ("0{}", "{}.0", " {}", "+{}", "{}e0", "0x{}", "{}.5", "-{}")).format(number)
+    inner: Any = [place(dice) for _ in range(dice.randint(1, 3))]
+    for _ in range(dice.choice((0, 0, 0, 1, 3, 70))):
+        inner = dice.choice(([inner], {"a": inner}))
+    text = f'{dice.choice("56")}{count}-{dice.choice(("", "/a,", "7"))}{json.dumps(["x", inner])}'
+    return [text, *(dice.randbytes(1) for _ in range(number))]
+
+
 def place(dice: random.Random) -> dict[str, Any]:
     """A placeholder, or what looks like one."""
-    number = dice.choice((0, 0, 1, 1, 2, -1, 10, 1.0, 0.5, True, "0", None, "length"))
-    return {"_placeholder": dice.choice((True, True, True, 1, "true", False)), "num": number}
+    number = dice.choice((0,) * 6 + (1, 1, 2, -1, 10, 1.0, 0.5, -0.0, True, "0", None, "length"))
+    return {"_placeholder": dice.choice((True,) * 8 + (1, "true", False)), "num": number}
 
 
 def engine_packets(dice: random.Random) -> list[EnginePacket]:

@@ -116,7 +116,7 @@ def main() -> None:
     """Read the options, run, tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=300, help="for all targets together (default: 300)")
-    parser.add_argument("--packets", type=int, default=100_000, help="for the JavaScript parsers (default: 100000)")
+    parser.add_argument("--packets", type=int, default=1_000_000, help="for the JavaScript parsers (default: 1000000)")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)} (default: all)")
     arguments = parser.parse_args()
     if unknown := set(arguments.targets) - set(TARGETS):
