@@ -11,7 +11,12 @@ FOLDER = Path(__file__).with_name("corpus")
 def seeds(target: str) -> list[bytes]:
     """The inputs that a target starts from, and those that once broke a promise."""
     lines = (FOLDER / f"{target}.txt").read_text(encoding="ascii").splitlines()
-    return [_value(ast.parse(line, mode="eval").body) for line in lines if line and not line.startswith("#")]
+    return [read(line) for line in lines if line and not line.startswith("#")]
+
+
+def read(line: str) -> bytes:
+    """The bytes in a line."""
+    return _value(ast.parse(line, mode="eval").body)
 
 
 def literal(data: bytes) -> str:

@@ -84,7 +84,9 @@ DIFFERENCES = [
         "a blank for a type",
         'JavaScript\'s Number("") and Number(" ") are 0, which is CONNECT.',
         [""],
-        lambda step: step.refused and step.fault == "unknown packet type" and not step.text[:1].strip("\ufeff").strip(),
+        lambda step: (
+            step.refused and step.fault == "unknown packet type" and not step.text[:1].strip("\ufeff").strip()
+        ),
     ),
     Difference(
         "a blank as an ack id",
@@ -114,13 +116,21 @@ DIFFERENCES = [
         "a binary packet without attachments",
         "Complete at once; the newest Node parser refuses it, older ones wait for ever.",
         ['50-["x"]'],
-        lambda step: step.theirs == REFUSED and step.ours not in (REFUSED, WAITING) and bool(re.match("[56]0+-", step.text)),
+        lambda step: (
+            step.theirs == REFUSED
+            and step.ours not in (REFUSED, WAITING)
+            and bool(re.match("[56]0+-", step.text))
+        ),
     ),
     Difference(
         "a placeholder's number that is no integer",
         "Node takes 0.5 as an index that nothing has, and hands on undefined; 1.0 is refused along with it.",
         ['51-["x",{"_placeholder":true,"num":0.5}]', b"a"],
-        lambda step: step.refused and step.fault == "illegal attachments" and bool(re.search(r'"num": ?-?[0-9]+[.eE]', step.text)),
+        lambda step: (
+            step.refused
+            and step.fault == "illegal attachments"
+            and bool(re.search(r'"num": ?-?[0-9]+[.eE]', step.text))
+        ),
     ),
     Difference(
         "an attachment in several places",

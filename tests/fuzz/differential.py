@@ -162,7 +162,9 @@ def compare_messages(cases: Sequence[Sequence[Message]], javascript: JavaScript,
 def compare_packets(cases: Sequence[Packet], javascript: JavaScript, found: Findings) -> None:
     """Encode with either and decode with the other."""
     ours = [[part.data for part in encode(packet)] for packet in cases]
-    arguments = [tagged((int(one.type), one.namespace, ABSENT if one.id is None else one.id, one.data)) for one in cases]
+    arguments = [
+        tagged((int(one.type), one.namespace, ABSENT if one.id is None else one.id, one.data)) for one in cases
+    ]
     theirs = javascript.ask([("encode", argument) for argument in arguments])
     read = javascript.ask([("decode", tagged(messages)) for messages in ours])
     for packet, answers, encoded in zip(cases, read, theirs, strict=True):

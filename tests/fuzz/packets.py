@@ -17,7 +17,22 @@ STRINGS = (
     "", "x", "message", "é", "€ \U0001f600", "\x00\x1e\u2028", "\ud800", "\udc00a", '"\\/', "_placeholder", "num",
     "connect", "disconnect", "newListener", "toString", "__proto__", "a" * 300, "1", "-", "[", "{",
 )  # fmt: skip
-NUMBERS = (0, 1, -1, 1.5, -0.0, 1e21, 1e-7, 5e-324, 1.7976931348623157e308, 2**53, 2**53 + 1, -(2**63), 2**64, 10**30)
+NUMBERS = (
+    0,
+    1,
+    -1,
+    1.5,
+    -0.0,
+    1e21,
+    1e-7,
+    5e-324,
+    1.7976931348623157e308,
+    2**53,
+    2**53 + 1,
+    -(2**63),
+    2**64,
+    10**30,
+)
 NAMESPACES = ("/", "/", "/", "/a", "/admin", "/é", "/a?b=c", "/" + "n" * 199)
 TEXTS = (
     "", "0", "1", "2", "3", "4", "5-", "51-", "6", "7", " ", "/", "/a", ",", "-", "0", "12", "[", "]", '["x"]', '"x"', "{", "}",
@@ -58,7 +73,9 @@ def mapping(dice: random.Random, *, binary: bool, depth: int) -> dict[str, Any]:
 
 def packet(dice: random.Random) -> Packet:
     """A lawful Socket.IO packet."""
-    kind = dice.choice((PacketType.EVENT,) * 4 + (PacketType.ACK,) * 2 + (*list(PacketType)[:2], PacketType.CONNECT_ERROR))
+    kind = dice.choice(
+        (PacketType.EVENT,) * 4 + (PacketType.ACK,) * 2 + (*list(PacketType)[:2], PacketType.CONNECT_ERROR)
+    )
     namespace, data, number = dice.choice(NAMESPACES), ABSENT, None
     if kind in {PacketType.EVENT, PacketType.ACK}:
         number = dice.choice((None, 0, 7, 10**15 - 1, dice.randrange(1000)))
@@ -100,20 +117,26 @@ def made_up(dice: random.Random) -> list[Message]:
     if dice.random() < 0.3:
         return binary(dice)
     head = dice.choice("2223355501465 7²") + dice.choice(("", "", "", *TEXTS))
-    head += dice.choice(("", "", "/a,", "/", "/a", "/" + "n" * 200 + ",")) + dice.choice(("", "", "0", "12", "9" * 15, "1" * 16, " ", "1 "))
+    head += dice.choice(("", "", "/a,", "/", "/a", "/" + "n" * 200 + ",")) + dice.choice(
+        ("", "", "0", "12", "9" * 15, "1" * 16, " ", "1 ")
+    )
     args = [dice.choice((scalar(dice), place(dice))) for _ in range(dice.randrange(3))]
-    body = dice.choice((json.dumps(["x", *args]), json.dumps(scalar(dice)), json.dumps(place(dice)), "", dice.choice(TEXTS)))
+    body = dice.choice(
+        (json.dumps(["x", *args]), json.dumps(scalar(dice)), json.dumps(place(dice)), "", dice.choice(TEXTS))
+    )
     return [head + body, *(dice.randbytes(1) for _ in range(dice.randrange(3)))]
 
 
 def binary(dice: random.Random) -> list[Message]:
     """A binary packet with the attachments it announces; its placeholders, or its count, may be odd."""
     number = dice.choice((0, 1, 1, 1, 2, 2, 3, 10, 11))
-    count = dice.choice(("{}",) * 12 + ("0{}", "{}.0", " {}", "+{}", "{}e0", "0x{}", "{}.5", "-{}")).format(number)
+    count = dice.choice(("{}",) * 12 + ("0{}", "{}.0", " {}", "+{}", "{}e0", "0x{}", "{}.5", "-{}")).format(
+        number
+    )
     inner: Any = [place(dice) for _ in range(dice.randint(1, 3))]
     for _ in range(dice.choice((0, 0, 0, 1, 3, 70))):
         inner = dice.choice(([inner], {"a": inner}))
-    text = f'{dice.choice("56")}{count}-{dice.choice(("", "/a,", "7"))}{json.dumps(["x", inner])}'
+    text = f"{dice.choice('56')}{count}-{dice.choice(('', '/a,', '7'))}{json.dumps(['x', inner])}"
     return [text, *(dice.randbytes(1) for _ in range(number))]
 
 

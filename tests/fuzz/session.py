@@ -59,7 +59,7 @@ def prepare(target: str) -> Path:
     for seed in seeds(target):
         name = hashlib.sha1(seed, usedforsecurity=False).hexdigest()  # as libFuzzer names them
         (folder / name).write_bytes(seed)
-    words = ('"' + "".join(f"\\x{octet:02x}" for octet in token) + '"\n' for token in TOKENS.get(target, ()))
+    words = ('"' + "".join(f"\\x{octet:02x}" for octet in token) + '"\n' for token in TOKENS[target])
     (WORK / f"{target}.words").write_text("".join(words))
     return folder
 
@@ -116,7 +116,9 @@ def main() -> None:
     """Read the options, run, tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=300, help="for all targets together (default: 300)")
-    parser.add_argument("--packets", type=int, default=1_000_000, help="for the JavaScript parsers (default: 1000000)")
+    parser.add_argument(
+        "--packets", type=int, default=1_000_000, help="for the JavaScript parsers (default: 1000000)"
+    )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)} (default: all)")
     arguments = parser.parse_args()
     if unknown := set(arguments.targets) - set(TARGETS):

@@ -15,9 +15,7 @@ from tests.intake.amqp.fakes import SPECIFICATION, Broker
 FRAME_MAX = 4096
 MAX_BODY = 5000
 
-METHODS = [
-    method for klass in SPECIFICATION.classes.byid.values() for method in klass.methods.byid.values()
-]
+METHODS = [method for klass in SPECIFICATION.classes.byid.values() for method in klass.methods.byid.values()]
 """In the order of the specification file, so that a seed keeps its meaning."""
 
 
@@ -78,7 +76,9 @@ class Heard:
             properties = look_into(one.properties)
         except BrokerProtocolError as error:
             properties = str(error)
-        self.news.append((one.tag, one.redelivered, one.exchange, one.routing_key, one.size, one.body, properties))
+        self.news.append(
+            (one.tag, one.redelivered, one.exchange, one.routing_key, one.size, one.body, properties)
+        )
 
     def method(self, channel: int, class_id: int, method_id: int, payload: bytes) -> None:
         self.news.append((channel, class_id, method_id, payload))

@@ -19,7 +19,7 @@ def frames_of(data: bytes) -> list[tuple[int, bytes]]:
             size, start = int.from_bytes(data[start : start + 2], "big"), start + 2
         payload = data[start : start + size]
         pos = start + size
-        assert data[: pos].endswith(build_frame(payload, opcode)), "not the shortest form, or reserved bits"
+        assert data[:pos].endswith(build_frame(payload, opcode)), "not the shortest form, or reserved bits"
         found.append((opcode, payload))
     return found
 

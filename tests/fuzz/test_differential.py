@@ -61,5 +61,12 @@ def test_the_parsers_are_those_of_the_clients() -> None:
 
 def test_users_are_told_of_the_differences() -> None:
     told = re.sub(r"\s+", " ", (ROOT / "docs" / "protocol.rst").read_text())
-    for words in ("**Attachments**", "**Numbers**", "**JSON**", "**Base64**", "stands in one place only", "without its data"):
+    for words in (
+        "**Attachments**",
+        "**Numbers**",
+        "**JSON**",
+        "**Base64**",
+        "stands in one place only",
+        "without its data",
+    ):
         assert words in told

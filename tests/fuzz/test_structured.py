@@ -43,7 +43,8 @@ PLACEHOLDERS = st.fixed_dictionaries(
     {"_placeholder": st.sampled_from([True, True, True, 1, "true", None])}, optional={"num": NUMBERS_OF}
 )
 DATA = st.recursive(
-    JSON | PLACEHOLDERS | PLACEHOLDERS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(STRINGS, inner, max_size=2)
+    JSON | PLACEHOLDERS | PLACEHOLDERS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(STRINGS, inner, max_size=2),
 )
 
 
@@ -52,7 +53,9 @@ def packet_texts(draw: st.DrawFn) -> bytes:
     """A packet as text, each part of it possibly odd."""
     head = draw(st.sampled_from("0123456222555666") | st.sampled_from(["", " ", "7", "٢"]))
     if head in "56":
-        head += draw(st.integers(0, 4).map(str) | st.sampled_from(["", "11", "-1", "1.0", "٣", "999999999999"])) + "-"
+        head += (
+            draw(st.integers(0, 4).map(str) | st.sampled_from(["", "11", "-1", "1.0", "٣", "999999999999"])) + "-"
+        )
     head += draw(st.sampled_from(["", "", "", "/a,", "/a", "/,", "/" + "n" * 201 + ",", ","]))
     head += draw(st.sampled_from(["", "", "0", "7", "007", "1" * 15, "1" * 16, "٣", " "]))
     body = draw(st.lists(DATA, max_size=4).map(lambda values: ["event", *values]) | DATA | st.none())
@@ -102,7 +105,9 @@ def test_claims(header: Any, claims: dict[str, Any], complete: bool) -> None:
 def test_tokens(data: st.DataObject) -> None:
     token = signed(b'{"alg":"HS256"}', b'{"userId":"u","exp":1800000000}').encode()
     at = data.draw(st.integers(0, len(token)))
-    TARGETS["token_text"](token[:at] + data.draw(pieces("token_text")) + token[at + data.draw(st.integers(0, 3)) :])
+    TARGETS["token_text"](
+        token[:at] + data.draw(pieces("token_text")) + token[at + data.draw(st.integers(0, 3)) :]
+    )
 
 
 @EXAMPLES

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-_JSON = (b"null", b"true", b"false", b"[]", b"{}", b'""', b"-0", b"1e400", b"\\ud800", b"\\udc00", b"NaN", b"9" * 20)
+_JSON = (
+    b"null",
+    b"true",
+    b"false",
+    b"[]",
+    b"{}",
+    b'""',
+    b"-0",
+    b"1e400",
+    b"\\ud800",
+    b"\\udc00",
+    b"NaN",
+    b"9" * 20,
+)
 _IDS = (
     b'"orderId"', b'"paymentId"', b'"productId"', b'"transferId"', b'"userId"', b'"userIds"', b'"customerId"',
     b'"companyId"', b'"shopId"', b'"shopIds"', b'"fromShopId"', b'"toShopId"', b'"role"', b'"roles"', b'"type"',
@@ -35,6 +48,7 @@ TOKENS: dict[str, tuple[bytes, ...]] = {
         b"#", b"\n", b"= true", b'"user:{userId}"', b"order:", b"role:", b"\\u0041",
     ),
     "amqp_table": _FIELDS,
+    "amqp_arguments": _FIELDS,
     "amqp_properties": _FIELDS,
     "amqp_stream": (*_FRAME_HEADS, *_FIELDS),
     "amqp_connection": (*_FRAME_HEADS, *_FIELDS),

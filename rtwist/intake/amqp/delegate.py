@@ -117,5 +117,7 @@ class BrokerDelegate(TwistedDelegate):  # type: ignore[misc]
     def _step(self, name: str, then: str | None) -> None:
         # Once each, and in this order (section 1.4.1): a second one would start a connection that has started.
         if name != self._due:
-            raise BrokerProtocolError(f"the broker sent {name} when {self._due or 'neither start nor tune'} was due")
+            raise BrokerProtocolError(
+                f"the broker sent {name} when {self._due or 'neither start nor tune'} was due"
+            )
         self._due = then
