@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 export PORT ?= 8009
+SECONDS ?= 300
 VENV := .venv
 # Pythons that pyenv keeps are found too, not only those on the PATH.
 PYENV := $(or $(PYENV_ROOT),$(shell pyenv root 2>/dev/null))
@@ -9,12 +10,13 @@ empty :=
 export TOX_DISCOVER := $(subst $(empty) $(empty),:,$(wildcard $(PYENV)/versions/*/bin/python3.1[0-4]))
 SOURCES := setup.py $(shell find rtwist twisted -name '*.py' -o -name '*.html')
 
-.PHONY: help run test prepare soak lint types format clean
+.PHONY: help run test prepare soak fuzz lint types format clean
 
 help:
 	@echo "make run      install into $(VENV), start the service in development mode on port $(PORT)"
 	@echo "make test     install what the tests need, then run everything (about 12 minutes)"
 	@echo "make soak     100,000 connections of all kinds; must leave nothing behind"
+	@echo "make fuzz     hostile inputs for SECONDS=300, then a million packets through the JavaScript parsers"
 	@echo "make lint     ruff     make types   mypy     make format   ruff format"
 	@echo "make clean    remove what the above made"
 
@@ -36,6 +38,9 @@ prepare:
 soak: prepare
 	$(VENV)-test/bin/tox run -e soak
 
+fuzz: prepare
+	$(VENV)-test/bin/tox run -e fuzz -- --seconds $(SECONDS)
+
 lint types: prepare
 	$(VENV)-test/bin/tox run -e $@
 
@@ -43,4 +48,4 @@ format: prepare
 	$(VENV)-test/bin/tox run -e format
 
 clean:
-	rm -rf $(VENV) $(VENV)-test .tox build *.egg-info tests/clients/node_modules
+	rm -rf $(VENV) $(VENV)-test .fuzz .tox build *.egg-info tests/clients/node_modules

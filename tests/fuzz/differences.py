@@ -90,7 +90,7 @@ DIFFERENCES = [
     ),
     Difference(
         "a blank as an ack id",
-        "To Number() a blank is 0 too, and part of an id; here it is part of the JSON, which may begin with some.",
+        "To Number() a blank is 0 too, and part of an id; here it belongs to the JSON, which may begin so.",
         ['2 ["x"]'],
         lambda step: step.theirs != REFUSED and bool(_BLANK_ID.match(step.text)),
     ),

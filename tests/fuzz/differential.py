@@ -1,4 +1,4 @@
-"""The same packets through the parsers of JavaScript and of rtwist, both ways: the same values or a known difference."""
+"""The same packets through the parsers of JavaScript and of rtwist, both ways: equal, or a known difference."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from rtwist.auth.token import TokenVerifier
 from rtwist.domain.emission import Emission, Note
 from rtwist.domain.event import read_event
 from rtwist.domain.owners import OrderBook
-from rtwist.domain.router import Router
+from rtwist.domain.router import Router, Rule
 from rtwist.domain.routesfile import read_routes
 from rtwist.domain.rules import BUILT_IN
 from rtwist.engineio.packet import decode_packet, encode_payload, message, split_payload
@@ -134,9 +134,15 @@ _VERIFIER = TokenVerifier(SharedSecrets(SECRET), now=lambda: NOW)
 def _verify(token: str) -> None:
     try:
         identity = finished(_VERIFIER.verify(token))
-    except AuthError as error:
-        assert error.code in {"auth_required", "token_expired", "token_invalid"}
+    except AuthError as refusal:
+        code = refusal.code
+    else:
+        _is_sound(identity)
         return
+    assert code in {"auth_required", "token_expired", "token_invalid"}
+
+
+def _is_sound(identity: Identity) -> None:
     assert isinstance(identity, Identity)
     assert identity.user_id
     assert NOW < identity.expires_at < 253_402_300_800
@@ -157,7 +163,7 @@ def finished(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
 
 
 def domain_event(data: bytes) -> None:
-    """The body of an AMQP message, as the consumer and the built-in rules take it; a routing key in the first line."""
+    """The body of an AMQP message behind its routing key, as the consumer and the built-in rules take it."""
     key, _, body = data.partition(b"\n")
     text = text_of(body)
     if text is None:
@@ -180,7 +186,7 @@ def emission_is_sound(emission: Emission) -> None:
     for room in emission.rooms:
         room.encode()
         assert room.isprintable() or room.strip(), room
-    message(dumps([emission.event, emission.data])).frame
+    assert message(dumps([emission.event, emission.data])).frame
 
 
 def routes_file(data: bytes) -> None:
@@ -190,9 +196,15 @@ def routes_file(data: bytes) -> None:
         return
     try:
         rules = read_routes(text, "routes.toml")
-    except ConfigError as error:
-        assert str(error).startswith("routes.toml")
+    except ConfigError as mistake:
+        said = str(mistake)
+    else:
+        _apply(rules)
         return
+    assert said.startswith("routes.toml")
+
+
+def _apply(rules: dict[str, Rule]) -> None:
     event = read_event({"type": "order.created", "data": {"orderId": "1", "userId": "2"}}, now=NOW)
     try:
         answers = Router(rules, OrderBook()).route(event)

@@ -76,8 +76,8 @@ def option_text(data: bytes) -> None:
     for read in READERS:
         try:
             read(text)
-        except ValueError as error:
-            assert str(error)
+        except ValueError:
+            continue
 
 
 def http_site(data: bytes) -> None:

@@ -1,4 +1,7 @@
-"""A hundred thousand packets, lawful and not, through the parsers of JavaScript and of rtwist; `make fuzz` takes more."""
+"""A hundred thousand packets, lawful and not, through the parsers of JavaScript and of rtwist.
+
+`make fuzz` takes more of them.
+"""
 
 from __future__ import annotations
 

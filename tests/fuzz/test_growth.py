@@ -27,6 +27,8 @@ def table(content: bytes) -> bytes:
     return len(content).to_bytes(4, "big") + content
 
 
+CHUNKED_POST = b"\xffPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
 INPUTS: list[tuple[str, Callable[[int], bytes]]] = [
     ("engineio_payload", lambda size: b"\x1e" * size),
     ("engineio_payload", lambda size: b"4" + b"b" * size),
@@ -38,7 +40,7 @@ INPUTS: list[tuple[str, Callable[[int], bytes]]] = [
     ("socketio_messages", lambda size: b"2/" + b"a" * size),
     ("socketio_messages", lambda size: b'2["x"' + b",{}" * (size // 3) + b"]"),
     ("socketio_messages", lambda size: b'2["x",' + b"[" * size),
-    ("socketio_messages", lambda size: b'51-["x"' + b',{"_placeholder":true,"num":0}' * (size // 30) + b"]\xff\xfea"),
+    ("socketio_messages", lambda size: b'51-["x"' + b',{"_placeholder":1}' * (size // 18) + b"]\xff\xfea"),
     ("socketio_messages", lambda size: b'2["\\ud800"' + b',"\\ud800"' * (size // 9) + b"]"),
     ("json_text", lambda size: b"[" * size),
     ("json_text", lambda size: b"[" * 65 + b"[]," * (size // 3)),
@@ -81,7 +83,7 @@ INPUTS: list[tuple[str, Callable[[int], bytes]]] = [
     ("http_site", lambda size: b"\xff" + b"\r\n" * (size // 2)),
     ("http_site", lambda size: b"\xff" + b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * (size // 27)),
     ("http_site", lambda size: b"\xffGET / HTTP/1.1\r\n" + b"a: b\r\n" * (size // 6)),
-    ("http_site", lambda size: b"\xffPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * (size // 6)),
+    ("http_site", lambda size: CHUNKED_POST + b"1\r\nx\r\n" * (size // 6)),
     ("websocket_frames", lambda size: b"\xff" + b"\x8a\x80\0\0\0\0" * (size // 6)),
     ("websocket_frames", lambda size: b"\xff" + b"\x81\x81\0\0\0\x004" * (size // 7)),
 ]  # fmt: skip

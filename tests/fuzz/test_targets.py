@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.fuzz.corpus import FOLDER, literal, read, seeds
 from tests.fuzz.targets import TARGETS

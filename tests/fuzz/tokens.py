@@ -33,7 +33,8 @@ _FRAME_HEADS = (
 TOKENS: dict[str, tuple[bytes, ...]] = {
     "engineio_payload": (b"b", b"=", b"==", b"AAAA", b"\x1e4", b"\x1eb", b"\xe2\x82\xac", b"\xed\xa0\x80"),
     "socketio_messages": (
-        *_JSON, b'{"_placeholder":true,"num":0}', b'"num":', b"51-", b"50-", b"62-", b"\xff\xfe", b"\xff2", b"/a,",
+        *_JSON, b'{"_placeholder":true,"num":0}', b'"num":', b"51-", b"50-", b"62-", b"\xff\xfe", b"\xff2",
+        b"/a,",
         b'"connect"', b'["x"]', b"\xff",
     ),
     "json_text": (*_JSON, b"\\u", b'"', b"e-9", b"E+9", b"\xef\xbb\xbf", b"\x7f", b"\xe2\x80\xa8"),
@@ -52,7 +53,7 @@ TOKENS: dict[str, tuple[bytes, ...]] = {
     "amqp_properties": _FIELDS,
     "amqp_stream": (*_FRAME_HEADS, *_FIELDS),
     "amqp_connection": (*_FRAME_HEADS, *_FIELDS),
-    "amqp_urls": (b"amqp://", b"amqps://", b"%2F", b"%00", b"%ff", b"?heartbeat=", b"&frame_max=", b"[::1]", b":@/"),
+    "amqp_urls": (b"amqp://", b"amqps://", b"%2F", b"%00", b"%ff", b"?heartbeat=", b"&frame_max=", b"[::1]"),
     "origins": (b"http://", b"https://", b"null", b"[", b"]", b"@", b":443", b":80", b"\n", b"\xdf", b"//"),
     "handshake": (
         b"EIO=4", b"transport=polling", b"transport=websocket", b"sid=", b"&", b"\nUpgrade: websocket",
@@ -60,7 +61,8 @@ TOKENS: dict[str, tuple[bytes, ...]] = {
     ),
     "option_text": (b"*", b"://", b"inf", b"nan", b"_", b"e", b",", b"\xd9\xa3", b"/"),
     "http_site": (
-        b"SID", b"\n----\n", b"GET ", b"POST ", b"\r\n\r\n", b"Content-Length: ", b"Transfer-Encoding: chunked\r\n",
+        b"SID", b"\n----\n", b"GET ", b"POST ", b"\r\n\r\n", b"Content-Length: ",
+        b"Transfer-Encoding: chunked\r\n",
         b"EIO=4", b"&transport=websocket", b"&transport=polling", b"Upgrade: websocket\r\n", b"Origin: null\r\n",
         b"\x81\x80\x00\x00\x00\x00", b"0\r\n\r\n",
     ),

@@ -1,8 +1,8 @@
 """Cases of WebSocket conformance by the numbers of the Autobahn test suite, for an Engine.IO echo server.
 
-A text message begins with `4`, the Engine.IO type of a message, since anything else would be another packet. What the
-suite calls non-strict, informational or a matter of limits is said at the case. Sections 12 and 13 (compression) are
-no part of it.
+A text message begins with `4`, the Engine.IO type of a message, since anything else would be another packet. What
+the suite calls non-strict, informational or a matter of limits is said at the case. Sections 12 and 13, of
+compression, are no part of it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_PAYLOAD = 1_000_000
 
 @dataclass(frozen=True)
 class Case:
-    """What a client sends, in pieces of `chop` octets, and what must come back: frames, then a close code or none."""
+    """What a client sends, in pieces of `chop` octets, and what must come back: frames, perhaps a close code."""
 
     number: str
     sent: bytes
@@ -174,20 +174,38 @@ def _starts(first: int, last: int) -> bytes:
 
 
 UTF8: dict[int, tuple[bool, list[bytes]]] = {
-    5: (_VALID, [b"hello\x24world", "hello\u00a2world".encode(), "hello\u20acworld".encode(), "hello\U00024b62world".encode(), _KOSME]),
+    5: (_VALID, [
+        b"hello\x24world", "hello\u00a2world".encode(), "hello\u20acworld".encode(),
+        "hello\U00024b62world".encode(), _KOSME,
+    ]),
     7: (_VALID, [b"\x00", b"\xc2\x80", b"\xe0\xa0\x80", b"\xf0\x90\x80\x80"]),
     8: (_INVALID, [b"\xf8\x88\x80\x80\x80", b"\xfc\x84\x80\x80\x80\x80"]),
     9: (_VALID, [b"\x7f", b"\xdf\xbf", b"\xef\xbf\xbf", b"\xf4\x8f\xbf\xbf"]),
     10: (_INVALID, [b"\xf7\xbf\xbf\xbf", b"\xfb\xbf\xbf\xbf\xbf", b"\xfd\xbf\xbf\xbf\xbf\xbf"]),
     11: (_VALID, [b"\xed\x9f\xbf", b"\xee\x80\x80", b"\xef\xbf\xbd", b"\xf4\x8f\xbf\xbf"]),
-    12: (_INVALID, [b"\x80", b"\xbf", *(b"\x80\xbf\x80\xbf\x80\xbf"[:size] for size in range(2, 7)), _CONTINUATIONS]),
-    13: (_INVALID, [_starts(0xC0, 0xDF), _starts(0xE0, 0xEF), _starts(0xF0, 0xF7), _starts(0xF8, 0xFB), _starts(0xFC, 0xFD)]),
+    12: (_INVALID, [
+        b"\x80", b"\xbf", *(b"\x80\xbf\x80\xbf\x80\xbf"[:size] for size in range(2, 7)),
+        _CONTINUATIONS,
+    ]),
+    13: (_INVALID, [
+        _starts(0xC0, 0xDF), _starts(0xE0, 0xEF), _starts(0xF0, 0xF7), _starts(0xF8, 0xFB),
+        _starts(0xFC, 0xFD),
+    ]),
     14: (_INVALID, _MISSING),
     15: (_INVALID, [b"".join(_MISSING)]),
     16: (_INVALID, [b"\xfe", b"\xff", b"\xfe\xfe\xff\xff"]),
-    17: (_INVALID, [b"\xc0\xaf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf", b"\xf8\x80\x80\x80\xaf", b"\xfc\x80\x80\x80\x80\xaf"]),
-    18: (_INVALID, [b"\xc1\xbf", b"\xe0\x9f\xbf", b"\xf0\x8f\xbf\xbf", b"\xf8\x87\xbf\xbf\xbf", b"\xfc\x83\xbf\xbf\xbf\xbf"]),
-    19: (_INVALID, [b"\xc0\x80", b"\xe0\x80\x80", b"\xf0\x80\x80\x80", b"\xf8\x80\x80\x80\x80", b"\xfc\x80\x80\x80\x80\x80"]),
+    17: (_INVALID, [
+        b"\xc0\xaf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf", b"\xf8\x80\x80\x80\xaf",
+        b"\xfc\x80\x80\x80\x80\xaf",
+    ]),
+    18: (_INVALID, [
+        b"\xc1\xbf", b"\xe0\x9f\xbf", b"\xf0\x8f\xbf\xbf", b"\xf8\x87\xbf\xbf\xbf",
+        b"\xfc\x83\xbf\xbf\xbf\xbf",
+    ]),
+    19: (_INVALID, [
+        b"\xc0\x80", b"\xe0\x80\x80", b"\xf0\x80\x80\x80", b"\xf8\x80\x80\x80\x80",
+        b"\xfc\x80\x80\x80\x80\x80",
+    ]),
     20: (_INVALID, _SURROGATES),
     21: (_INVALID, [high + low for high in _SURROGATES[:4] for low in (_SURROGATES[4], _SURROGATES[6])]),
     22: (_VALID, _PLANES),
