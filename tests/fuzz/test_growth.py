@@ -15,7 +15,7 @@ import pytest
 
 from tests.fuzz.targets import TARGETS
 
-SMALL, LARGE = 60_000, 240_000
+SMALL, LARGE = 25_000, 100_000
 TOO_STEEP = 10
 """Between the 4 of a proportion and the 16 of a square, and far enough from both for a loaded machine."""
 FLOOR = 0.002
