@@ -29,6 +29,7 @@ from tests.fuzz import targets_amqp, targets_http, targets_websocket
 from tests.socketio.strategies import joined
 
 MAX_DEPTH = 64
+MAX_PACKETS = 100
 MAX_ATTACHMENTS = 10
 NOW = 1_700_000_000
 SECRET = b"a secret of thirty-two bytes....."
@@ -51,11 +52,12 @@ def text_of(data: bytes) -> str | None:
 def engineio_payload(data: bytes) -> None:
     """The body of a polling POST."""
     try:
-        packets = [decode_packet(segment) for segment in split_payload(data, 100)]
+        packets = [decode_packet(segment) for segment in split_payload(data, MAX_PACKETS)]
     except RemoteProtocolError:
         return
+    assert len(packets) <= MAX_PACKETS
     body = encode_payload(packets)
-    assert [decode_packet(segment) for segment in split_payload(body, 100)] == packets
+    assert [decode_packet(segment) for segment in split_payload(body, MAX_PACKETS)] == packets
     for packet in packets:
         # As a frame of a WebSocket: two octets of head, or more with a long payload.
         assert packet.frame.endswith(packet.data if isinstance(packet.data, bytes) else packet.segment)

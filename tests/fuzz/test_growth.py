@@ -46,6 +46,7 @@ INPUTS: list[tuple[str, Callable[[int], bytes]]] = [
     ("json_text", lambda size: b"[" * 65 + b"[]," * (size // 3)),
     ("json_text", lambda size: b'"' + b'\\"' * (size // 2)),
     ("json_text", lambda size: b"[" * 65 + b'"' * size),
+    ("json_text", lambda size: b"[" * 65 + b'"' + b'\\"' * (size // 2)),
     ("json_text", lambda size: b"[" * 65 + b'"' + b"\\" * size),
     ("json_text", lambda size: b"9" * size),
     ("json_text", lambda size: b'["\\ud800",' + b"9" * size),

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from rtwist.intake.amqp.codec import shortstr, table
 from rtwist.intake.amqp.message import write_properties
+from rtwist.socketio.packet import Packet, encode
 from tests.domain.test_properties import KINDS, events
 from tests.engineio.strategies import PACKETS as ENGINE_PACKETS
 from tests.fuzz.targets import TARGETS, signed
 from tests.fuzz.tokens import TOKENS
 from tests.intake.amqp.strategies import NAMES, PROPERTIES, TABLES
-from tests.socketio.strategies import JSON, NUMBERS, STRINGS
+from tests.socketio.strategies import JSON, NUMBERS, PACKETS, STRINGS
 from tests.support.wire import _length
 
 EXAMPLES = settings(max_examples=200, deadline=None)
@@ -63,7 +64,16 @@ def packet_texts(draw: st.DrawFn) -> bytes:
     return (head + text).encode("utf-8", "surrogatepass")
 
 
-MESSAGES = packet_texts() | st.binary(max_size=5).map(lambda data: b"\xfe" + data.replace(b"\xff", b""))
+def sent(packet: Packet) -> bytes:
+    """A lawful packet with its attachments, which lose the octet that separates messages."""
+    text, *attachments = (part.data for part in encode(packet))
+    pieces = [str(text).encode()]
+    pieces += [b"\xfe" + bytes(one).replace(b"\xff", b"") for one in attachments if isinstance(one, bytes)]
+    return b"\xff".join(pieces)
+
+
+NOISE = st.binary(max_size=5).map(lambda data: b"\xfe" + data.replace(b"\xff", b""))
+MESSAGES = packet_texts() | NOISE | PACKETS.map(sent)
 
 
 @EXAMPLES
