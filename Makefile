@@ -10,12 +10,13 @@ empty :=
 export TOX_DISCOVER := $(subst $(empty) $(empty),:,$(wildcard $(PYENV)/versions/*/bin/python3.1[0-4]))
 SOURCES := setup.py $(shell find rtwist twisted -name '*.py' -o -name '*.html')
 
-.PHONY: help run test prepare soak fuzz lint types format clean
+.PHONY: help run test prepare soak day fuzz lint types format clean
 
 help:
 	@echo "make run      install into $(VENV), start the service in development mode on port $(PORT)"
 	@echo "make test     install what the tests need, then run everything (about 12 minutes)"
 	@echo "make soak     100,000 connections of all kinds; must leave nothing behind"
+	@echo "make day      a day of a shop platform at 5,000 events a second, and what the service used"
 	@echo "make fuzz     hostile inputs for SECONDS=300, then a million packets through the JavaScript parsers"
 	@echo "make lint     ruff     make types   mypy     make format   ruff format"
 	@echo "make clean    remove what the above made"
@@ -37,6 +38,9 @@ prepare:
 
 soak: prepare
 	$(VENV)-test/bin/tox run -e soak
+
+day: prepare
+	$(VENV)-test/bin/tox run -e day
 
 fuzz: prepare
 	$(VENV)-test/bin/tox run -e fuzz -- --seconds $(SECONDS)

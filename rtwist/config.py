@@ -36,6 +36,8 @@ from rtwist.readers import (
     as_path,
     as_port,
     as_seconds,
+    as_state,
+    as_wait,
     as_yes_or_no,
 )
 from rtwist.socketio import Options as SocketOptions
@@ -123,6 +125,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("dedup-window", "seconds for which an event id is remembered, so that a repeated event is "
             "emitted once", DEFAULT_SECONDS, as_seconds),
     Setting("dedup-size", "event ids remembered at most", DEFAULT_SIZE, as_count),
+    Setting("state-directory", "directory for the ids of handled events, so that after a crash nobody sees one "
+            "twice; without it they are forgotten when the process ends", None, as_state, ("STATE_DIRECTORY",)),
     Setting("routes", "TOML file with routes: more kinds of events, and to which rooms they are emitted", None,
             as_file),
     Setting("rabbitmq-url", "file with the URL of RabbitMQ, amqp://user:password@host:5672/vhost or amqps://..., "
@@ -154,6 +158,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("rabbitmq-max-body", "bytes of the largest message taken", _BROKER.max_body, as_count),
     Setting("rabbitmq-heartbeat", "seconds between heartbeats with RabbitMQ, which is left after twice as many "
             "of silence; 0 for none", _BROKER.heartbeat, whole(0, 65535)),
+    Setting("rabbitmq-settle", "seconds after the start for which events stay in RabbitMQ, so that clients come "
+            "back before their events do", _BROKER.settle, as_wait),
     Setting("to-broker", "publish what comes by POST /events to RabbitMQ instead of emitting it at once", False,
             as_yes_or_no, flag=True),
     Setting("cookie", "name of a cookie with the session id, for load balancers; none without it", None,
@@ -198,6 +204,7 @@ class Config:
     max_orders: int
     dedup_window: float
     dedup_size: int
+    state_directory: Path | None
     routes: Path | None
     broker: BrokerSettings | None
     bind_rules: bool
@@ -236,6 +243,7 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
         max_orders=values["max-orders"],
         dedup_window=values["dedup-window"],
         dedup_size=values["dedup-size"],
+        state_directory=values["state-directory"],
         routes=values["routes"],
         broker=broker_settings(values),
         bind_rules=values["rabbitmq-bind-rules"],

@@ -16,6 +16,7 @@
             - `BrokerRefused`: it does not let this user into this virtual host; the operator's fault.
         - `BrokerTimeout`: the broker did not answer, or fell silent.
         - `BrokerLost`: the connection is gone.
+            - `BrokerUntrusted`: the broker's certificate is not accepted; the operator's to decide.
     - `PublishError`: a message was not taken over by the broker; its publisher should hear why.
         - `Unroutable`: no queue is there for it.
         - `PublishNacked`: the broker could not take it.
@@ -112,6 +113,10 @@ class BrokerTimeout(BrokerError):
 
 class BrokerLost(BrokerError):
     """The connection is gone, or was closed by this side."""
+
+
+class BrokerUntrusted(BrokerLost):
+    """The broker's certificate is of an unknown authority or for another name; trying again is of no use."""
 
 
 class PublishError(RtwistError):

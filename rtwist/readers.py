@@ -36,6 +36,14 @@ def as_leeway(text: str) -> float:
     return value
 
 
+def as_wait(text: str) -> float:
+    """Seconds from 0 to 3600."""
+    value = as_number(text, float, "a number of seconds")
+    if not 0 <= value <= 3600:
+        raise ValueError("must be from 0 to 3600 seconds")
+    return value
+
+
 def as_count(text: str) -> int:
     """A whole number of at least 1."""
     value = as_number(text, int, "a whole number")
@@ -118,3 +126,8 @@ def as_folder(text: str) -> Path:
     if not path.is_dir():
         raise ValueError("is not a folder")
     return path
+
+
+def as_state(text: str) -> Path:
+    """A folder that is there, the first when there are several with colons, as systemd gives them."""
+    return as_folder(text.partition(":")[0])

@@ -48,7 +48,7 @@ from rtwist.errors import (
 from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
 from rtwist.socketio import Server
-from rtwist.socketio.jsoncodec import loads
+from rtwist.socketio.jsoncodec import loads, where_wrong
 
 SERVICE = "websocket-service"
 _JSON = "application/json"
@@ -186,9 +186,11 @@ class Rest:
         try:
             if self._broker is not None and self._broker.takes_events:
                 return self._data(request, {"published": await self._broker.publish(values)})
-            return self._data(request, self._intake.accept(values))
+            outcome = self._intake.accept(values)
         except BadEvent as error:
             raise Refused("bad_request", str(error)) from None
+        self._intake.settle()
+        return self._data(request, outcome)
 
     @_app.route("/emit", methods=["POST"], strict_slashes=False)
     async def emit(self, request: IRequest) -> bytes:
@@ -237,7 +239,7 @@ class Rest:
         except UnicodeDecodeError:
             raise Refused("bad_request", "the body is not UTF-8") from None
         except RemoteProtocolError as error:
-            raise Refused("bad_request", f"the body is not JSON: {_where(error)}") from None
+            raise Refused("bad_request", f"the body is not JSON: {where_wrong(error)}") from None
 
     def _data(self, request: IRequest, data: object) -> bytes:
         return self._json(request, {"success": True, "data": data})
@@ -304,14 +306,6 @@ def _emission(body: Any) -> tuple[str, str, str, Any]:
         return kind, plain_text(name), event, body.get("data")
     except ValueError as reason:
         raise Refused("bad_request", f"to.{kind} {reason}") from None
-
-
-def _where(error: RemoteProtocolError) -> str:
-    """What is wrong with a JSON text, and where if the decoder knows."""
-    said = str(error.__cause__)
-    if said == "Input data was truncated":
-        return "it ends too early"
-    return said.removeprefix("JSON is malformed: ") if said.endswith(")") else str(error)
 
 
 def _refusal(failure: Failure, request: IRequest) -> Refused | None:

@@ -33,6 +33,7 @@ from rtwist.extensions import all_rules
 from rtwist.gateway import Gateway
 from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
+from rtwist.intake.journal import Journal
 from rtwist.intake.window import Window
 from rtwist.listening import Listening
 from rtwist.logs import observer
@@ -234,10 +235,16 @@ def _intake(io: Server, gateway: Gateway, router: Router, config: Config) -> Int
         io,
         router,
         now=time.time,
-        window=Window(config.dedup_window, config.dedup_size),
+        window=_window(config),
         live=gateway.accounts,
         log_payloads=config.log_level == "debug",
     )
+
+
+def _window(config: Config) -> Window:
+    if config.state_directory is None:
+        return Window(config.dedup_window, config.dedup_size)
+    return Journal(config.state_directory, time.time(), config.dedup_window, config.dedup_size)
 
 
 def _site(io: Server, rest: Rest, config: Config, home: IResource | None) -> Site:

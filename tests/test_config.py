@@ -34,6 +34,7 @@ BROKER_ROWS: list[Row] = [
     ("rabbitmq-max-deliveries", "5", "broker.max_deliveries", 5),
     ("rabbitmq-max-body", "5000", "broker.max_body", 5000),
     ("rabbitmq-heartbeat", "5", "broker.heartbeat", 5),
+    ("rabbitmq-settle", "2.5", "broker.settle", 2.5),
     ("to-broker", "yes", "broker.to_broker", True),
 ]  # fmt: skip
 ROWS: list[Row] = [
@@ -63,6 +64,7 @@ ROWS: list[Row] = [
     ("max-orders", "7", "max_orders", 7),
     ("dedup-window", "60", "dedup_window", 60.0),
     ("dedup-size", "9", "dedup_size", 9),
+    ("state-directory", "/:/none", "state_directory", Path("/")),
     ("routes", ROUTES, "routes", Path(ROUTES)),
     ("cookie", "io", "socketio.cookie.name", "io"),
     *BROKER_ROWS,
@@ -81,6 +83,7 @@ DEFAULTS: dict[str, Any] = {
     "max_orders": 100_000,
     "dedup_window": 600.0,
     "dedup_size": 100_000,
+    "state_directory": None,
     "routes": None,
     "bind_rules": False,
     "broker.exchange": "events",
@@ -93,6 +96,7 @@ DEFAULTS: dict[str, Any] = {
     ),
     "broker.declare": "declare",
     "broker.queue_type": "classic",
+    "broker.settle": 0.0,
     "broker.to_broker": False,
     "log_format": "text",
     "log_level": "info",
@@ -139,6 +143,8 @@ WRONG: list[tuple[str, str]] = [
     *((f"rabbitmq-{name}", text) for name in ("ack-batch", "max-deliveries", "max-body") for text in ("x", "0")),
     *(("rabbitmq-prefetch", text) for text in ("x", "0", "-1", "65536", "1.5")),
     *(("rabbitmq-retries", text) for text in ("x", "11", "-1", "1.5")),
+    *(("rabbitmq-settle", text) for text in ("x", "3601", "-1", "nan")),
+    ("state-directory", "/no/such/folder"),
     *(("rabbitmq-heartbeat", text) for text in ("x", "65536", "-1", "1.5")),
     *(("path", text) for text in ("/", "//", "a b", "/a?b", "ü")),
 ]

@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from rtwist.domain.emission import Answer, Disconnect, Emission, Reassign
 from rtwist.domain.event import DomainEvent
-from rtwist.domain.fields import Id, Ids, read
+from rtwist.domain.fields import Id, Ids, SubjectId, read
 from rtwist.domain.owners import Owners
 from rtwist.domain.rooms import company_audience, product_room, shop_room, user_room
 from rtwist.domain.wording import scalars
@@ -28,6 +28,24 @@ class Account(msgspec.Struct, frozen=True, rename="camel"):
     shops: Ids | None = None
     role: Ids | None = None
     roles: Ids | None = None
+
+
+class Company(msgspec.Struct, frozen=True, rename="camel"):
+    """A company that something happened to."""
+
+    company_id: Id
+
+
+class Shop(msgspec.Struct, frozen=True, rename="camel"):
+    """A shop that something happened to."""
+
+    shop_id: Id
+
+
+class Product(msgspec.Struct, frozen=True, rename="camel"):
+    """A product that something happened to."""
+
+    product_id: SubjectId
 
 
 def user_answers(event: DomainEvent, _owners: Owners) -> list[Answer]:
@@ -54,13 +72,13 @@ def user_answers(event: DomainEvent, _owners: Owners) -> list[Answer]:
 
 def company_emissions(event: DomainEvent, _owners: Owners) -> list[Answer]:
     """Relay a `company.*` event with all it holds to the company; raises `BadEvent` without a `companyId`."""
-    company = event.required_id("companyId")
+    company = read(event, Company).company_id
     return [_relayed(event, {"companyId": company}, company_audience(company))]
 
 
 def shop_emissions(event: DomainEvent, _owners: Owners) -> list[Answer]:
     """Relay a `shop.*` event with all it holds to the shop; raises `BadEvent` without a `shopId`."""
-    shop = event.required_id("shopId")
+    shop = read(event, Shop).shop_id
     return [_relayed(event, {"shopId": shop}, (shop_room(shop),))]
 
 
@@ -70,7 +88,7 @@ def product_emissions(event: DomainEvent, _owners: Owners) -> list[Answer]:
     They can be anybody, and get `productId`, `productName`, `name`, `price`, `currency`, `status` and
     `timestamp`.
     """
-    product = event.required_id("productId")
+    product = read(event, Product).product_id
     told = scalars(event.data, "productName", "name", "price", "currency", "status")
     told = {"productId": product, **told, "timestamp": event.timestamp}
     return [Emission(f"product:{event.action}", told, (product_room(product),))]

@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 from rtwist.engineio import reasons
 from rtwist.engineio.answers import answer
 from rtwist.engineio.compression import choose_encoding, compress
+from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.http import Channel, Request
 from rtwist.engineio.options import POLLING, Options
 from rtwist.engineio.packet import CLOSE, Packet, encode_payload, split_payload
@@ -24,14 +25,24 @@ _SLICE = 200
 class PollingTransport:
     """Two HTTP requests at a time at most: one GET that waits for packets, one POST that brings some."""
 
-    __slots__ = ("_answered_on", "_clock", "_options", "_poll", "_poll_headers", "_posting", "session")
+    __slots__ = (
+        "_answered_on",
+        "_clock",
+        "_flusher",
+        "_options",
+        "_poll",
+        "_poll_headers",
+        "_posting",
+        "session",
+    )
 
     name = POLLING
     session: Session
 
-    def __init__(self, options: Options, clock: IReactorTime) -> None:
+    def __init__(self, options: Options, clock: IReactorTime, flusher: Flusher) -> None:
         self._options = options
         self._clock = clock
+        self._flusher = flusher
         self._answered_on: Channel | None = None
         self._poll: Request | None = None
         self._poll_headers: Headers = []
@@ -110,6 +121,7 @@ class PollingTransport:
                 body = compress(body, encoding)
         self._answered_on = request.channel
         answer(request, 200, headers, body)
+        self._flusher.wrote(self._answered_on.transport)
 
     def close(self) -> None:
         """Tell a waiting client that the session has ended."""

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from rtwist.engineio import reasons
 from rtwist.engineio.cors import Cors
+from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.http import Request
 from rtwist.engineio.options import Options
 from rtwist.engineio.polling import Headers, PollingTransport
@@ -40,7 +41,8 @@ class Server:
         self.options = options
         self.clock = clock
         self.cors = Cors(options.cors_origins)
-        self.websocket_factory = WebSocketFactory(options, clock)
+        self.flusher = Flusher(clock)
+        self.websocket_factory = WebSocketFactory(options, clock, self.flusher)
         self._connected = connected
         self._refused: Callable[[Handshake, Refusal], None] = _ignore
         self.now = now
@@ -78,7 +80,7 @@ class Server:
 
     def open_polling(self, handshake: Handshake, request: Request, headers: Headers) -> None:
         """A handshake by GET: open a session and answer with its handshake packet."""
-        transport = PollingTransport(self.options, self.clock)
+        transport = PollingTransport(self.options, self.clock, self.flusher)
         session = self._new_session(handshake, transport)
         if self.options.cookie is not None:
             headers = [*headers, ("Set-Cookie", self.options.cookie.header(session.sid))]

@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from rtwist.engineio import reasons
+from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.options import WEBSOCKET, Options
 from rtwist.engineio.packet import Packet
 from rtwist.engineio.session import Session
@@ -69,6 +70,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
             self.transport.write(packets[0].frame)
         else:
             self.transport.write(b"".join([packet.frame for packet in packets]))
+        self.factory.flusher.wrote(self.transport)
 
     def close(self) -> None:
         """Start the closing handshake without a status, as the Node server does (seen as 1005)."""
@@ -201,10 +203,11 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
     protocol = WebSocketTransport
     log = _Silent()
 
-    def __init__(self, options: Options, clock: IReactorTime) -> None:
+    def __init__(self, options: Options, clock: IReactorTime, flusher: Flusher) -> None:
         super().__init__(server=None, reactor=clock)
         self.options = options
         self.clock = clock
+        self.flusher = flusher
         self.setProtocolOptions(
             versions=[13],
             webStatus=False,

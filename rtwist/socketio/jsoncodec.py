@@ -35,6 +35,16 @@ def loads(text: str, max_depth: int) -> Any:
         raise RemoteProtocolError("malformed JSON") from error
 
 
+def where_wrong(error: RemoteProtocolError) -> str:
+    """What is wrong with a text that `loads` refused, and where if the decoder knows."""
+    said = str(error.__cause__)
+    if said == "Input data was truncated":
+        return "it ends too early"
+    if "out of range" in said:
+        return "a number is out of range"
+    return said.removeprefix("JSON is malformed: ") if said.endswith(")") else str(error)
+
+
 def dumps(value: Any) -> str:
     """The JSON text of `value`; `TypeError` when it holds something JSON has no form for.
 
@@ -79,10 +89,10 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _finite(digits: str) -> float:
-    value = float(digits)
+def _finite(text: str) -> float:
+    value = float(text)
     if not math.isfinite(value):
-        raise ValueError("a number is too large")
+        raise ValueError(f"{text:.20} is out of range")
     return value
 
 

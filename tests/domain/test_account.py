@@ -86,7 +86,7 @@ def test_other_events_move_nobody(action: str) -> None:
         {},
         {"userId": []},
         {"userId": "u", "companyId": {}},
-        {"userId": "u", "shopIds": ["a|b"]},
+        {"userId": "u", "shopIds": ["a\n"]},
         {"userId": "u", "role": [""]},
         {"userId": "u", "roles": True},
     ],

@@ -25,9 +25,14 @@ WITHOUT_SETTINGS = {
 }
 
 
-def twistd(*options: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> Program:
+def twistd(
+    *options: str,
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    launcher: Sequence[str] = (TWISTD,),
+) -> Program:
     """`twistd rtwist` in the foreground, with the test's keys unless `env` is given."""
-    argv = [TWISTD, "-n", "--pidfile=", "rtwist", *options]
+    argv = [*launcher, "-n", "--pidfile=", "rtwist", *options]
     return Program(argv, env={**WITHOUT_SETTINGS, **(KEYS if env is None else env)}, cwd=cwd)
 
 
