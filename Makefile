@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 export PORT ?= 8009
+SECONDS ?= 300
 VENV := .venv
 # Pythons that pyenv keeps are found too, not only those on the PATH.
 PYENV := $(or $(PYENV_ROOT),$(shell pyenv root 2>/dev/null))
@@ -9,13 +10,14 @@ empty :=
 export TOX_DISCOVER := $(subst $(empty) $(empty),:,$(wildcard $(PYENV)/versions/*/bin/python3.1[0-4]))
 SOURCES := setup.py $(shell find rtwist twisted -name '*.py' -o -name '*.html')
 
-.PHONY: help run test prepare soak day lint types format clean
+.PHONY: help run test prepare soak day fuzz lint types format clean
 
 help:
 	@echo "make run      install into $(VENV), start the service in development mode on port $(PORT)"
 	@echo "make test     install what the tests need, then run everything (about 12 minutes)"
 	@echo "make soak     100,000 connections of all kinds; must leave nothing behind"
 	@echo "make day      a day of a shop platform at 5,000 events a second, and what the service used"
+	@echo "make fuzz     hostile inputs for SECONDS=300, then a million packets through the JavaScript parsers"
 	@echo "make lint     ruff     make types   mypy     make format   ruff format"
 	@echo "make clean    remove what the above made"
 
@@ -40,6 +42,9 @@ soak: prepare
 day: prepare
 	$(VENV)-test/bin/tox run -e day
 
+fuzz: prepare
+	$(VENV)-test/bin/tox run -e fuzz -- --seconds $(SECONDS)
+
 lint types: prepare
 	$(VENV)-test/bin/tox run -e $@
 
@@ -47,4 +52,4 @@ format: prepare
 	$(VENV)-test/bin/tox run -e format
 
 clean:
-	rm -rf $(VENV) $(VENV)-test .tox build *.egg-info tests/clients/node_modules
+	rm -rf $(VENV) $(VENV)-test .fuzz .tox build *.egg-info tests/clients/node_modules

@@ -63,6 +63,8 @@ def read(event: DomainEvent, fields: type[Fields]) -> Fields:
         return msgspec.convert(present, fields, dec_hook=_id)
     except msgspec.ValidationError as error:
         raise BadEvent(_in_words(str(error), event.kind, event.data)) from None
+    except UnicodeEncodeError:
+        raise BadEvent(f"a field of an event of kind {event.kind} has a name with a lone surrogate") from None
 
 
 def is_empty(value: object) -> bool:

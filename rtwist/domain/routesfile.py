@@ -46,6 +46,11 @@ class _File:
             document = tomllib.loads(self._text)
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(self._syntax_error(str(error))) from None
+        except (RecursionError, ValueError):
+            # What the parser leaves to the interpreter: its stack, and its limit for digits.
+            raise ConfigError(
+                f"{self._source}: nested too deeply, or a number of more than a thousand digits"
+            ) from None
         for name in document:
             if name != "route":
                 self._fail(self._line_of_key(name, 0), f"unknown table {name!r}; {_meant(name, ['route'])}")

@@ -37,16 +37,26 @@ def deconstruct(value: Any, attachments: list[bytes]) -> Any:
 def reconstruct(value: Any, attachments: Sequence[bytes]) -> Any:
     """`value` with each placeholder replaced by its attachment.
 
-    Raises `RemoteProtocolError` unless every placeholder's number is an integer that an attachment has:
-    Python would take -1, True and 1.0 as indexes.
+    Raises `RemoteProtocolError` unless every placeholder's number is an integer that an attachment has (Python
+    would take -1, True and 1.0 as indexes), and stands once: what names a megabyte a thousand times would be a
+    gigabyte to whoever it is sent on to.
     """
+    return _reconstruct(value, list(attachments))
+
+
+def _reconstruct(value: Any, left: list[bytes | None]) -> Any:
     if isinstance(value, dict):
         if value.get("_placeholder") is True:
-            number = value.get("num")
-            if type(number) is not int or not 0 <= number < len(attachments):
-                raise RemoteProtocolError("illegal attachments")
-            return attachments[number]
-        return {key: reconstruct(item, attachments) for key, item in value.items()}
+            return _taken(left, value.get("num"))
+        return {key: _reconstruct(item, left) for key, item in value.items()}
     if isinstance(value, list):
-        return [reconstruct(item, attachments) for item in value]
+        return [_reconstruct(item, left) for item in value]
     return value
+
+
+def _taken(left: list[bytes | None], number: Any) -> bytes:
+    attachment = left[number] if type(number) is int and 0 <= number < len(left) else None
+    if attachment is None:
+        raise RemoteProtocolError("illegal attachments")
+    left[number] = None
+    return attachment

@@ -141,3 +141,8 @@ def test_routes_must_be_tables_of_their_own(text: str) -> None:
 
 def test_routes_written_in_one_line_are_found_there() -> None:
     assert error('\n\nroute = [{pattern = "a.b"}]').startswith("my.toml, line 3: emit is missing")
+
+
+@pytest.mark.parametrize("value", ["[" * 3000, "9" * 5000], ids=["depth", "digits"])
+def test_what_the_interpreter_does_not_read_is_a_mistake_too(value: str) -> None:
+    assert error(f"a = {value}").startswith("my.toml: nested too deeply, or a number of more than")

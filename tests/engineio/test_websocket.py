@@ -49,6 +49,10 @@ class Wire(StringTransportWithDisconnection):
     def getHandle(self) -> None:  # noqa: N802
         pass
 
+    def unregisterProducer(self) -> None:  # noqa: N802
+        # As often as one likes, as with Twisted's own transports.
+        self.producer = None
+
 
 class Peer:
     """An open WebSocket with its session."""

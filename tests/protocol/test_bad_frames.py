@@ -83,6 +83,15 @@ def test_a_bad_frame_fails_its_connection(eio: Server, data: bytes, codes: int |
         assert eio.closing_reason(client.sid) == "transport error"
 
 
+@pytest.mark.parametrize("answer", [close_frame(1000, b"\xff"), close_frame(1005), frame(CLOSE, b"x")])
+def test_a_bad_close_frame_in_answer_to_the_server_s_own_ends_the_connection(eio: Server, answer: bytes) -> None:
+    with EngineSocket.connect(eio) as client:
+        client.send(frame(TEXT) + answer)
+        assert client.close_code() == NO_STATUS
+        assert client.read_to_end() == b""
+        assert eio.closing_reason(client.sid) == "parse error"
+
+
 def test_messages_before_a_bad_frame_are_handled(eio: Server) -> None:
     with EngineSocket.connect(eio) as client:
         client.send(frame(TEXT, b"4good") + frame(TEXT, b"4bad", rsv=4))

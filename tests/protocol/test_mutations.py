@@ -8,6 +8,7 @@ import random
 import pytest
 
 from tests.protocol.peers import Polling, Server, SocketIo
+from tests.support.damage import damaged
 from tests.support.wire import (
     BINARY,
     CHUNKED,
@@ -38,25 +39,6 @@ PACKETS = [
     b"6",
     b'42["message","\\ud800 \\u00e9 \xe2\x82\xac"]',
 ]
-NASTY = [
-    b"\x00", b"\xff", b"\xc3", b"\x1e", b"\r\n",
-    b"b", b"[", b"{", b'"', b"-", b"/", b",", b"%", b"\\u", b"9" * 30,
-]  # fmt: skip
-
-
-def damaged(data: bytes, dice: random.Random) -> bytes:
-    """`data` after one to four small accidents."""
-    for _ in range(dice.randint(1, 4)):
-        at = dice.randrange(len(data) + 1)
-        size = dice.choice([1, 1, 2, 8])
-        data = dice.choice([
-            data[:at] + dice.choice(NASTY) + data[at:],
-            data[:at] + data[at + size :],
-            data[:at] + bytes([dice.randrange(256)]) + data[at + 1 :],
-            data[:at] + data[at - size : at] + data[at:],
-            data[:at],
-        ])  # fmt: skip
-    return data
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -58,6 +58,13 @@ def test_only_true_makes_a_placeholder(mark: Any) -> None:
     assert reconstruct(value, [b"x"]) == value
 
 
-def test_one_attachment_may_stand_in_several_places() -> None:
+def test_an_attachment_stands_in_one_place_only() -> None:
     place = {"_placeholder": True, "num": 0}
-    assert reconstruct([place, {"a": place}], [b"x"]) == [b"x", {"a": b"x"}]
+    with pytest.raises(RemoteProtocolError):
+        reconstruct([place, {"a": place}], [b"x"])
+
+
+def test_attachments_may_stand_in_any_order_or_nowhere() -> None:
+    attachments = [b"x", b"y", b"z"]
+    assert reconstruct([{"_placeholder": True, "num": num} for num in (2, 0)], attachments) == [b"z", b"x"]
+    assert attachments == [b"x", b"y", b"z"]

@@ -93,6 +93,7 @@ def test_big_integers_keep_their_digits(value: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "1e400", '["\\ud800",1e400]', '["\\ud800",-1e400]',
         "", " ", "nonsense", "[", "]", "[1,]", "{,}", '{"a"}', "{1:2}", "NaN", "Infinity", "-Infinity",
         "[NaN]", "01", "+1", ".5",
         "1.", "0x1", "'a'", '"a', '"\x01"', '"\n"', '"\\x41"', '"\\u12"', "[1] 2", "[1]]", "nul", "True",

@@ -40,6 +40,7 @@ class BrokerDelegate(TwistedDelegate):  # type: ignore[misc]
     """Answers the broker's methods for one `BrokerConnection`, which txAMQP sets as `client`."""
 
     client: BrokerConnection
+    _due: str | None = "connection.start"
 
     def dispatch(self, channel: Any, message: Any) -> None:
         """Call the method of that name here; `BrokerProtocolError` for one that a broker does not send."""
@@ -51,6 +52,7 @@ class BrokerDelegate(TwistedDelegate):  # type: ignore[misc]
 
     def connection_start(self, channel: Any, message: Any) -> None:
         """Log in with PLAIN (RFC 4616)."""
+        self._step("connection.start", then="connection.tune")
         client = self.client
         if (message.version_major, message.version_minor) != (0, 9):
             raise BrokerProtocolError(f"the broker speaks AMQP {message.version_major}-{message.version_minor}")
@@ -64,6 +66,7 @@ class BrokerDelegate(TwistedDelegate):  # type: ignore[misc]
 
     def connection_tune(self, channel: Any, message: Any) -> None:
         """Agree on limits (section 1.4.2.6): the smaller of both, where 0 is no limit."""
+        self._step("connection.tune", then=None)
         client = self.client
         if 0 < message.frame_max < MIN_FRAME_MAX:
             raise BrokerProtocolError(f"the broker wants frames of at most {message.frame_max} bytes")
@@ -110,3 +113,11 @@ class BrokerDelegate(TwistedDelegate):  # type: ignore[misc]
     def basic_nack(self, channel: Any, message: Any) -> None:
         """The broker could not take messages."""
         self.client.confirms.nacked(message.delivery_tag, message.multiple)
+
+    def _step(self, name: str, then: str | None) -> None:
+        # Once each, and in this order (section 1.4.1): a second one would start a connection that has started.
+        if name != self._due:
+            raise BrokerProtocolError(
+                f"the broker sent {name} when {self._due or 'neither start nor tune'} was due"
+            )
+        self._due = then

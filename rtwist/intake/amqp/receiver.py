@@ -147,7 +147,8 @@ class Receiver:
             tag_end = start + 5 + data[start + 4]
             consumer = self.consumers.get(data[start + 5 : tag_end])
             if consumer is None:
-                raise BrokerProtocolError(f"a delivery for the unknown consumer {data[start + 5 : tag_end]!r}")
+                tag = data[start + 5 : min(tag_end, end)]
+                raise BrokerProtocolError(f"a delivery for the unknown consumer {tag!r}")
             self._content = _Content(data[tag_end:end], consumer)
         elif name == _RETURN:
             self._content = _Content(data[start + 4 : end], None)
@@ -158,8 +159,10 @@ class Receiver:
         content = self._content
         if content is None or content.header:
             raise BrokerProtocolError("a content header without a message")
+        if end - start < 14:
+            raise BrokerProtocolError(f"a content header of {end - start} bytes")
         class_id, weight, size = _CONTENT.unpack_from(data, start)
-        if class_id != BASIC or weight or end - start < 14:
+        if class_id != BASIC or weight:
             raise BrokerProtocolError(f"a content header of class {class_id}, weight {weight}")
         content.header = data[start + 12 : end]
         content.size = size

@@ -110,6 +110,8 @@ def _decoded(text: str, where: str, what: str) -> str:
     if any(character <= " " or character == "\x7f" for character in text):
         raise ConfigError(f"{where}: the {what} has a space or control character; percent-encode it")
     # Not by an exception: it would carry the password along as its context.
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ConfigError(f"{where}: the {what} is not UTF-8; percent-encode it")
     value = unquote_to_bytes(text).decode("utf-8", "surrogateescape")
     if any("\udc80" <= character <= "\udcff" for character in value):
         raise ConfigError(f"{where}: the {what} is not UTF-8 behind its percent-encoding")

@@ -89,6 +89,20 @@ class TestLoggingIn:
         assert isinstance(error, BrokerProtocolError)
         assert why in str(error)
 
+    @pytest.mark.parametrize("name", ["connection.start", "connection.tune"])
+    def test_nobody_can_begin_twice(self, name: str) -> None:
+        broker = Broker.ready()
+        broker.say(name, 0, **(START if name == "connection.start" else {}))
+        assert isinstance(broker.client.reason, BrokerProtocolError)
+        assert str(broker.client.reason) == f"the broker sent {name} when neither start nor tune was due"
+        assert broker.take() == []
+
+    def test_limits_are_not_agreed_on_before_the_start(self) -> None:
+        broker = Broker()
+        done = Deferred.fromCoroutine(broker.client.authenticate())
+        broker.say("connection.tune", 0)
+        assert str(outcome(done)) == "the broker sent connection.tune when connection.start was due"
+
     def test_a_broker_that_speaks_another_protocol_version_answers_with_its_header(self) -> None:
         broker = Broker()
         done = Deferred.fromCoroutine(broker.client.authenticate())

@@ -74,6 +74,7 @@ SECRET = "Tr0ub4dor"
         "amqp://u:Tr0ub4dor@h?heartbeat", "amqp://u:Tr0ub4dor@h?connection_timeout=0",
         "amqp://u:Tr0ub4dor@h?frame_max=4095", "amqp://u:Tr0ub4dor@h?heartbeat=1.5", "amqp://" + "u" * 256 + "@h",
         "amqp://a\n@h", "amqp://u:x?Tr0ub4dor=1@h", "amqp://u:x@y?Tr0ub4dor@h", "amqp://u:x/Tr0ub4dor@h", "amqp://u:Tr0ub4dor@h:\uff11",
+        "amqp://u:Tr0ub4dor\udcb4@h", "amqp://\udcb4@h", "amqp://\ud800Tr0ub4dor/",
     ],
 )  # fmt: skip
 def test_what_is_no_url_is_an_error_without_the_password(url: str) -> None:
