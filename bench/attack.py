@@ -1,8 +1,8 @@
 """What quiet clients notice of an attack: `python bench/attack.py [--clients N] [--seconds S] [--rounds N]`.
 
-A thousand quiet clients hear a few events a second. One process at full speed attacks the service in one way after
-another, each time after a span of quiet in the same run; the table has the seconds from publishing to arrival at the
-quiet clients, without the attack and with it, the events they missed, and the service's memory.
+A thousand quiet clients hear a few events a second. One process at full speed attacks the service in one way
+after another, each time after a span of quiet in the same run; the table has the time from publishing to arrival
+at the quiet clients, without the attack and with it, the events they missed, and the service's memory.
 
 Exits with 1 when a quiet client missed an event or lost its connection, or when memory grew beyond `--max-rss`.
 """
@@ -53,11 +53,12 @@ class Quiet:
         return self._ask({"report": True})
 
     def _ask(self, command: Any) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        writer, reader = self._process.stdin, self._process.stdout
+        if writer is None or reader is None:
+            raise RuntimeError("the quiet clients have no pipes")
+        writer.write(json.dumps(command) + "\n")
+        writer.flush()
+        answer: dict[str, Any] = json.loads(reader.readline())
         return answer
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Quiet clients in one process: `python bench/listeners.py PORT` reads what to do as JSON lines on standard input.
+"""Quiet clients in one process: `python bench/listeners.py PORT` reads commands, JSON lines on standard input.
 
 - `{"connect": [token, ...]}` opens a WebSocket for each token, and answers `{"connected": n}`.
 - `{"report": true}` answers with what came since the last report: `events` of each client (least and most),
