@@ -24,13 +24,24 @@ from rtwist.intake.settings import (
     whole,
 )
 from rtwist.intake.window import DEFAULT_SECONDS, DEFAULT_SIZE
+from rtwist.limits import (
+    DEFAULT_MAX_BYTES,
+    DEFAULT_MAX_CONNECTIONS_PER_ADDRESS,
+    DEFAULT_MAX_CONNECTIONS_PER_USER,
+    DEFAULT_MAX_EVENTS,
+    DEFAULT_MAX_HANDSHAKES,
+    DEFAULT_MAX_HANDSHAKES_PER_ADDRESS,
+    DEFAULT_MAX_PACKETS,
+)
 from rtwist.readers import (
     as_cookie_name,
     as_count,
     as_file,
     as_folder,
     as_leeway,
+    as_limit,
     as_names,
+    as_networks,
     as_one_of,
     as_origins,
     as_path,
@@ -120,6 +131,33 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max-payload", "bytes of the largest message or request body taken", 1_000_000, as_count),
     Setting("max-buffered", "bytes that may wait for a slow client before it is disconnected", 16_000_000,
             as_count),
+    Setting("max-packet-bytes", "bytes of a packet with its binary parts", 10_000_000, as_count),
+    Setting("max-connections", "connections in all; without it, or where that is less, as many as the open files "
+            "allow", None, as_count),
+    Setting("max-connections-per-address", "connections of one address (IPv6: one /64), 0 for no limit",
+            DEFAULT_MAX_CONNECTIONS_PER_ADDRESS, as_limit),
+    Setting("max-connections-per-user", "connections of one user, 0 for no limit",
+            DEFAULT_MAX_CONNECTIONS_PER_USER, as_limit),
+    Setting("max-handshakes-per-second", "new connections a second, 0 for no limit", DEFAULT_MAX_HANDSHAKES,
+            as_limit),
+    Setting("max-handshakes-per-second-per-address", "new connections of one address a second, 0 for no limit",
+            DEFAULT_MAX_HANDSHAKES_PER_ADDRESS, as_limit),
+    Setting("max-packets-per-second", "packets a second that are read from one connection, 0 for no limit",
+            DEFAULT_MAX_PACKETS, as_limit),
+    Setting("max-bytes-per-second", "bytes a second that are read from one connection, 0 for no limit",
+            DEFAULT_MAX_BYTES, as_limit),
+    Setting("max-events-per-second", "events a second of one connection before they are refused, 0 for no limit",
+            DEFAULT_MAX_EVENTS, as_limit),
+    Setting("max-requests", "requests on one HTTP connection before it must open another", 10_000, as_count),
+    Setting("trusted-proxies", "proxies whose X-Forwarded-For or Forwarded is believed: addresses and networks "
+            "with commas, unix for a UNIX socket", (), as_networks),
+    Setting("header-timeout", "seconds for a request's headers to arrive", 10.0, as_seconds),
+    Setting("body-timeout", "seconds for a request body or a WebSocket message to arrive", 30.0, as_seconds),
+    Setting("idle-timeout", "seconds an HTTP connection may stay open between requests", 60.0, as_seconds),
+    Setting("flood-timeout", "seconds a WebSocket may send too much before it is closed", 60.0, as_seconds),
+    Setting("unread-timeout", "seconds a client may leave an HTTP answer unread (Linux)", 30.0, as_seconds),
+    Setting("websocket-compression", "compress WebSocket messages where the client can (permessage-deflate)",
+            False, as_yes_or_no, flag=True),
     Setting("max-rooms", "rooms one socket may ask for", DEFAULT_MAX_ROOMS, as_count),
     Setting("max-orders", "orders whose owners are remembered", DEFAULT_MAX_ORDERS, as_count),
     Setting("dedup-window", "seconds for which an event id is remembered, so that a repeated event is "
@@ -172,6 +210,14 @@ SETTINGS: tuple[Setting, ...] = (
             as_one_of(*LOG_LEVELS)),
 )  # fmt: skip
 
+_LIMITS = (
+    "max-packet-bytes", "max-connections", "max-connections-per-address", "max-handshakes-per-second",
+    "max-handshakes-per-second-per-address", "max-packets-per-second", "max-bytes-per-second",
+    "max-events-per-second", "max-requests", "trusted-proxies", "header-timeout", "body-timeout", "idle-timeout",
+    "unread-timeout", "flood-timeout", "websocket-compression",
+)  # fmt: skip
+"""Settings that go to the Socket.IO server under their own names."""
+
 _LATER = {
     "REDIS_URL": "this version is one node, without Redis",
 }
@@ -201,6 +247,7 @@ class Config:
     claim_names: ClaimNames
     api_key: str | None
     max_rooms: int
+    max_connections_per_user: int | None
     max_orders: int
     dedup_window: float
     dedup_size: int
@@ -240,6 +287,7 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
         ),
         api_key=values["api-key"],
         max_rooms=values["max-rooms"],
+        max_connections_per_user=values["max-connections-per-user"],
         max_orders=values["max-orders"],
         dedup_window=values["dedup-window"],
         dedup_size=values["dedup-size"],
@@ -342,6 +390,7 @@ def _socket_options(values: Mapping[str, Any], *, dev: bool) -> SocketOptions:
         connect_timeout=values["connect-timeout"],
         max_payload=values["max-payload"],
         max_buffered=values["max-buffered"],
+        **{name.replace("-", "_"): values[name] for name in _LIMITS},
         cors_origins="*" if dev and origins is None else origins,
         cookie=None if values["cookie"] is None else Cookie(name=values["cookie"]),
         client_dist=values["client-dist"],

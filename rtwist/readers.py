@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from rtwist.engineio.addresses import Proxies
+from rtwist.errors import ConfigError
+
 _PATH = re.compile(r"[A-Za-z0-9._~/-]+")
 _COOKIE_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _Number = TypeVar("_Number", int, float)
@@ -50,6 +53,24 @@ def as_count(text: str) -> int:
     if value < 1:
         raise ValueError("must be at least 1")
     return value
+
+
+def as_limit(text: str) -> int | None:
+    """A whole number, 0 for no limit."""
+    value = as_number(text, int, "a whole number")
+    if value < 0:
+        raise ValueError("must be at least 1, or 0 for no limit")
+    return value or None
+
+
+def as_networks(text: str) -> tuple[str, ...]:
+    """Addresses and networks with commas between them, or `unix`."""
+    networks = as_names(text)
+    try:
+        Proxies(networks)
+    except ConfigError as error:
+        raise ValueError(str(error).partition(": ")[2]) from None
+    return networks
 
 
 def as_yes_or_no(text: str) -> bool:

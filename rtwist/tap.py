@@ -35,6 +35,7 @@ from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
 from rtwist.intake.journal import Journal
 from rtwist.intake.window import Window
+from rtwist.limits import UserLimit, max_connections, raise_file_limit
 from rtwist.listening import Listening
 from rtwist.logs import observer
 from rtwist.rest import Access, Rest, error_body
@@ -149,7 +150,7 @@ def makeService(options: Options) -> IService:
     reactor.callWhenRunning(_stop_on_sigterm, reactor)
     config: Config = options["config"]
     try:
-        return build(cast(IReactorTime, reactor), config, say=_say)
+        return build(cast(IReactorTime, reactor), config, say=_say, files=raise_file_limit())
     except ConfigError as error:
         raise _mistake(str(error)) from None
 
@@ -165,18 +166,22 @@ def _stop_on_sigterm(reactor: IReactorCore) -> None:
     signal.signal(signal.SIGTERM, lambda *_: cast(IReactorFromThreads, reactor).callFromThread(stop))
 
 
-def build(reactor: IReactorTime, config: Config, *, say: Callable[[str], None]) -> RtwistService:
-    """Put the parts together; `say` shows a text to the person at the terminal.
+def build(
+    reactor: IReactorTime, config: Config, *, say: Callable[[str], None], files: int | None = None
+) -> RtwistService:
+    """Put the parts together; `say` shows a text to the person at the terminal, `files` may be open at a time.
 
     Raises `ConfigError` for what only shows now, such as an endpoint string that means nothing.
     """
     development = trial(config, time.time()) if config.dev else None
     if development is not None:
         config = replace(config, jwt_secret=development.jwt_secret, api_key=development.api_key)
+    config = _with_room(config, files)
     verifier = _verifier(config)
     orders = OrderBook(config.max_orders)
     io = Server(reactor, config.socketio)
     gateway = Gateway(io, verifier=verifier, owners=orders, now=time.time, max_rooms=config.max_rooms)
+    io.use(UserLimit(io, config.max_connections_per_user))
     io.engine.on_refusal(gateway.log_refusal)
     rules = all_rules(config.routes)
     intake = _intake(io, gateway, Router(rules, orders), config)
@@ -188,6 +193,9 @@ def build(reactor: IReactorTime, config: Config, *, say: Callable[[str], None]) 
 
     def started() -> None:
         _log_start(config, [port.address for port in ports])
+        if files is not None:
+            most = config.socketio.max_connections
+            _log.info("at most {most} connections; {files} files may be open", most=most, files=files)
         if development is not None:
             say(development.welcome())
 
@@ -201,6 +209,13 @@ def _broker(reactor: IReactorTime, config: Config, intake: Intake, own_patterns:
     if config.bind_rules:
         settings = replace(settings, bindings=tuple(dict.fromkeys((*settings.bindings, *own_patterns))))
     return Broker(reactor, settings, intake, now=time.time, max_depth=config.socketio.max_depth)
+
+
+def _with_room(config: Config, files: int | None) -> Config:
+    """With as many connections as the open files allow."""
+    most, warning = max_connections(config.socketio.max_connections, files)
+    warnings = config.warnings if warning is None else (*config.warnings, warning)
+    return replace(config, socketio=replace(config.socketio, max_connections=most), warnings=warnings)
 
 
 def _log_start(config: Config, addresses: Sequence[str]) -> None:

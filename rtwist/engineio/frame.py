@@ -5,11 +5,13 @@ from __future__ import annotations
 TEXT = 0x1
 BINARY = 0x2
 _FIN = 0x80
+_COMPRESSED = 0x40  # RSV1, by RFC 7692, section 6
 
 
-def build_frame(payload: bytes, opcode: int) -> bytes:
+def build_frame(payload: bytes, opcode: int, *, compressed: bool = False) -> bytes:
     """One whole unmasked frame: FIN set, the shortest length form, then `payload` as it is."""
     size = len(payload)
+    opcode |= _COMPRESSED if compressed else 0
     if size < 126:
         return bytes((_FIN | opcode, size)) + payload
     if size < 65536:

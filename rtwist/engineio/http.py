@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 from typing import Protocol as Interface
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime, ISSLTransport
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, ISSLTransport, ITCPTransport
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
 from twisted.web.server import Request as _Request
 
+from rtwist.engineio.admission import Admission
 from rtwist.engineio.request import Handshake
 
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -26,6 +29,10 @@ class Rules(Interface):
     header_timeout: float
     body_timeout: float
     close_timeout: float
+    unread_timeout: float
+    heartbeat_timeout: float
+    max_requests: int
+    admission: Admission
 
     def body_begun(self, request: Request) -> None:
         """A request's headers have come and a body follows."""
@@ -110,6 +117,18 @@ class Request(_Request):
             channel.refuse(channel.site.too_large_answer(self))
 
 
+class Upgraded(Interface):
+    """What a connection may become; it calls `left` once the connection is gone."""
+
+    left: Callable[[], None]
+
+    def makeConnection(self, transport: Any) -> None:
+        """The connection is handed over."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes have come."""
+
+
 class Channel(HTTPChannel):
     """One HTTP connection; it can be refused in the middle of a body, or become a WebSocket.
 
@@ -122,9 +141,23 @@ class Channel(HTTPChannel):
     congested = False
     _gone = False
     _in_request = False
-    _upgraded: Protocol | None = None
+    _upgraded: Upgraded | None = None
+    _requests_begun = 0
     _abort_timer: IDelayedCall | None = None
     _header_timer: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        """Somebody has connected: turned away when there are too many, and expected to send a request soon."""
+        over = self.site.admission.connected(self._peer_host())
+        if over is not None:
+            self.refusing = True
+            self.transport.write(over.raw)
+            self.transport.loseConnection()
+            self._abort_timer = self.site.clock.callLater(self.site.close_timeout, self.transport.abortConnection)
+            return
+        super().connectionMade()
+        _limit_unread(self.transport, self.site.unread_timeout)
+        self._expect_headers()
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes have come; those of a refused body are thrown away."""
@@ -153,6 +186,14 @@ class Channel(HTTPChannel):
         self._header_timer = None
         super().allHeadersReceived()
 
+    def checkPersistence(self, request: Request, version: bytes) -> bool:
+        """Whether the connection stays for another request, which it does for `max_requests`."""
+        self._requests_begun += 1
+        if self._requests_begun < self.site.max_requests:
+            return bool(super().checkPersistence(request, version))
+        request.responseHeaders.setRawHeaders(b"connection", [b"close"])
+        return False
+
     def requestDone(self, request: Request) -> None:
         """A request is answered; one that was sent behind it begins in a turn of its own.
 
@@ -176,6 +217,7 @@ class Channel(HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
+        self._left()
         self._gone = True
         self.congested = False
         _cancel(self._abort_timer)
@@ -197,9 +239,13 @@ class Channel(HTTPChannel):
         else:
             transport.loseWriteConnection()
 
-    def become(self, protocol: Protocol) -> None:
+    def become(self, protocol: Upgraded) -> None:
         """Hand the connection to `protocol`; this channel hears no more of it."""
         transport = self.transport
+        _cancel(self._header_timer)
+        # Sooner than the heartbeat would, the kernel must not give up a client whose network fails for a while.
+        _limit_unread(transport, self.site.heartbeat_timeout)
+        protocol.left = self._left
         transport.unregisterProducer()
         if ISSLTransport.providedBy(transport) and hasattr(transport, "wrappedProtocol"):
             transport.wrappedProtocol = protocol
@@ -207,6 +253,12 @@ class Channel(HTTPChannel):
             transport.protocol = protocol
         self._upgraded = protocol
         protocol.makeConnection(transport)
+
+    def _peer_host(self) -> str:
+        return getattr(self.transport.getPeer(), "host", "")
+
+    def _left(self) -> None:
+        self.site.admission.disconnected(self._peer_host())
 
     def _send100Continue(self) -> None:
         if not self.refusing:
@@ -225,6 +277,14 @@ class Channel(HTTPChannel):
         # twisted.web's own timeout begins anew with every byte.
         timeout = self.site.header_timeout
         self._header_timer = self.site.clock.callLater(timeout, self.transport.abortConnection)
+
+
+def _limit_unread(transport: Any, seconds: float) -> None:
+    """Have the kernel end the connection when the peer takes no data for `seconds`, where it can (Linux)."""
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    under = getattr(transport, "transport", transport) if ISSLTransport.providedBy(transport) else transport
+    if option is not None and ITCPTransport.providedBy(under) and hasattr(under, "socket"):
+        under.socket.setsockopt(socket.IPPROTO_TCP, option, min(round(seconds * 1000), 2**31 - 1))
 
 
 def _cancel(timer: IDelayedCall | None) -> None:

@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Iterable
 from enum import IntEnum
 
+from rtwist.engineio.deflate import deflate
 from rtwist.engineio.frame import BINARY, TEXT, build_frame
 from rtwist.errors import RemoteProtocolError
 
@@ -32,15 +33,16 @@ _TYPES = {str(int(packet_type)): packet_type for packet_type in PacketType}
 class Packet:
     """One Engine.IO packet: a type and its data, `str` for text, `bytes` for binary (messages only).
 
-    Treat it as frozen: its two wire forms are made once, on first use, and shared by every receiver.
+    Treat it as frozen: its wire forms are made once, on first use, and shared by every receiver.
     """
 
-    __slots__ = ("_frame", "_segment", "data", "type")
+    __slots__ = ("_compressed", "_frame", "_segment", "data", "type")
 
     def __init__(self, packet_type: PacketType, data: str | bytes = "") -> None:
         self.type = packet_type
         self.data = data
         self._frame: bytes | None = None
+        self._compressed: bytes | None = None
         self._segment: bytes | None = None
 
     @property
@@ -48,12 +50,24 @@ class Packet:
         """The packet as one WebSocket frame: binary raw, text behind its type digit."""
         frame = self._frame
         if frame is None:
-            if isinstance(self.data, str):
-                frame = build_frame(f"{self.type:d}{self.data}".encode(), TEXT)
-            else:
-                frame = build_frame(self.data, BINARY)
-            self._frame = frame
+            frame = self._frame = build_frame(*self._payload())
         return frame
+
+    @property
+    def compressed_frame(self) -> bytes:
+        """The same compressed, or plain where that is not smaller."""
+        frame = self._compressed
+        if frame is None:
+            payload, opcode = self._payload()
+            deflated = deflate(payload)
+            frame = build_frame(deflated, opcode, compressed=True) if len(deflated) < len(payload) else self.frame
+            self._compressed = frame
+        return frame
+
+    def _payload(self) -> tuple[bytes, int]:
+        if isinstance(self.data, str):
+            return f"{self.type:d}{self.data}".encode(), TEXT
+        return self.data, BINARY
 
     @property
     def segment(self) -> bytes:
@@ -83,6 +97,13 @@ CLOSE = Packet(PacketType.CLOSE)
 PING = Packet(PacketType.PING)
 PROBE_PONG = Packet(PacketType.PONG, "probe")
 NOOP = Packet(PacketType.NOOP)
+
+
+def wire_size(data: str | bytes) -> int:
+    """The bytes that `data` takes on the wire; text that is not ASCII is encoded once more to tell."""
+    if isinstance(data, bytes) or data.isascii():
+        return len(data)
+    return len(data.encode("utf-8", "surrogatepass"))
 
 
 def message(data: str | bytes) -> Packet:

@@ -8,7 +8,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from rtwist.engineio import reasons
+from rtwist.engineio.admission import RATES, Admission
 from rtwist.engineio.answers import answer
+from rtwist.engineio.buckets import Budget
 from rtwist.engineio.compression import choose_encoding, compress
 from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.http import Channel, Request
@@ -20,13 +22,16 @@ from rtwist.errors import LocalProtocolError, RemoteProtocolError
 Headers = list[tuple[str, str]]
 _PACKETS_TYPE = ("Content-Type", "text/plain; charset=UTF-8")
 _SLICE = 200
+_PACKETS_OF_A_POST = 10  # what a request costs, in packets of a WebSocket
 
 
 class PollingTransport:
     """Two HTTP requests at a time at most: one GET that waits for packets, one POST that brings some."""
 
     __slots__ = (
+        "_admission",
         "_answered_on",
+        "_budget",
         "_clock",
         "_flusher",
         "_options",
@@ -39,7 +44,9 @@ class PollingTransport:
     name = POLLING
     session: Session
 
-    def __init__(self, options: Options, clock: IReactorTime, flusher: Flusher) -> None:
+    def __init__(self, options: Options, clock: IReactorTime, admission: Admission, flusher: Flusher) -> None:
+        self._admission = admission
+        self._budget = Budget(options.max_packets_per_second, options.max_bytes_per_second, clock.seconds())
         self._options = options
         self._clock = clock
         self._flusher = flusher
@@ -100,6 +107,7 @@ class PollingTransport:
             self.session.lost(self, reasons.PARSE_ERROR, str(error))
             segments = []
         self._posting = request
+        self._budget.spend(_PACKETS_OF_A_POST, len(body))
         self._feed(request, segments, headers)
 
     def post_dropped(self, request: Request) -> None:
@@ -134,15 +142,26 @@ class PollingTransport:
 
     def _feed(self, request: Request, segments: list[str], headers: Headers, start: int = 0) -> None:
         # In slices: a body of thousands of packets must not keep every other client waiting.
-        for segment in segments[start : start + _SLICE]:
+        batch = segments[start : start + _SLICE]
+        for segment in batch:
             self.session.received(self, segment)
         start += _SLICE
-        if start < len(segments) and self._posting is request:
-            self._clock.callLater(0, self._feed, request, segments, headers, start)
+        # The client sends no other POST before the answer: waiting with it is all it takes to slow it down.
+        wait = self._owed(len(batch))
+        if (start < len(segments) or wait) and self._posting is request:
+            self._clock.callLater(wait, self._feed, request, segments, headers, start)
             return
         self._post_answered(request)
         if not request.gone:
             answer(request, 200, [*_no_store(request), ("Content-Type", "text/html"), *headers], b"ok")
+
+    def _owed(self, packets: int) -> float:
+        if not self._budget.spend(packets, 0):
+            return 0.0
+        wait = self._budget.settle(self._clock.seconds())
+        if wait:
+            self._admission.note(RATES, self.session.handshake.address)
+        return wait
 
     def _poll_lost(self, _failure: Failure, request: Request) -> None:
         if self._poll is request:

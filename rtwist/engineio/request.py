@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -160,6 +161,8 @@ def _verify_handshake(request: Handshake, transport: str, options: Options) -> R
         return Refusal(ErrorCode.BAD_REQUEST, "transport and upgrade header do not agree")
     if options.allow_request is not None:
         message = options.allow_request(request)
+        if inspect.iscoroutine(message):
+            message.close()
         if message is not None and not isinstance(message, str):
             raise LocalProtocolError("allow_request returns None or a text, at once")
         if message is not None:

@@ -12,11 +12,13 @@ from twisted.web.resource import IResource, Resource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET
 from twisted.web.server import Request as _Request
 
+from rtwist.engineio.admission import Over
 from rtwist.engineio.answers import answer
+from rtwist.engineio.deflate import Agreement, agree
 from rtwist.engineio.polling import Headers, PollingTransport
 from rtwist.engineio.request import ErrorCode, Handshake, Refusal, parse_query
 from rtwist.engineio.server import Server
-from rtwist.engineio.websocket import WebSocketTransport, handshake_bytes
+from rtwist.engineio.websocket import WebSocketTransport
 
 if TYPE_CHECKING:
     from rtwist.engineio.http import Channel, Request
@@ -48,7 +50,7 @@ class Root(Resource):
         return cast(bytes, getChildForRequest(self._fallback, request).render(request))
 
     def _render_engine(self, request: Request) -> int:
-        handshake = request.handshake or read_handshake(request, self._server.now())
+        handshake = request.handshake or read_handshake(request, self._server)
         if handshake is None:
             return _refuse(request, Refusal(ErrorCode.BAD_REQUEST, "unreadable request"), [])
         cors = self._server.cors
@@ -57,13 +59,28 @@ class Root(Resource):
         if handshake.method == "OPTIONS" and cors.enabled:
             requested = handshake.headers.get("access-control-request-headers")
             return answer(request, 204, cors.preflight_headers(handshake.origin, requested))
-        refusal = self._server.check(handshake)
+        headers = cors.headers(handshake.origin)
+        over, refusal = self._check(handshake)
+        if over is not None:
+            return _refuse_over(request, over, headers)
         if handshake.asks_websocket:
             return self._render_websocket(request, handshake, refusal)
-        headers = cors.headers(handshake.origin)
         if refusal is not None:
             return _refuse(request, refusal, headers)
         return self._render_polling(request, handshake, headers)
+
+    def _check(self, handshake: Handshake) -> tuple[Over | None, Refusal | None]:
+        """Whether a limit stands in the way of a request, or a rule of the protocol."""
+        server = self._server
+        known = server.sessions.get(handshake.query.get("sid", ""))
+        if known is None or handshake.asks_websocket:
+            over = server.admission.asks(handshake.address)
+            if over is not None:
+                return over, None
+        refusal = server.check(handshake)
+        if known is not None or refusal is not None:
+            return None, refusal
+        return server.admission.admits(handshake.address), None
 
     def _render_polling(self, request: Request, handshake: Handshake, headers: Headers) -> int:
         sid = handshake.query.get("sid")
@@ -79,6 +96,11 @@ class Root(Resource):
             answer(request, 500, headers)
         return NOT_DONE_YET
 
+    def _compression(self, handshake: Handshake) -> Agreement | None:
+        if not self._server.options.websocket_compression:
+            return None
+        return agree(handshake.headers.get("sec-websocket-extensions", ""))
+
     def _render_websocket(self, request: Request, handshake: Handshake, refusal: Refusal | None) -> int:
         if refusal is not None:
             return _refuse_upgrade(request, refusal.message)
@@ -90,7 +112,7 @@ class Root(Resource):
         channel: Channel = request.channel
         transport: WebSocketTransport = self._server.websocket_factory.buildProtocol(channel.getPeer())
         channel.become(transport)
-        transport.dataReceived(handshake_bytes(key))
+        transport.shake_hands(key, self._compression(handshake))
         transport.transport.registerProducer(transport, True)
         if sid:
             self._server.sessions[sid].probe(transport)
@@ -99,7 +121,7 @@ class Root(Resource):
         return NOT_DONE_YET
 
 
-def read_handshake(request: Request, now: float) -> Handshake | None:
+def read_handshake(request: Request, server: Server) -> Handshake | None:
     """`request` as the rules see it, or None when its query cannot be read."""
     path, _, query = request.uri.decode("latin-1").partition("?")
     try:
@@ -110,15 +132,15 @@ def read_handshake(request: Request, now: float) -> Handshake | None:
         name.decode("latin-1").lower(): b", ".join(values).decode("latin-1")
         for name, values in request.requestHeaders.getAllRawHeaders()
     }
-    peer = request.getClientAddress()
+    peer = getattr(request.getClientAddress(), "host", "")
     return Handshake(
         method=request.method.decode("latin-1"),
         path=path,
         query=fields,
         headers=headers,
-        address=getattr(peer, "host", ""),
+        address=server.admission.client_address(peer, headers),
         secure=request.isSecure(),
-        time=now,
+        time=server.now(),
     )
 
 
@@ -141,6 +163,12 @@ def websocket_fault(handshake: Handshake) -> str | None:
 def _refuse(request: Request, refusal: Refusal, headers: Headers) -> int:
     body = msgspec.json.encode({"code": int(refusal.code), "message": refusal.message})
     return answer(request, refusal.status, [_JSON, *headers], body)
+
+
+def _refuse_over(request: Request, over: Over, headers: Headers) -> int:
+    # Whoever is refused like this shall not keep a connection.
+    request.channel.persistent = False
+    return answer(request, over.status, [("Connection", "close"), *over.headers, *headers], over.body)
 
 
 def _refuse_upgrade(request: Request, message: str) -> int:

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from rtwist.engineio import reasons
+from rtwist.engineio.admission import Admission
 from rtwist.engineio.cors import Cors
 from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.http import Request
@@ -41,8 +42,9 @@ class Server:
         self.options = options
         self.clock = clock
         self.cors = Cors(options.cors_origins)
+        self.admission = Admission(options, clock)
         self.flusher = Flusher(clock)
-        self.websocket_factory = WebSocketFactory(options, clock, self.flusher)
+        self.websocket_factory = WebSocketFactory(options, clock, self.admission, self.flusher)
         self._connected = connected
         self._refused: Callable[[Handshake, Refusal], None] = _ignore
         self.now = now
@@ -80,7 +82,7 @@ class Server:
 
     def open_polling(self, handshake: Handshake, request: Request, headers: Headers) -> None:
         """A handshake by GET: open a session and answer with its handshake packet."""
-        transport = PollingTransport(self.options, self.clock, self.flusher)
+        transport = PollingTransport(self.options, self.clock, self.admission, self.flusher)
         session = self._new_session(handshake, transport)
         if self.options.cookie is not None:
             headers = [*headers, ("Set-Cookie", self.options.cookie.header(session.sid))]
@@ -94,10 +96,12 @@ class Server:
 
     def forget(self, session: Session) -> None:
         """Called by a session that has ended."""
-        self._sessions.pop(session.sid, None)
+        if self._sessions.pop(session.sid, None) is not None:
+            self.admission.closed(session.handshake.address)
 
     def close(self) -> None:
-        """End every session; clients see their transport close and reconnect."""
+        """End every session, and open no more; clients see their transport close and reconnect."""
+        self.admission.open = False
         for session in tuple(self._sessions.values()):
             session.abort(reasons.FORCED_CLOSE, "the server is shutting down")
 
@@ -105,6 +109,7 @@ class Server:
         sid = secrets.token_urlsafe(_SID_BYTES)
         session = Session(sid, handshake, transport, clock=self.clock, options=self.options, registry=self)
         self._sessions[sid] = session
+        self.admission.opened(handshake.address)
         return session
 
     def _open(self, session: Session) -> None:

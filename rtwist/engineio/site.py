@@ -37,12 +37,16 @@ class Site(_Site):
     ) -> None:
         options = server.options
         root = Root(server, notFound() if fallback is None else fallback, files)
-        super().__init__(root, parsePOSTFormSubmission=False)
+        super().__init__(root, parsePOSTFormSubmission=False, timeout=options.idle_timeout)
         self.clock = server.clock
         self.max_body = options.max_payload if max_body is None else max_body
         self.header_timeout = options.header_timeout
         self.body_timeout = options.body_timeout
         self.close_timeout = options.close_timeout
+        self.unread_timeout = options.unread_timeout
+        self.heartbeat_timeout = options.ping_interval + options.ping_timeout
+        self.max_requests = options.max_requests
+        self.admission = server.admission
         self._server = server
         self._path = options.path.encode()
         self._too_large = too_large
@@ -54,7 +58,7 @@ class Site(_Site):
         """A request's headers have come and a body follows: a session takes one POST at a time."""
         if request.method != b"POST" or not request.uri.startswith(self._path):
             return
-        request.handshake = read_handshake(request, self._server.now())
+        request.handshake = read_handshake(request, self._server)
         transport = self._server.polling_transport(request.handshake)
         if transport is not None:
             request.overlapping = not transport.post_begun(request)

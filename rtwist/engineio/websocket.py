@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from rtwist.engineio import reasons
+from rtwist.engineio.admission import RATES, Admission
+from rtwist.engineio.buckets import Budget
+from rtwist.engineio.deflate import Agreement
 from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.options import WEBSOCKET, Options
 from rtwist.engineio.packet import Packet
@@ -19,8 +25,16 @@ from rtwist.engineio.session import Session
 # RFC 6455, section 7.4.1
 _PROTOCOL_ERROR = 1002
 _INVALID_DATA = 1007
+_POLICY_VIOLATION = 1008
 _TOO_BIG = 1009
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
+
+
+# Bytes parsed at a time: some milliseconds of work when they are the smallest frames.
+_SLICE = 1024
+_FRAMES_A_TURN = 20
+# Seconds without sending too much after which a flood counts as over.
+_BREAK = 1.0
 
 
 class _Silent:
@@ -46,8 +60,18 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     session: Session
     factory: WebSocketFactory
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
         super().__init__()
+        self.left: Callable[[], None] = _nothing
+        self._budget = budget
+        self._compress_from: int | None = None
+        self._flooding_since = 0.0
+        self._debt_until = -math.inf
+        self._frames = 0
+        self._octets = 0
+        self._held = bytearray()
+        self._resume_timer: IDelayedCall | None = None
+        self._message_timer: IDelayedCall | None = None
         self._paused = False
         self._heard_end = False
         self._gone = False
@@ -66,11 +90,17 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         """Write each packet as one frame, all of them in one piece."""
         if self.state != self.STATE_OPEN:
             return
-        if len(packets) == 1:
+        if self._compress_from is not None:
+            self.transport.write(b"".join([self._frame_of(packet) for packet in packets]))
+        elif len(packets) == 1:
             self.transport.write(packets[0].frame)
         else:
             self.transport.write(b"".join([packet.frame for packet in packets]))
         self.factory.flusher.wrote(self.transport)
+
+    def _frame_of(self, packet: Packet) -> bytes:
+        frame = packet.frame
+        return frame if len(frame) < (self._compress_from or 0) else packet.compressed_frame
 
     def close(self) -> None:
         """Start the closing handshake without a status, as the Node server does (seen as 1005)."""
@@ -78,6 +108,78 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         if self.state == self.STATE_OPEN:
             self.sendClose()
         self._abort_later()
+
+    def shake_hands(self, key: str, compression: Agreement | None = None) -> None:
+        """Open the WebSocket for the client that sent `key`; `compression` is what was agreed on."""
+        if compression is not None:
+            self.perMessageCompressionAccept = partial(_accept, compression)
+            if compression.sends_compressed:
+                self._compress_from = self.factory.options.compression_threshold
+        self._dataReceived(handshake_bytes(key, compression))
+
+    # What the connection brings
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes have come: parsed at once, or held while the client has sent more than its share.
+
+        Many frames at once are parsed over several turns of the reactor: a read may bring ten thousand.
+        """
+        if self._resume_timer is None and len(data) <= _SLICE:
+            self._parse(data)
+        else:
+            self._held += data
+            self._parse_held()
+
+    def _parse_held(self) -> None:
+        while self._held and self._resume_timer is None:
+            # The rest of a large frame is one piece of work.
+            frame = self.current_frame
+            size = _SLICE if frame is None else max(_SLICE, frame.length - self.current_frame_masker.pointer())
+            data = bytes(self._held[:size])
+            del self._held[:size]
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        self._dataReceived(data)
+        frames, self._frames, octets, self._octets = self._frames, 0, self._octets, 0
+        wait = 0.0
+        if self._budget.spend(frames, max(len(data), octets)):
+            now = self.factory.clock.seconds()
+            wait = self._budget.settle(now)
+            self._count_flood(wait, now)
+        if wait or (self._held and frames > _FRAMES_A_TURN):
+            self._pause_reading(wait)
+        if self.inside_message and self._message_timer is None and not self._gone:
+            timeout = self.factory.options.body_timeout
+            self._message_timer = self.factory.clock.callLater(timeout, self._message_timed_out)
+
+    def _count_flood(self, wait: float, now: float) -> None:
+        # A client that has gone is not noticed while nothing is read from it, so this must end.
+        if not wait:
+            return
+        self.factory.admission.note(RATES, self.session.handshake.address)
+        if now > self._debt_until + _BREAK:
+            self._flooding_since = now
+        self._debt_until = now + wait
+        if now - self._flooding_since >= self.factory.options.flood_timeout and not self.failedByMe:
+            self._fail_connection(_POLICY_VIOLATION, "rate_limited: too much for too long")
+
+    def _pause_reading(self, seconds: float) -> None:
+        if not self._gone:
+            self.transport.pauseProducing()
+            self._resume_timer = self.factory.clock.callLater(seconds, self._read_on)
+
+    def _read_on(self) -> None:
+        self._resume_timer = None
+        self._parse_held()
+        if self._resume_timer is None and not self._gone:
+            self.transport.resumeProducing()
+
+    def _message_timed_out(self) -> None:
+        self._message_timer = None
+        if not self.failedByMe:
+            timeout = self.factory.options.body_timeout
+            self._fail_connection(_POLICY_VIOLATION, f"message that took more than {timeout:g} seconds")
 
     # What Autobahn calls
 
@@ -93,6 +195,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def onMessageFrameBegin(self, length: int) -> None:
         """A frame of a message begins: check the limits before its payload comes."""
+        self._frames += 1
         self._fragments += 1
         self.message_data_total_length += length
         options = self.factory.options
@@ -105,6 +208,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def onMessageFrameData(self, payload: bytes) -> None:
         """Payload bytes have come."""
+        self._octets += len(payload)  # inflated, when it came compressed
         if not self.failedByMe:
             self._incoming += payload
 
@@ -114,6 +218,12 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     def onMessageEnd(self) -> None:
         """A message is whole: hand it to the session."""
         incoming, self._incoming = self._incoming, bytearray()
+        if self._message_timer is not None:
+            self._message_timer.cancel()
+            self._message_timer = None
+        if self._perMessageCompress is not None:
+            # Autobahn would keep it until the next message, which begins with a new one anyway.
+            self._perMessageCompress._decompressor = None
         if self.failedByMe or self._heard_end:
             return
         if self.message_is_binary:
@@ -128,8 +238,13 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def onPing(self, payload: bytes) -> None:
         """A ping of the WebSocket protocol: answered unless the peer does not read, for answers would pile up."""
+        self._frames += 1
         if not self._paused:
             self.sendPong(payload)
+
+    def onPong(self, payload: bytes) -> None:
+        """A pong of the WebSocket protocol: nobody asked for it, and it counts as a frame."""
+        self._frames += 1
 
     def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> bool | None:  # noqa: N803
         """The client closes: Autobahn answers; a client that does not read the answer is aborted later."""
@@ -148,8 +263,10 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     def connectionLost(self, reason: Failure) -> None:
         """The connection is gone, cleanly or not."""
         self._gone = True
-        if self._abort_timer is not None and self._abort_timer.active():
-            self._abort_timer.cancel()
+        self.left()
+        for timer in (self._abort_timer, self._resume_timer, self._message_timer):
+            if timer is not None and timer.active():
+                timer.cancel()
         super().connectionLost(reason)
         self._tell_session(reasons.TRANSPORT_CLOSE, reason.getErrorMessage())
 
@@ -186,6 +303,10 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
             self._abort_timer = self.factory.clock.callLater(timeout, self.transport.abortConnection)
 
 
+def _nothing() -> None:
+    pass
+
+
 def _close_fault(code: int | None, reason: bytes | None) -> tuple[int, str] | None:
     """What is wrong with a close frame (RFC 6455, section 7.4), as the status and text to fail with."""
     if code is not None and code not in _CLOSE_CODES and not 3000 <= code <= 4999:
@@ -203,9 +324,10 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
     protocol = WebSocketTransport
     log = _Silent()
 
-    def __init__(self, options: Options, clock: IReactorTime, flusher: Flusher) -> None:
+    def __init__(self, options: Options, clock: IReactorTime, admission: Admission, flusher: Flusher) -> None:
         super().__init__(server=None, reactor=clock)
         self.options = options
+        self.admission = admission
         self.clock = clock
         self.flusher = flusher
         self.setProtocolOptions(
@@ -225,8 +347,26 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
             allowNullOrigin=True,
         )
 
+    def buildProtocol(self, addr: object) -> WebSocketTransport:
+        """A transport for one connection."""
+        options = self.options
+        now = self.clock.seconds()
+        transport = WebSocketTransport(Budget(options.max_packets_per_second, options.max_bytes_per_second, now))
+        transport.factory = self
+        return transport
 
-def handshake_bytes(key: str) -> bytes:
+
+def _accept(compression: Agreement, offers: Sequence[PerMessageDeflateOffer]) -> PerMessageDeflateOfferAccept:
+    # The one offer is that of `Agreement.request`.
+    return PerMessageDeflateOfferAccept(
+        offers[0],
+        request_no_context_takeover=True,
+        request_max_window_bits=compression.client_window or 0,
+        no_context_takeover=True,
+    )
+
+
+def handshake_bytes(key: str, compression: Agreement | None = None) -> bytes:
     """The opening handshake for Autobahn, made of what was checked and nothing else of the client's request."""
     lines = [
         "GET / HTTP/1.1",
@@ -235,5 +375,6 @@ def handshake_bytes(key: str) -> bytes:
         "Connection: Upgrade",
         "Sec-WebSocket-Version: 13",
         f"Sec-WebSocket-Key: {key}",
+        *([] if compression is None else [f"Sec-WebSocket-Extensions: {compression.request}"]),
     ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")

@@ -14,11 +14,12 @@ AckCallback = Callable[..., Any]
 
 
 class PendingAcks:
-    """The acknowledgements one socket still owes, by packet id."""
+    """The acknowledgements one socket still owes, by packet id: `most` of them, or the oldest is given up."""
 
-    __slots__ = ("_pending",)
+    __slots__ = ("_most", "_pending")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._pending: dict[int, tuple[AckCallback, AckCallback | None]] = {}
 
     def __len__(self) -> int:
@@ -26,6 +27,10 @@ class PendingAcks:
 
     def expect(self, packet_id: int, answered: AckCallback, lost: AckCallback | None = None) -> None:
         """Call `answered` with the arguments of the acknowledgement, or `lost` when the socket goes first."""
+        if len(self._pending) >= self._most:
+            _, oldest = self._pending.pop(next(iter(self._pending)))
+            if oldest is not None:
+                oldest()
         self._pending[packet_id] = (answered, lost)
 
     def cancel(self, packet_id: int) -> None:

@@ -10,10 +10,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from rtwist.engineio.packet import Packet as EnginePacket
+from rtwist.engineio.packet import wire_size
 from rtwist.engineio.session import Session
 from rtwist.errors import RemoteProtocolError
+from rtwist.socketio import pace
 from rtwist.socketio.errors import ConnectionRefused, ConnectLater
 from rtwist.socketio.options import Options
+from rtwist.socketio.pace import Pace, Tempo, connect_refusal, event_refusal
 from rtwist.socketio.packet import ABSENT, Decoder, Packet, PacketType, encode
 from rtwist.socketio.socket import Handshake, Socket
 from rtwist.tasks import Tasks
@@ -36,6 +39,9 @@ class Directory(Protocol):
     def forget_client(self, client: Client) -> None:
         """The client has gone."""
 
+    def note_limit(self, limit: str, who: str) -> None:
+        """`who` has passed a limit, which is to be counted."""
+
 
 class Client:
     """One Engine.IO session as Socket.IO sees it: takes packets apart and hands them to its sockets."""
@@ -44,6 +50,7 @@ class Client:
     __slots__ = (
         "_connecting",
         "_decoder",
+        "_pace",
         "_server",
         "_size",
         "_sockets",
@@ -67,6 +74,7 @@ class Client:
         self._timer: IDelayedCall | None = None
         self._waiting: IDelayedCall | None = None
         self._size = 0
+        self._pace = Pace(server.options.max_events_per_second, server.clock)
         self._expect_connect(server.options.connect_timeout)
 
     @property
@@ -80,7 +88,7 @@ class Client:
         """A message of the wire has come; anything the protocol does not allow ends the connection."""
         try:
             packet = self._decoder.add(data)
-            self._size += len(data)
+            self._add_size(wire_size(data))
             if packet is not None:
                 size, self._size = self._size, 0
                 self._stop_waiting()
@@ -125,6 +133,11 @@ class Client:
 
     # Within
 
+    def _add_size(self, size: int) -> None:
+        self._size += size
+        if self._size > self.options.max_packet_bytes:
+            raise RemoteProtocolError(f"a packet of more than {self.options.max_packet_bytes} bytes")
+
     def _wait_for_attachments(self) -> None:
         pending = self._decoder.pending
         if pending is None or pending.namespace not in self._sockets:
@@ -145,6 +158,9 @@ class Client:
 
     def _route(self, packet: Packet, size: int) -> None:
         socket = self._sockets.get(packet.namespace)
+        tempo = self._pace.of(packet)
+        if tempo is not Tempo.STEADY and self._slowed_down(tempo, packet, socket):
+            return
         if packet.type is PacketType.CONNECT:
             if socket is not None or packet.namespace in self._connecting:
                 raise RemoteProtocolError(f"second CONNECT to {packet.namespace}")
@@ -155,6 +171,20 @@ class Client:
             raise RemoteProtocolError("CONNECT_ERROR from a client")
         else:
             socket.received(packet, size)
+
+    def _slowed_down(self, tempo: Tempo, packet: Packet, socket: Socket | None) -> bool:
+        """Refuse a packet that came too fast, or end the connection; False when it is to be handled after all."""
+        if tempo is Tempo.FAST and packet.type not in (PacketType.EVENT, PacketType.CONNECT):
+            return False
+        self._server.note_limit(pace.LIMIT, f"{self._public_name()} of {self.session.handshake.address}")
+        if packet.type is PacketType.EVENT and socket is not None:
+            self.send(encode(event_refusal(packet)))
+        elif packet.type is PacketType.CONNECT:
+            self._refuse(packet.namespace, connect_refusal())
+        if tempo is Tempo.WILD:
+            self._log.info("{sid} is sent away: it goes on too fast", sid=self._public_name())
+            self.disconnect()
+        return True
 
     def _connect(self, packet: Packet) -> None:
         namespace = self._server.namespaces.get(packet.namespace)

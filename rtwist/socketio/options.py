@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtwist.engineio.options import Options as EngineOptions
-from rtwist.engineio.options import check_positive
+from rtwist.engineio.options import check_positive, check_positive_or_none
 from rtwist.errors import ConfigError
 
 
@@ -17,6 +17,10 @@ class Options(EngineOptions):
     - `connect_timeout`: a connection that is in no namespace for this long is closed.
     - `refused_timeout`: the same after a namespace has refused it: long enough to try with another token.
     - `max_attachments`: binary parts of one packet; 10 as in Node.
+    - `max_packet_bytes`: one packet with its binary parts, which are in memory until all have come.
+    - `max_events_per_second`: events of one connection; a CONNECT counts as ten, for it is authenticated.
+      Further ones are answered with the code `rate_limited`; who goes on at four times the rate is disconnected.
+    - `max_pending_acks`: acknowledgements that one socket may owe; the oldest is given up for a new one.
     - `max_depth`: nesting of JSON; deeper than any real message, shallow enough for every parser.
     - `max_queued_events`: events of one client that wait while an earlier one is being handled.
     - `max_queued_bytes`: the same in bytes on the wire; at least one event of `max_payload` should fit.
@@ -29,6 +33,9 @@ class Options(EngineOptions):
     connect_timeout: float = 45.0
     refused_timeout: float = 5.0
     max_attachments: int = 10
+    max_packet_bytes: int = 10_000_000
+    max_events_per_second: float | None = None
+    max_pending_acks: int = 10_000
     max_depth: int = 64
     max_queued_events: int = 1000
     max_queued_bytes: int = 4_000_000
@@ -40,7 +47,9 @@ class Options(EngineOptions):
         EngineOptions.__post_init__(self)
         for name in ("connect_timeout", "refused_timeout", "attachment_timeout"):
             check_positive(name, getattr(self, name))
-        for name in ("max_depth", "max_queued_events", "max_queued_bytes"):
+        for name in ("max_depth", "max_queued_events", "max_queued_bytes", "max_packet_bytes",
+                     "max_pending_acks"):  # fmt: skip
             check_positive(name, getattr(self, name))
+        check_positive_or_none("max_events_per_second", self.max_events_per_second)
         if not self.max_attachments >= 0:
             raise ConfigError(f"max_attachments is {self.max_attachments!r}; it must be 0 or more")

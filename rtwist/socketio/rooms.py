@@ -48,6 +48,10 @@ class Rooms(Generic[Member]):
         """The rooms `member` is in."""
         return frozenset(self._rooms.get(member, ()))
 
+    def count(self, room: str) -> int:
+        """How many members are in `room`."""
+        return len(self._members.get(room, ()))
+
     def names(self) -> frozenset[str]:
         """All rooms."""
         return frozenset(self._members)

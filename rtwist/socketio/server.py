@@ -75,11 +75,15 @@ class Server:
         self.engine.flusher.flush()
 
     def close(self) -> None:
-        """End every connection; clients see their transport close and reconnect when there is a server again."""
+        """End every connection and every handler; clients see their transport close and reconnect elsewhere.
+
+        Nobody can connect any more; the port is the caller's to close.
+        """
         for client in self.clients:
             for socket in client.sockets:
                 socket.closed(SHUTTING_DOWN)
         self.engine.close()
+        self.tasks.stop()
 
     # The namespace "/"
 
@@ -149,6 +153,10 @@ class Server:
     def forget_client(self, client: Client) -> None:
         """Called by a client whose connection has ended."""
         self._clients.discard(client)
+
+    def note_limit(self, limit: str, who: str) -> None:
+        """Called when `who` has passed a limit."""
+        self.engine.admission.note(limit, who)
 
     def _connected(self, session: Session) -> Client:
         client = Client(session, self)

@@ -71,7 +71,7 @@ class Socket(Subscribable):
         self.namespace = namespace
         self.handshake = handshake
         self.data: dict[str, Any] = {}
-        self.acks = PendingAcks()
+        self.acks = PendingAcks(client.options.max_pending_acks)
         self.connected = False
         self._client = client
         self._handlers = Handlers()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -205,7 +206,6 @@ HOOKS = pytest.mark.parametrize(
 
 
 @HOOKS
-@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
 def test_who_cannot_be_judged_is_refused(fronts: Fronts, failures: Failures, hook: Any, failure: str) -> None:
     front = fronts(allow_request=hook)
     answer = front.line().request("GET", front.target())
@@ -214,7 +214,6 @@ def test_who_cannot_be_judged_is_refused(fronts: Fronts, failures: Failures, hoo
 
 
 @HOOKS
-@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
 def test_a_websocket_that_cannot_be_judged_is_refused(
     fronts: Fronts, failures: Failures, hook: Any, failure: str
 ) -> None:
@@ -223,6 +222,18 @@ def test_a_websocket_that_cannot_be_judged_is_refused(
     assert line.handshake(front.target(transport="websocket")).status == 400
     assert failures.take() == [failure]
     assert dict(front.server.sessions) == {}
+
+
+def test_a_judgement_that_comes_later_is_not_left_waiting(fronts: Fronts, failures: Failures) -> None:
+    made: list[Any] = []
+
+    def later(request: Handshake) -> Any:
+        made.append(refuse_later(request))
+        return made[-1]
+
+    fronts(allow_request=later).line().request("GET", "/engine.io/?EIO=4&transport=polling")
+    assert failures.take() == [PROBLEM]
+    assert [inspect.getcoroutinestate(one) for one in made] == [inspect.CORO_CLOSED]
 
 
 def test_an_empty_text_refuses_too(fronts: Fronts) -> None:

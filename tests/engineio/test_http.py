@@ -78,10 +78,31 @@ def test_a_connection_may_idle_between_requests(front: Front) -> None:
     assert not client.poster.pipe.ended
 
 
-def test_a_connection_that_has_sent_nothing_may_idle(front: Front) -> None:
+def test_a_connection_that_sends_nothing_is_cut(front: Front) -> None:
     line = front.line()
-    front.clock.advance(50)
-    assert line.request("GET", front.target()).status == 200
+    front.clock.advance(9.9)
+    assert not line.pipe.ended
+    front.clock.advance(0.1)
+    assert line.pipe.aborted
+
+
+def test_a_connection_that_idles_after_a_request_is_cut_later(fronts: Fronts) -> None:
+    front = fronts(idle_timeout=20.0)
+    line = front.line()
+    assert line.request("GET", "/nothing").status == 404
+    front.clock.advance(19.9)
+    assert not line.pipe.ended
+    front.clock.advance(0.1)
+    assert line.pipe.ended
+
+
+def test_a_connection_serves_so_many_requests(fronts: Fronts) -> None:
+    front = fronts(max_requests=3)
+    line = front.line()
+    answers = [line.request("GET", "/nothing") for _ in range(3)]
+    assert [answer.header("Connection") for answer in answers] == [None, None, "close"]
+    front.settle()
+    assert line.pipe.ended
 
 
 def test_a_parked_poll_and_a_websocket_are_not_cut(front: Front) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from http.client import parse_headers
+from io import BytesIO
 
 import pytest
 from twisted.internet.address import IPv4Address
@@ -12,11 +14,13 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.python.failure import Failure
 
+from rtwist.engineio.admission import Admission
+from rtwist.engineio.deflate import Agreement
 from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.options import Options
 from rtwist.engineio.packet import message
 from rtwist.engineio.session import Session
-from rtwist.engineio.websocket import WebSocketFactory, WebSocketTransport, handshake_bytes
+from rtwist.engineio.websocket import WebSocketFactory, WebSocketTransport
 from tests.engineio.fakes import handshake
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
@@ -53,18 +57,20 @@ class Wire(StringTransportWithDisconnection):
 class Peer:
     """An open WebSocket with its session."""
 
-    def __init__(self, **options: object) -> None:
+    def __init__(self, *, compression: Agreement | None = None, **options: object) -> None:
         self.clock = Clock()
         self.messages: list[str | bytes] = []
         self.ends: list[str] = []
         chosen = Options(**options)  # type: ignore[arg-type]
-        self.transport: WebSocketTransport = WebSocketFactory(
-            chosen, self.clock, Flusher(self.clock)
-        ).buildProtocol(ADDRESS)
+        self.admission = Admission(chosen, self.clock)
+        factory = WebSocketFactory(chosen, self.clock, self.admission, Flusher(self.clock))
+        self.transport: WebSocketTransport = factory.buildProtocol(ADDRESS)
         self.wire = Wire(peerAddress=ADDRESS)
         self.wire.protocol = self.transport
         self.transport.makeConnection(self.wire)
-        self.transport.dataReceived(handshake_bytes(KEY))
+        self.transport.shake_hands(KEY, compression)
+        head = parse_headers(BytesIO(self.wire.value().partition(b"\r\n")[2]))
+        self.extensions = head["Sec-WebSocket-Extensions"]
         self.wire.registerProducer(self.transport, True)
         self.session = Session(
             "secret", handshake(), self.transport, clock=self.clock, options=chosen, registry=self

@@ -7,7 +7,16 @@ import time
 import pytest
 
 from tests.protocol.peers import BAD_REQUEST, EngineSocket, Polling, Server
-from tests.support.wire import NO_STATUS, TEXT, HttpClient, WebSocketClient, fetch, frame, http_request
+from tests.support.wire import (
+    CONTINUATION,
+    NO_STATUS,
+    TEXT,
+    HttpClient,
+    WebSocketClient,
+    fetch,
+    frame,
+    http_request,
+)
 
 pytestmark = pytest.mark.departure("Node has no such limit")
 
@@ -73,12 +82,28 @@ def test_headers_of_a_later_request_that_dribble_are_cut(limited: Server, method
 def test_who_idles_polls_or_is_upgraded_is_not_cut_by_the_limit_of_headers(limited: Server) -> None:
     with Polling(limited) as idle, Polling(limited) as waiting, EngineSocket.connect(limited) as websocket:
         assert idle.echoes()
+        waiting.send("6")
         waiting.park()
         assert websocket.is_silent(1)
         assert idle.echoes()
         waiting.send("4hello")
         assert waiting.parked() == ["4hello"]
         assert websocket.echoes()
+
+
+def test_who_connects_and_sends_nothing_is_cut(limited: Server) -> None:
+    with HttpClient(limited.port) as client:
+        assert client.read_to_end() == b""
+
+
+def test_a_websocket_message_that_never_ends_is_cut(limited: Server) -> None:
+    with EngineSocket.connect(limited) as client:
+        client.send(frame(TEXT, b"4begun", fin=False))
+        started = time.monotonic()
+        while client.is_silent(0.02) and client.send_or_be_cut(frame(CONTINUATION, b"x", fin=False)):
+            assert time.monotonic() - started < 3
+        assert client.close_code() == 1008
+        assert limited.closing_reason(client.sid) == "transport error"
 
 
 def test_answers_that_are_left_unread_do_not_pile_up(eio: Server) -> None:

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from rtwist.socketio import AckLost, AckTimeout
-from tests.socketio.fakes import House
+from tests.socketio.fakes import House, a_house
 
 
 def outcome(waiting: Deferred[Any]) -> list[Any]:
@@ -27,6 +27,17 @@ def test_the_callback_gets_all_arguments_and_the_deferred_the_first(house: House
     assert guest.hear() == ['20["a",1]', '21["b",2]', '22["c"]']
     guest.say('31["x","y"]', "32[]", "30[1,2,3]")
     assert (answers, found, nothing) == ([(1, 2, 3)], ["x"], [None])
+
+
+def test_of_too_many_acknowledgements_the_oldest_is_given_up() -> None:
+    for house in a_house(max_pending_acks=2):
+        guest, socket = house.visitor()
+        answers: list[Any] = []
+        found = [outcome(socket.emit_with_ack("a", number)) for number in range(3)]
+        socket.emit("b", ack=answers.append)
+        assert [type(error) for error in found[0] + found[1]] == [AckLost, AckLost]
+        guest.say('30["late"]', '32["c"]', '33["d"]')
+        assert (found[2], answers) == (["c"], ["d"])
 
 
 def test_repeated_unknown_and_nameless_acknowledgements_are_ignored(house: House) -> None:

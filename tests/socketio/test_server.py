@@ -80,6 +80,13 @@ def test_closing_tells_every_socket_and_ends_every_connection(house: House) -> N
     assert house.clock.getDelayedCalls() == []
 
 
+def test_after_closing_nobody_gets_in(house: House) -> None:
+    house.io.close()
+    over = house.io.engine.admission.admits("127.0.0.1")
+    assert over is not None
+    assert (over.status, over.code) == (503, "unavailable")
+
+
 def test_closing_an_empty_server_twice_is_fine(house: House) -> None:
     house.io.close()
     house.io.close()
@@ -96,7 +103,6 @@ def test_stopping_ends_busy_handlers_quietly(house: House) -> None:
     with warnings.catch_warnings(record=True) as complaints:
         warnings.simplefilter("always")
         house.io.close()
-        house.io.tasks.stop()
         gc.collect()
     assert (seen, len(house.io.tasks), complaints) == ([], 0, [])
 

@@ -241,6 +241,7 @@ def main() -> None:
     parser.add_argument("--ping-interval", type=float, default=1.0)
     parser.add_argument("--ping-timeout", type=float, default=5.0)
     parser.add_argument("--connect-timeout", type=float, default=5.0)
+    parser.add_argument("--websocket-compression", action="store_true")
     parser.add_argument("--origin", help="the only allowed one; any without it")
     arguments = parser.parse_args()
     io = build(
@@ -250,6 +251,7 @@ def main() -> None:
             connect_timeout=arguments.connect_timeout,
             cors_origins=(arguments.origin,) if arguments.origin else "*",
             max_payload=1_000_000,
+            websocket_compression=arguments.websocket_compression,
         )
     )
     listening = serverFromString(reactor, f"tcp:{arguments.port}:interface=127.0.0.1").listen(io.site())

@@ -69,7 +69,7 @@ class _Gate(Protocol):
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
-    def makeConnection(self, transport: ITransport) -> None:  # noqa: N802 - Twisted's name
+    def makeConnection(self, transport: ITransport) -> None:
         self._connection.makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
