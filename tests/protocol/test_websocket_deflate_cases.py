@@ -1,4 +1,4 @@
-"""permessage-deflate by the sections of the Autobahn test suite: 12 by sizes of messages, 13 by what was agreed on."""
+"""permessage-deflate by sections of the Autobahn test suite: 12 by sizes, 13 by what was agreed on."""
 
 from __future__ import annotations
 
