@@ -5,6 +5,7 @@ docs/protocol.rst tells users of the same in fewer words.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -58,6 +59,18 @@ _BLANK_ID = re.compile(rf"[0-6](?:[0-9]+-)?(?:/[^,]*,)?[0-9]*{_BLANKS}")
 
 def _refused_for(fault: str) -> Callable[[Step], bool]:
     return lambda step: step.refused and fault in step.fault
+
+
+def _read_by_theirs(step: Step) -> Any:
+    if step.theirs is not WAITING:
+        return step.theirs
+    # Not handed on before its attachments are there; Python's own decoder reads numbers as JavaScript does.
+    for start in re.finditer(r"\[", step.text):
+        try:
+            return json.loads(step.text[start.start() :])
+        except ValueError:
+            continue
+    return None
 
 
 def _has_infinity(value: Any) -> bool:
@@ -148,7 +161,7 @@ DIFFERENCES = [
         "a number beyond the largest",
         "JavaScript reads Infinity, which no JSON can say again.",
         ['2["x",1e400]'],
-        lambda step: step.refused and step.fault == "malformed JSON" and _has_infinity(step.theirs),
+        lambda step: step.refused and step.fault == "malformed JSON" and _has_infinity(_read_by_theirs(step)),
     ),
 ]
 

@@ -46,6 +46,13 @@ def test_base64_is_the_one_difference_of_payloads(javascript: JavaScript) -> Non
     assert answers == [["message", "a"], ["message", {"b": "00"}], ["message", "b"]]
 
 
+def test_a_number_beyond_the_largest_is_seen_before_the_attachments_are_there() -> None:
+    step = Step(['51-/a[,["x",{"_placeholder":true,"num":0},1e400]'], "refused", "malformed JSON", None)
+    known = difference(step)
+    assert known is not None
+    assert known.name == "a number beyond the largest"
+
+
 def test_what_has_no_reason_is_found() -> None:
     packet = plain(Packet(PacketType.EVENT, "/", ["x"]))
     other = plain(Packet(PacketType.EVENT, "/", ["y"]))
