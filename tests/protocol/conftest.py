@@ -56,6 +56,7 @@ SERVERS: dict[str, dict[str, Any]] = {
         },
     },
     "files": {"kind": "socketio", "files": True, "options": CALM},
+    "deflating": {"kind": "engineio", "options": {**CALM, "websocket_compression": True}},
     "polling_only": {"kind": "engineio", "options": {**CALM, "transports": ["polling"]}},
     "websocket_only": {"kind": "engineio", "options": {**CALM, "transports": ["websocket"]}},
 }
@@ -208,6 +209,7 @@ small = calm("small")
 limited = calm("limited")
 files = calm("files")
 websocket_only = calm("websocket_only")
+deflating = calm("deflating")
 polling_only = quick("polling_only")
 quick_sio = quick("quick_sio")
 quick_eio = quick("quick_eio")

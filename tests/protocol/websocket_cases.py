@@ -2,7 +2,7 @@
 
 A text message begins with `4`, the Engine.IO type of a message, since anything else would be another packet. What
 the suite calls non-strict, informational or a matter of limits is said at the case. Sections 12 and 13, of
-compression, are no part of it.
+compression, are in test_websocket_deflate_cases.py.
 """
 
 from __future__ import annotations
