@@ -37,6 +37,7 @@ FLOORS = {
 PURE = (
     "engineio.packet",
     "engineio.frame",
+    "engineio.outbox",
     "engineio.lifecycle",
     "engineio.request",
     "engineio.cors",

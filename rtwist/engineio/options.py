@@ -49,6 +49,9 @@ class Options:
       above what they send and only stops a body of a million empty packets.
     - `max_fragments`: frames in one WebSocket message; a fragment costs memory even when it is empty.
     - `max_buffered`: bytes that may wait for one client; a client further behind than this is disconnected.
+    - `max_buffered_age`: how long anything may wait for one client, and how long its connection may take nothing;
+      longer than any honest gap between two polls, shorter than the heartbeat takes to notice.
+    - `max_buffered_total`: bytes that may wait in memory for all clients together; beyond it those with most go.
     - `close_timeout`: how long a peer may take over a close before its connection is aborted.
     - `poll_close_timeout`: how long a close waits for a polling client to come and fetch it.
     - `header_timeout`: how long the headers of one request may take to arrive, however steadily they come.
@@ -68,6 +71,8 @@ class Options:
     max_payload_packets: int = 50_000
     max_fragments: int = 1024
     max_buffered: int = 16_000_000
+    max_buffered_age: float = 30.0
+    max_buffered_total: int = 256_000_000
     close_timeout: float = 5.0
     poll_close_timeout: float = 30.0
     header_timeout: float = 10.0
@@ -83,9 +88,9 @@ class Options:
         """Raise `ConfigError` for a value that cannot work."""
         object.__setattr__(self, "path", "/" + self.path.strip("/") + "/" if self.path.strip("/") else "/")
         for name in ("ping_interval", "ping_timeout", "upgrade_timeout", "close_timeout",
-                     "poll_close_timeout", "header_timeout", "body_timeout"):  # fmt: skip
+                     "poll_close_timeout", "header_timeout", "body_timeout", "max_buffered_age"):  # fmt: skip
             check_positive(name, getattr(self, name))
-        for name in ("max_payload", "max_payload_packets", "max_fragments", "max_buffered"):
+        for name in ("max_payload", "max_payload_packets", "max_fragments", "max_buffered", "max_buffered_total"):
             check_positive(name, getattr(self, name))
         _check_transports(self.transports)
         _check_origins(self.cors_origins)

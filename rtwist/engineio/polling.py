@@ -8,11 +8,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from rtwist.engineio import reasons
-from rtwist.engineio.answers import answer
+from rtwist.engineio.answers import LongAnswer, answer
 from rtwist.engineio.compression import choose_encoding, compress
 from rtwist.engineio.http import Channel, Request
 from rtwist.engineio.options import POLLING, Options
-from rtwist.engineio.packet import CLOSE, Packet, encode_payload, split_payload
+from rtwist.engineio.packet import CLOSE, PIECE, Packet, encode_payload, in_pieces, split_payload
 from rtwist.engineio.session import Session
 from rtwist.errors import LocalProtocolError, RemoteProtocolError
 
@@ -24,15 +24,30 @@ _SLICE = 200
 class PollingTransport:
     """Two HTTP requests at a time at most: one GET that waits for packets, one POST that brings some."""
 
-    __slots__ = ("_answered_on", "_clock", "_options", "_poll", "_poll_headers", "_posting", "session")
+    __slots__ = (
+        "_answered_on",
+        "_answering",
+        "_clock",
+        "_options",
+        "_poll",
+        "_poll_headers",
+        "_posting",
+        "session",
+        "unsent",
+    )
 
     name = POLLING
+    # More would be copied for each client; less would cost the round trip of another poll too often.
+    batch = 4 * PIECE
     session: Session
+    unsent: Sequence[Packet]
 
     def __init__(self, options: Options, clock: IReactorTime) -> None:
         self._options = options
         self._clock = clock
+        self.unsent = ()
         self._answered_on: Channel | None = None
+        self._answering: Request | None = None
         self._poll: Request | None = None
         self._poll_headers: Headers = []
         self._posting: Request | None = None
@@ -42,14 +57,19 @@ class PollingTransport:
         """Whether a GET is waiting."""
         return self._poll is not None
 
+    @property
+    def stuck(self) -> bool:
+        """Whether much of the last answer has not been read."""
+        return self._answered_on is not None and self._answered_on.congested
+
     def poll(self, request: Request, headers: Headers) -> None:
         """Park a GET; `headers` are added to its answer. A second one beside it ends the session."""
         if self._poll is not None:
             self.session.lost(self, reasons.TRANSPORT_ERROR, "overlap from client")
             answer(request, 400, headers)
             return
-        if self._answered_on is not None and self._answered_on.congested:
-            # What lies in its socket's buffer escapes max_buffered; an honest client has read it by now.
+        if self.stuck:
+            # An honest client has read it by now; nobody would count what lies in the buffer of yet another.
             self.session.lost(self, reasons.TRANSPORT_ERROR, "poll before the last answer was read")
             answer(request, 400, headers)
             return
@@ -101,20 +121,53 @@ class PollingTransport:
         if request is None:
             raise LocalProtocolError("send on a polling transport without a waiting poll")
         headers = [*_no_store(request), _PACKETS_TYPE, *self._poll_headers]
-        body = encode_payload(packets)
+        pieces = self._body(request, packets, headers)
+        self._answered_on = request.channel
+        if len(pieces) == 1:
+            answer(request, 200, headers, pieces[0])
+            return
+        self._answering, self.unsent = request, packets
+        LongAnswer(request, headers, pieces, self._answer_written).start()
+        if self._answering is not None:
+            self.session.blocked(self)
+
+    def close(self) -> None:
+        """Tell a waiting client that the session has ended; to read the last answer it has `close_timeout`."""
+        if self._poll is not None:
+            self.send((CLOSE,))
+        if self._answered_on is not None:
+            self._answered_on.expect_reading()
+        self._stop_posting()
+
+    def abort(self) -> None:
+        """Cut the connection that is not read from; without one there is nobody to tell."""
+        if self._poll is not None:
+            self._poll.channel.transport.abortConnection()
+        if self._answered_on is not None and self.stuck:
+            self._answered_on.transport.abortConnection()
+        self._stop_posting()
+
+    def _body(self, request: Request, packets: Sequence[Packet], headers: Headers) -> Sequence[bytes]:
+        # A single packet may be for many clients: its forms are made once for all of them.
+        single = packets[0] if len(packets) == 1 else None
+        body = single.segment if single is not None else encode_payload(packets)
         threshold = self._options.compression_threshold
         if threshold is not None and len(body) >= threshold:
             encoding = choose_encoding((request.getHeader(b"accept-encoding") or b"").decode("latin-1"))
             if encoding is not None:
                 headers.append(("Content-Encoding", encoding))
+                if single is not None:
+                    return single.pieces(encoding, lambda packet: compress(packet.segment, encoding))
                 body = compress(body, encoding)
-        self._answered_on = request.channel
-        answer(request, 200, headers, body)
+        if single is not None and len(body) > PIECE:
+            return single.pieces("segment", lambda packet: packet.segment)
+        return in_pieces(body)
 
-    def close(self) -> None:
-        """Tell a waiting client that the session has ended."""
-        if self._poll is not None:
-            self.send((CLOSE,))
+    def _answer_written(self) -> None:
+        self._answering, self.unsent = None, ()
+        self.session.ready(self)
+
+    def _stop_posting(self) -> None:
         posting, self._posting = self._posting, None
         if posting is not None and not posting.whole:
             # Its body would come for nobody.
@@ -133,8 +186,8 @@ class PollingTransport:
             answer(request, 200, [*_no_store(request), ("Content-Type", "text/html"), *headers], b"ok")
 
     def _poll_lost(self, _failure: Failure, request: Request) -> None:
-        if self._poll is request:
-            self._poll = None
+        if request in (self._poll, self._answering):
+            self._poll = self._answering = None
             self.session.lost(self, reasons.TRANSPORT_ERROR, "poll connection closed prematurely")
 
     def _post_answered(self, request: Request) -> None:

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from rtwist.engineio import reasons
+from rtwist.engineio.backlog import Backlog
 from rtwist.engineio.cors import Cors
 from rtwist.engineio.http import Request
 from rtwist.engineio.options import Options
@@ -25,7 +26,8 @@ class Server:
     """Engine.IO for any layer above.
 
     `connected` is called with each new `Session`, to which it can send at once; it returns the `Listener` that
-    hears of the session's messages and end. `now` returns the seconds since 1970.
+    hears of the session's messages and end. `now` returns the seconds since 1970. `backlog` knows what waits for
+    clients that are behind, and counts those that were cut.
     """
 
     _log = Logger()
@@ -40,6 +42,7 @@ class Server:
         self.options = options
         self.clock = clock
         self.cors = Cors(options.cors_origins)
+        self.backlog = Backlog(clock, options)
         self.websocket_factory = WebSocketFactory(options, clock)
         self._connected = connected
         self._refused: Callable[[Handshake, Refusal], None] = _ignore
@@ -101,7 +104,15 @@ class Server:
 
     def _new_session(self, handshake: Handshake, transport: PollingTransport | WebSocketTransport) -> Session:
         sid = secrets.token_urlsafe(_SID_BYTES)
-        session = Session(sid, handshake, transport, clock=self.clock, options=self.options, registry=self)
+        session = Session(
+            sid,
+            handshake,
+            transport,
+            clock=self.clock,
+            options=self.options,
+            registry=self,
+            backlog=self.backlog,
+        )
         self._sessions[sid] = session
         return session
 

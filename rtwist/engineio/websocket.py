@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from zope.interface import implementer
 
 from rtwist.engineio import reasons
 from rtwist.engineio.options import WEBSOCKET, Options
-from rtwist.engineio.packet import Packet
+from rtwist.engineio.packet import PIECE, Packet
 from rtwist.engineio.session import Session
 
 # RFC 6455, section 7.4.1
@@ -37,17 +38,22 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     """One WebSocket connection; each packet is one message.
 
     Autobahn parses frames and does the closing handshake. Outgoing frames come ready made with their packet and
-    go straight to the connection.
+    go straight to the connection, large ones piece by piece: no more than two pieces lie in its buffer, and what
+    remains of a frame is shared with all who receive it.
     """
 
     log = _Silent()
     name = WEBSOCKET
+    batch = PIECE - 1
     session: Session
     factory: WebSocketFactory
 
     def __init__(self) -> None:
         super().__init__()
-        self._paused = False
+        self.writable = True
+        self.stuck = False
+        self.unsent: Sequence[Packet] = ()
+        self._pieces: deque[bytes] | None = None
         self._heard_end = False
         self._gone = False
         self._fragments = 0
@@ -56,19 +62,22 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     # Transport
 
-    @property
-    def writable(self) -> bool:
-        """Whether the connection takes more bytes now."""
-        return not self._paused
-
     def send(self, packets: Sequence[Packet]) -> None:
-        """Write each packet as one frame, all of them in one piece."""
+        """Write each packet as one frame, all of them in one piece unless they are large."""
         if self.state != self.STATE_OPEN:
             return
         if len(packets) == 1:
-            self.transport.write(packets[0].frame)
-        else:
+            frame = packets[0].frame
+            if len(frame) < PIECE:
+                self.transport.write(frame)
+                return
+        elif sum([len(packet.frame) for packet in packets]) < PIECE:
             self.transport.write(b"".join([packet.frame for packet in packets]))
+            return
+        self.unsent = packets
+        self.writable = False
+        self._pieces = deque(piece for packet in packets for piece in packet.pieces("frame", _frame))
+        self._write_pieces()
 
     def close(self) -> None:
         """Start the closing handshake without a status, as the Node server does (seen as 1005)."""
@@ -76,6 +85,12 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         if self.state == self.STATE_OPEN:
             self.sendClose()
         self._abort_later()
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._heard_end = True
+        self._pieces = None
+        self.transport.abortConnection()
 
     # What Autobahn calls
 
@@ -126,8 +141,15 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def onPing(self, payload: bytes) -> None:
         """A ping of the WebSocket protocol: answered unless the peer does not read, for answers would pile up."""
-        if not self._paused:
+        if self.writable:
             self.sendPong(payload)
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:  # noqa: N802
+        """Write what Autobahn has to say, not into the middle of a frame."""
+        if self._pieces:
+            self._pieces.append(data)
+        else:
+            super().sendData(data, sync, chopsize)
 
     def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> bool | None:  # noqa: N803
         """The client closes: Autobahn answers; a client that does not read the answer is aborted later."""
@@ -160,18 +182,34 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def pauseProducing(self) -> None:
         """The socket's buffer is full."""
-        self._paused = True
+        if not self.stuck:
+            self.stuck = True
+            self.writable = False
+            if not self._heard_end:
+                self.session.blocked(self)
 
     def resumeProducing(self) -> None:
         """The socket's buffer has drained."""
-        self._paused = False
-        if not self._heard_end:
+        self.stuck = False
+        if self._pieces is not None:
+            self._write_pieces()
+        self.writable = not self.stuck
+        if self.writable and not self._heard_end:
             self.session.ready(self)
 
     def stopProducing(self) -> None:
         """The connection is ending; `connectionLost` follows."""
 
     # Within
+
+    def _write_pieces(self) -> None:
+        pieces = self._pieces
+        while pieces and not self.stuck:
+            self.transport.write(pieces.popleft())
+        if not pieces:
+            self._pieces = None
+            self.unsent = ()
+            self.writable = not self.stuck
 
     def _tell_session(self, reason: str, description: str) -> None:
         if not self._heard_end:
@@ -182,6 +220,10 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         if self._abort_timer is None and not self._gone:
             timeout = self.factory.options.close_timeout
             self._abort_timer = self.factory.clock.callLater(timeout, self.transport.abortConnection)
+
+
+def _frame(packet: Packet) -> bytes:
+    return packet.frame
 
 
 def _close_fault(code: int | None, reason: bytes | None) -> tuple[int, str] | None:

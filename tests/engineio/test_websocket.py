@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.python.failure import Failure
 
+from rtwist.engineio.backlog import Backlog
 from rtwist.engineio.options import Options
 from rtwist.engineio.packet import message
 from rtwist.engineio.session import Session
@@ -59,8 +60,15 @@ class Peer:
         self.transport.makeConnection(self.wire)
         self.transport.dataReceived(handshake_bytes(KEY))
         self.wire.registerProducer(self.transport, True)
+        self.backlog = Backlog(self.clock, chosen)
         self.session = Session(
-            "secret", handshake(), self.transport, clock=self.clock, options=chosen, registry=self
+            "secret",
+            handshake(),
+            self.transport,
+            clock=self.clock,
+            options=chosen,
+            registry=self,
+            backlog=self.backlog,
         )
         self.session.open()
         self.session.listen(self)
