@@ -36,6 +36,7 @@ from rtwist.readers import (
     as_path,
     as_port,
     as_seconds,
+    as_slow_consumers,
     as_yes_or_no,
 )
 from rtwist.socketio import Options as SocketOptions
@@ -44,6 +45,12 @@ DEFAULT_PORT = 8009
 LOG_FORMATS = ("text", "json")
 LOG_LEVELS = ("debug", "info", "warn", "error")
 _PREFIX = "RTWIST_"
+SLOW_CONSUMERS = (
+    "inventory:stock_changed=latest:productId",
+    "presence:*=latest:userId",
+    "typing=latest:roomId+userId",
+)
+"""Events that tell how things are: the last one says all. What happened must not be lost, so the rest waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max-payload", "bytes of the largest message or request body taken", 1_000_000, as_count),
     Setting("max-buffered", "bytes that may wait for a slow client before it is disconnected", 16_000_000,
             as_count),
+    Setting("max-buffered-age", "seconds that anything may wait for a slow client before it is disconnected",
+            30.0, as_seconds),
+    Setting("max-buffered-total", "bytes that may wait in memory for all slow clients together before those with "
+            "most are disconnected", 256_000_000, as_count),
+    Setting("slow-consumer", "what becomes of events for a client that is behind, event=rule with commas: drop, "
+            "latest:field (the last with that value) or disconnect; adds to the default",
+            SLOW_CONSUMERS, as_slow_consumers),
     Setting("max-rooms", "rooms one socket may ask for", DEFAULT_MAX_ROOMS, as_count),
     Setting("max-orders", "orders whose owners are remembered", DEFAULT_MAX_ORDERS, as_count),
     Setting("dedup-window", "seconds for which an event id is remembered, so that a repeated event is "
@@ -334,6 +348,9 @@ def _socket_options(values: Mapping[str, Any], *, dev: bool) -> SocketOptions:
         connect_timeout=values["connect-timeout"],
         max_payload=values["max-payload"],
         max_buffered=values["max-buffered"],
+        max_buffered_age=values["max-buffered-age"],
+        max_buffered_total=values["max-buffered-total"],
+        slow_consumers=dict(rule.split("=", 1) for rule in (*SLOW_CONSUMERS, *values["slow-consumer"])),
         cors_origins="*" if dev and origins is None else origins,
         cookie=None if values["cookie"] is None else Cookie(name=values["cookie"]),
         client_dist=values["client-dist"],

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from rtwist.errors import ConfigError
+from rtwist.socketio.behind import BehindRules
+
 _PATH = re.compile(r"[A-Za-z0-9._~/-]+")
 _COOKIE_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _Number = TypeVar("_Number", int, float)
@@ -66,6 +69,21 @@ def as_names(text: str) -> tuple[str, ...]:
     if not names:
         raise ValueError("must name at least one")
     return names
+
+
+def as_slow_consumers(text: str) -> tuple[str, ...]:
+    """Rules `event=rule` with commas between them."""
+    rules = []
+    for text_of_one in as_names(text):
+        event, equals, rule = (part.strip() for part in text_of_one.partition("="))
+        if not equals:
+            raise ValueError(f"{text_of_one!r} has no =; write for example presence:*=drop")
+        try:
+            BehindRules({event: rule})
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        rules.append(f"{event}={rule}")
+    return tuple(rules)
 
 
 def as_origins(text: str) -> str | tuple[str, ...]:

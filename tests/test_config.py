@@ -59,6 +59,13 @@ ROWS: list[Row] = [
     ("connect-timeout", "3", "socketio.connect_timeout", 3.0),
     ("max-payload", "5000", "socketio.max_payload", 5000),
     ("max-buffered", "70000", "socketio.max_buffered", 70000),
+    ("max-buffered-age", "2.5", "socketio.max_buffered_age", 2.5),
+    ("max-buffered-total", "90000", "socketio.max_buffered_total", 90000),
+    ("slow-consumer", "presence:*=drop, position = latest:id+floor,inventory:stock_changed=disconnect",
+     "socketio.slow_consumers", {
+         "inventory:stock_changed": "disconnect", "presence:*": "drop", "typing": "latest:roomId+userId",
+         "position": "latest:id+floor",
+     }),
     ("max-rooms", "5", "max_rooms", 5),
     ("max-orders", "7", "max_orders", 7),
     ("dedup-window", "60", "dedup_window", 60.0),
@@ -102,6 +109,13 @@ DEFAULTS: dict[str, Any] = {
     "socketio.ping_timeout": 60.0,
     "socketio.connect_timeout": 45.0,
     "socketio.max_payload": 1_000_000,
+    "socketio.max_buffered": 16_000_000,
+    "socketio.max_buffered_age": 30.0,
+    "socketio.max_buffered_total": 256_000_000,
+    "socketio.slow_consumers": {
+        "inventory:stock_changed": "latest:productId", "presence:*": "latest:userId",
+        "typing": "latest:roomId+userId",
+    },
     "socketio.cors_origins": None,
     "socketio.cookie": None,
     "socketio.client_dist": None,
@@ -111,15 +125,28 @@ WRONG: list[tuple[str, str]] = [
     *(("jwt-leeway", text) for text in ("x", "-1", "301", "nan", "inf")),
     *(
         (name, text)
-        for name in ("ping-interval", "ping-timeout", "connect-timeout", "dedup-window")
+        for name in ("ping-interval", "ping-timeout", "connect-timeout", "dedup-window", "max-buffered-age")
         for text in ("x", "0", "-1", "nan", "inf", "1e9")
     ),
     *(
         (name, text)
-        for name in ("max-payload", "max-buffered", "max-rooms", "max-orders", "dedup-size")
+        for name in ("max-payload", "max-buffered", "max-buffered-total", "max-rooms", "max-orders", "dedup-size")
         for text in ("x", "0", "-1", "1.5", "1e3")
     ),
     *(("cors-origins", text) for text in ("shop.example", "https://shop.example/page", "null")),
+    *(
+        ("slow-consumer", text)
+        for text in (
+            ",",
+            "typing",
+            "=drop",
+            "a*b=drop",
+            "typing=",
+            "typing=keep",
+            "typing=latest:",
+            "typing=latest:a+",
+        )
+    ),
     ("client-dist", "/no/such/folder"),
     ("routes", "/no/such/file"),
     ("routes", "/"),

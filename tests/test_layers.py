@@ -43,6 +43,7 @@ PURE = (
     "engineio.cors",
     "engineio.compression",
     "socketio.packet",
+    "socketio.behind",
     "socketio.binary",
     "socketio.jsoncodec",
     "socketio.rooms",

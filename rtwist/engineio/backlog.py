@@ -15,6 +15,9 @@ from rtwist.engineio.outbox import DROP, PACKET_COST, IfBehind, Outbox
 from rtwist.engineio.packet import PIECE, Packet
 from rtwist.engineio.transport import Transport
 
+SLOW_CONSUMER: Final = "slow consumer"
+"""How the description of an end begins when the client was cut for being behind."""
+
 STUCK_COST: Final = 2 * PIECE
 """Bytes that may lie in the buffer of a connection that takes no more; how many do, it does not say."""
 
@@ -195,7 +198,7 @@ class Backlog:
         waited = self._clock.seconds() - outbox.oldest
         size = _bytes_of(client, outbox)
         self.counters.cut[why] += 1
-        story = f"slow consumer: {size} bytes wait for it, the oldest for {waited:.1f} seconds; {limit}"
+        story = f"{SLOW_CONSUMER}: {size} bytes wait for it, the oldest for {waited:.1f} seconds; {limit}"
         self._log.warn("{client} is cut: {story}", client=client.cut(story), story=story, why=why)
 
 

@@ -118,6 +118,12 @@ class FakeWebSocket(FakeTransport):
     def stuck(self) -> bool:
         return self.full
 
+    def fill(self) -> None:
+        """The socket takes no more."""
+        if not self.full:
+            self.full = True
+            self.session.blocked(self)
+
     def drain(self) -> None:
         """The socket has room again."""
         self.full = False
