@@ -79,6 +79,10 @@ class Backlog:
         """The bytes in memory for clients that are behind, at most."""
         return self._bytes + STUCK_COST * sum(client.transport.stuck for client in self._behind)
 
+    def as_dict(self) -> dict[str, Any]:
+        """How many clients are behind and what waits for them, with the counters; for JSON."""
+        return {"behind": self.clients, "waitingBytes": self.size, **self.counters.as_dict()}
+
     def wait(self, client: Behind, packets: Sequence[Packet], if_behind: IfBehind) -> None:
         """The client cannot take `packets` now: what becomes of them is for `if_behind` to say."""
         if if_behind is DROP:
