@@ -2,9 +2,9 @@
 
 A service of its own, in a process of its own. First only readers are connected, and one announcement of 1 MB goes
 to all of them before any reads. Then as many that never read join, half by WebSocket and half by polling. Each
-round publishes 20 announcements of 1 KB to everybody, and waits until every reader has them. CPU is user and system
-time of the service per message delivered to a reader; memory is its resident set, at its peak in each part; all
-from the operating system.
+round publishes 20 announcements of 1 KB to everybody, and waits until every reader has them. CPU is user and
+system time of the service per message delivered to a reader; memory is its resident set, at its peak in each
+part; all from the operating system.
 
 Exits with 1 unless all that never read are cut, cost until then about the CPU of as many readers and afterwards
 next to nothing, and the large one takes less than 100 KB of memory for each reader.

@@ -387,3 +387,14 @@ def test_readers_get_everything_at_once_beside_some_that_never_read(readers: Rea
     assert [reader.ends for reader in never] == [["transport error"]] * 10
     assert front.server.backlog.counters.cut == {"bytes": 10}
     assert front.server.backlog.size == 0
+
+
+def test_a_websocket_that_reads_slowly_but_steadily_gets_a_large_packet_to_its_end(readers: Readers) -> None:
+    reader = readers(max_buffered_age=5, ping_interval=100)
+    large = message("x" * LARGE)
+    reader.send(large)
+    while reader.connection.pending:
+        reader.front.clock.pump([0.5] * 8)
+        reader.connection.read(200_000)
+    assert reader.connection.take() == large.frame
+    assert reader.ends == []
