@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.web.server import NOT_DONE_YET, Request
@@ -22,21 +21,23 @@ def answer(request: Request, status: int, headers: Iterable[tuple[str, str]], bo
 class LongAnswer:
     """An answer to a GET that is too large to be written at once: a piece at a time, as the client reads.
 
-    `written` is called once all of it has been handed to the connection, at once or later; not if that is lost.
+    `size` is that of all `pieces` together. `moved` is called whenever some have been handed to the connection,
+    with whether those were the last.
     """
 
     def __init__(
         self,
         request: Request,
         headers: Iterable[tuple[str, str]],
-        pieces: Sequence[bytes],
-        written: Callable[[], None],
+        size: int,
+        pieces: Iterable[bytes],
+        moved: Callable[[bool], None],
     ) -> None:
         self._request = request
-        self._pieces = deque(pieces)
-        self._written = written
+        self._pieces = iter(pieces)
+        self._moved = moved
         self._paused = False
-        _set_head(request, 200, headers, sum(map(len, pieces)))
+        _set_head(request, 200, headers, size)
 
     def start(self) -> None:
         """Write as much as the connection takes."""
@@ -50,16 +51,17 @@ class LongAnswer:
     def resumeProducing(self) -> None:
         """The connection's buffer has drained."""
         self._paused = False
-        while self._pieces and not self._paused:
-            self._request.write(self._pieces.popleft())
-        if not self._pieces:
-            self._request.unregisterProducer()
-            self._request.finish()
-            self._written()
+        for piece in self._pieces:
+            self._request.write(piece)
+            if self._paused:
+                self._moved(False)
+                return
+        self._request.unregisterProducer()
+        self._request.finish()
+        self._moved(True)
 
     def stopProducing(self) -> None:
         """The connection is lost."""
-        self._paused = True
 
 
 def _set_head(request: Request, status: int, headers: Iterable[tuple[str, str]], size: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
 
 from rtwist.engineio.frame import BINARY, TEXT, build_frame, payload_size
@@ -139,6 +139,30 @@ def _decode_base64(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise RemoteProtocolError("binary packet is not base64") from error
+
+
+def payload_pieces(packets: Iterable[Packet]) -> Iterator[bytes]:
+    """The same body piece by piece, made as they are asked for: large packets come in their shared pieces."""
+    small: list[bytes] = []
+    size = 0
+    for number, packet in enumerate(packets):
+        segment = packet.segment
+        if small and size + len(segment) >= PIECE:
+            yield b"".join(small)
+            small, size = [], 0
+        if number:
+            small.append(_SEPARATOR)
+            size += 1
+        if len(segment) < PIECE:
+            small.append(segment)
+            size += len(segment)
+            continue
+        if small:
+            yield b"".join(small)
+            small, size = [], 0
+        yield from packet.pieces("segment", lambda one: one.segment)
+    if small:
+        yield b"".join(small)
 
 
 def in_pieces(data: bytes) -> tuple[bytes, ...]:

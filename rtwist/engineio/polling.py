@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
@@ -12,13 +13,15 @@ from rtwist.engineio.answers import LongAnswer, answer
 from rtwist.engineio.compression import choose_encoding, compress
 from rtwist.engineio.http import Channel, Request
 from rtwist.engineio.options import POLLING, Options
-from rtwist.engineio.packet import CLOSE, PIECE, Packet, encode_payload, in_pieces, split_payload
+from rtwist.engineio.packet import CLOSE, PIECE, Packet, encode_payload, in_pieces, payload_pieces, split_payload
 from rtwist.engineio.session import Session
 from rtwist.errors import LocalProtocolError, RemoteProtocolError
 
 Headers = list[tuple[str, str]]
 _PACKETS_TYPE = ("Content-Type", "text/plain; charset=UTF-8")
 _SLICE = 200
+# Bytes of a backlog that are compressed: it takes the time of some milliseconds.
+_MOST_COMPRESSED = 1_000_000
 
 
 class PollingTransport:
@@ -37,8 +40,8 @@ class PollingTransport:
     )
 
     name = POLLING
-    # More would be copied for each client; less would cost the round trip of another poll too often.
-    batch = 4 * PIECE
+    # As other servers do: one poll fetches all there is.
+    batch = sys.maxsize
     session: Session
     unsent: Sequence[Packet]
 
@@ -121,15 +124,13 @@ class PollingTransport:
         if request is None:
             raise LocalProtocolError("send on a polling transport without a waiting poll")
         headers = [*_no_store(request), _PACKETS_TYPE, *self._poll_headers]
-        pieces = self._body(request, packets, headers)
+        size, pieces = self._body(request, packets, headers)
         self._answered_on = request.channel
-        if len(pieces) == 1:
-            answer(request, 200, headers, pieces[0])
-            return
-        self._answering, self.unsent = request, packets
-        LongAnswer(request, headers, pieces, self._answer_written).start()
-        if self._answering is not None:
-            self.session.blocked(self)
+        if size <= PIECE:
+            answer(request, 200, headers, b"".join(pieces))
+        else:
+            self._answering, self.unsent = request, packets
+            LongAnswer(request, headers, size, pieces, self._answer_moved).start()
 
     def close(self) -> None:
         """Tell a waiting client that the session has ended; to read the last answer it has `close_timeout`."""
@@ -147,25 +148,32 @@ class PollingTransport:
             self._answered_on.transport.abortConnection()
         self._stop_posting()
 
-    def _body(self, request: Request, packets: Sequence[Packet], headers: Headers) -> Sequence[bytes]:
-        # A single packet may be for many clients: its forms are made once for all of them.
-        single = packets[0] if len(packets) == 1 else None
-        body = single.segment if single is not None else encode_payload(packets)
-        threshold = self._options.compression_threshold
-        if threshold is not None and len(body) >= threshold:
-            encoding = choose_encoding((request.getHeader(b"accept-encoding") or b"").decode("latin-1"))
-            if encoding is not None:
-                headers.append(("Content-Encoding", encoding))
-                if single is not None:
-                    return single.pieces(encoding, lambda packet: compress(packet.segment, encoding))
-                body = compress(body, encoding)
-        if single is not None and len(body) > PIECE:
-            return single.pieces("segment", lambda packet: packet.segment)
-        return in_pieces(body)
+    def _body(self, request: Request, packets: Sequence[Packet], headers: Headers) -> tuple[int, Iterable[bytes]]:
+        size = sum([len(packet.segment) for packet in packets]) + len(packets) - 1
+        encoding = self._encoding(request, size)
+        # A single packet may be for many clients, so this is done once for all; a long backlog is of one client
+        # only, and would keep the others waiting.
+        if encoding is not None and len(packets) == 1:
+            pieces: Sequence[bytes] = packets[0].pieces(encoding, lambda one: compress(one.segment, encoding))
+        elif encoding is not None and size <= _MOST_COMPRESSED:
+            pieces = in_pieces(compress(encode_payload(packets), encoding))
+        else:
+            return size, payload_pieces(packets)
+        headers.append(("Content-Encoding", encoding))
+        return sum(map(len, pieces)), pieces
 
-    def _answer_written(self) -> None:
-        self._answering, self.unsent = None, ()
-        self.session.ready(self)
+    def _encoding(self, request: Request, size: int) -> str | None:
+        threshold = self._options.compression_threshold
+        if threshold is None or size < threshold:
+            return None
+        return choose_encoding((request.getHeader(b"accept-encoding") or b"").decode("latin-1"))
+
+    def _answer_moved(self, done: bool) -> None:
+        if done:
+            self._answering, self.unsent = None, ()
+            self.session.ready(self)
+        else:
+            self.session.blocked(self)
 
     def _stop_posting(self) -> None:
         posting, self._posting = self._posting, None

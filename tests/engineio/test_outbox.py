@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from rtwist.engineio.outbox import PACKET_COST, Latest, Outbox
-from rtwist.engineio.packet import Packet, PacketType, message
+from rtwist.engineio.packet import PIECE, Packet, PacketType, encode_payload, message, payload_pieces
 from tests.engineio.strategies import ANY_TEXTS, PACKETS
 
 KEYS = st.sampled_from(["a", "b", 0, 1, None])
@@ -117,3 +117,15 @@ def test_a_large_packet_is_encoded_once_and_its_pieces_are_shared() -> None:
         again = packet.pieces("frame", lambda _: b"not made again")
         assert again is pieces
         assert made == [packet]
+
+
+@given(
+    st.lists(PACKETS, max_size=5),
+    st.lists(st.sampled_from([1, 65_534, 65_535, 65_536, 65_537, 140_000]), max_size=4),
+)
+def test_a_payload_in_pieces_is_the_whole_payload(packets: list[Packet], sizes: list[int]) -> None:
+    mixed = [one for pair in zip(packets, [message("x" * size) for size in sizes], strict=False) for one in pair]
+    for each in (mixed, packets, [*packets, *mixed]):
+        pieces = list(payload_pieces(each))
+        assert b"".join(pieces) == encode_payload(each)
+        assert all(0 < len(piece) <= PIECE for piece in pieces)

@@ -181,19 +181,43 @@ def test_a_large_packet_for_many_polls_is_encoded_compressed_and_in_memory_once(
     assert first.front.server.backlog.size == 0
 
 
-def test_a_long_backlog_leaves_in_answers_of_bounded_size(pollers: Pollers) -> None:
-    poller = pollers(compression_threshold=None)
-    packets = [message(f"{number:x>1000}") for number in range(1000)]
+@pytest.mark.parametrize("sizes", [[1000] * 1000, [LARGE] * 10, [100, LARGE, 5, 5, 70_000, 65_000, 600, 65_537]])
+def test_a_long_backlog_leaves_in_one_answer_and_is_not_copied(pollers: Pollers, sizes: list[int]) -> None:
+    poller = pollers()
+    packets = [message("x" * size) for size in sizes]
     for packet in packets:
         poller.session.send([packet])
-    bodies = []
-    while poller.session.outbox is not None:
-        connection = poller.poll()
-        connection.read_all()
-        bodies.append(body_of(connection.take()))
-    assert b"\x1e".join(bodies) == encode_payload(packets)
-    assert 4 <= len(bodies) <= 6
-    assert max(map(len, bodies)) <= 4 * PIECE
+    connection = poller.poll(("Accept-Encoding", "identity"))
+    received = bytearray()
+    while connection.pending:
+        assert connection.pending <= 3 * PIECE
+        connection.read(200_000)
+        received += connection.take()
+    assert body_of(bytes(received)) == encode_payload(packets)
+    assert poller.front.server.backlog.size == 0
+
+
+def test_a_long_backlog_is_not_compressed_while_others_wait(pollers: Pollers) -> None:
+    poller = pollers()
+    for _ in range(2):
+        poller.session.send([message("x" * LARGE)])
+    connection = poller.poll(("Accept-Encoding", "gzip"))
+    connection.read_all()
+    answer = connection.take()
+    assert b"content-encoding" not in answer.lower()
+    assert len(body_of(answer)) == 2 * LARGE + 3
+
+
+def test_a_poll_that_is_read_slowly_but_steadily_comes_to_its_end(pollers: Pollers) -> None:
+    poller = pollers(max_buffered_age=5, ping_interval=100)
+    connection = poller.poll()
+    large = message("x" * LARGE)
+    poller.session.send([large])
+    while connection.pending:
+        poller.front.clock.pump([0.5] * 8)
+        connection.read(200_000)
+    assert body_of(connection.take()) == large.segment
+    assert poller.ends == []
 
 
 # Frames stay whole
