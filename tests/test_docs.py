@@ -628,6 +628,9 @@ assert.deepEqual(told.sort(), ['one b', 'two a', 'two b']);
 const position = next(two, 'position');
 one.emit('position', 3, 4);
 assert.deepEqual(await position, [3, 4]);
+const price = next(two, 'price');
+one.emit('price', 'tea', 5);
+assert.deepEqual(await price, ['tea', 5]);
 
 const online = await fetch(url + '/online');
 assert.equal(await online.text(), '2');
