@@ -26,6 +26,7 @@ setup(
         "msgspec>=0.19",
         "pyjwt>=2.14",
         "tomli>=2.0; python_version < '3.11'",
+        "treq>=24.9",
         "txamqp==0.8.2",
     ],
     extras_require={
@@ -36,7 +37,6 @@ setup(
             "pytest-timeout>=2.3",
             "pytest-twisted>=1.14",
             "python-socketio[client]>=5.11",
-            "treq>=24.9",
         ],
         "types": ["mypy>=1.13", "mypy-zope>=1.0.9"],
     },

@@ -9,10 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from rtwist.auth.identity import ClaimNames
+from rtwist.auth.policy import ASKABLE, CUSTOM_ROOMS
+from rtwist.auth.publickeys import keys_in_pem
+from rtwist.auth.revocation import DEFAULT_SECONDS as DEFAULT_REVOCATION_SECONDS
+from rtwist.auth.revocation import DEFAULT_SIZE as DEFAULT_REVOCATION_SIZE
+from rtwist.auth.settings import TokenSettings, token_settings
+from rtwist.authorization import (
+    DEFAULT_CACHE,
+    DEFAULT_CONCURRENCY,
+    DEFAULT_TIMEOUT,
+    DEFAULT_TTL,
+    AuthorizationSettings,
+    authorization_settings,
+)
 from rtwist.domain.owners import DEFAULT_MAX_ORDERS
 from rtwist.engineio.options import Cookie
 from rtwist.errors import ConfigError
-from rtwist.gateway import DEFAULT_MAX_ROOMS
 from rtwist.intake.amqp.url import read_urls
 from rtwist.intake.settings import (
     DECLARE_MODES,
@@ -24,9 +36,12 @@ from rtwist.intake.settings import (
     whole,
 )
 from rtwist.intake.window import DEFAULT_SECONDS, DEFAULT_SIZE
+from rtwist.leases import LeaseOptions
 from rtwist.readers import (
+    as_bearer,
     as_cookie_name,
     as_count,
+    as_duration,
     as_file,
     as_folder,
     as_leeway,
@@ -36,21 +51,20 @@ from rtwist.readers import (
     as_path,
     as_port,
     as_seconds,
-    as_slow_consumers,
+    as_some_of,
+    as_state,
+    as_url,
+    as_wait,
     as_yes_or_no,
 )
+from rtwist.requests import DEFAULT_MAX_ROOMS
+from rtwist.slowness import SLOW_CONSUMERS, all_rules, as_slow_consumers
 from rtwist.socketio import Options as SocketOptions
 
 DEFAULT_PORT = 8009
 LOG_FORMATS = ("text", "json")
 LOG_LEVELS = ("debug", "info", "warn", "error")
 _PREFIX = "RTWIST_"
-SLOW_CONSUMERS = (
-    "inventory:stock_changed=latest:productId",
-    "presence:*=latest:userId",
-    "typing=latest:roomId+userId",
-)
-"""Events that tell how things are: the last one says all. What happened must not be lost, so the rest waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +101,7 @@ class Setting:
         if isinstance(self.default, tuple):
             return ",".join(self.default)
         if isinstance(self.default, float):
-            return f"{self.default:g}"
+            return f"{self.default:.12g}"
         return "" if self.default is None else str(self.default)
 
     @property
@@ -98,6 +112,8 @@ class Setting:
 
 
 _CLAIMS = ClaimNames()
+_TOKENS = TokenSettings()
+_LEASE = LeaseOptions()
 _BROKER = BrokerSettings(addresses=())
 
 SETTINGS: tuple[Setting, ...] = (
@@ -106,14 +122,45 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("port", "TCP port to listen on when --listen is not given", DEFAULT_PORT, as_port, ("PORT",)),
     Setting("jwt-secret", "file with the secret that signs the clients' tokens (HS256, at least 32 bytes)",
             env=("JWT_SECRET",), secret=True),
+    Setting("jwt-previous-secret", "file with the secret before, still accepted for tokens that it signed",
+            env=("JWT_PREVIOUS_SECRET",), secret=True),
+    Setting("jwt-public-key", "PEM file with the public keys of the tokens' issuer, instead of a secret "
+            "(RSA: RS256, P-256: ES256, Ed25519: EdDSA)", None, keys_in_pem, ("JWT_PUBLIC_KEY",), secret=True),
+    Setting("jwt-jwks-url", "URL of the issuer's public keys, a JSON Web Key Set", None, as_url,
+            ("JWT_JWKS_URL",)),
+    Setting("jwt-jwks-allow-http", "let that URL be http on other machines, where nobody is on the way", False,
+            as_yes_or_no, flag=True),
+    Setting("jwt-jwks-max-age", "seconds after which those keys are fetched anew", _TOKENS.jwks_max_age,
+            as_seconds),
     Setting("jwt-audience", "accept only tokens for one of these audiences, with commas", (), as_names),
     Setting("jwt-issuer", "accept only tokens of one of these issuers, with commas", (), as_names),
     Setting("jwt-leeway", "seconds by which the clock of the tokens' issuer may differ", 0.0, as_leeway),
+    Setting("jwt-required-claims", "claims that a token must have besides exp and a user, with commas", (),
+            as_names),
+    Setting("jwt-max-bytes", "bytes of the longest token taken", _TOKENS.max_bytes, as_count),
+    Setting("expiry-warning", "seconds before the end of its token at which a client gets auth:expiring",
+            _LEASE.warning, as_duration),
+    Setting("expiry-grace", "seconds a client may stay after the end of its token", _LEASE.grace, as_duration),
+    Setting("revocation-window", "seconds for which a revocation is remembered: as long as a token lives",
+            DEFAULT_REVOCATION_SECONDS, as_seconds),
+    Setting("revocation-size", "revocations remembered at most", DEFAULT_REVOCATION_SIZE, as_count),
     Setting("claim-user", "claims that may name the user, with commas, the first present counts",
             _CLAIMS.user, as_names),
     Setting("claim-company", "claims that may name the company", _CLAIMS.company, as_names),
     Setting("claim-shops", "claims that may name the shops", _CLAIMS.shops, as_names),
     Setting("claim-roles", "claims that may name the roles", _CLAIMS.roles, as_names),
+    Setting("claim-rooms", "claims that may hold patterns of rooms, granted or refused", _CLAIMS.rooms, as_names),
+    Setting("custom-rooms", "who may join_room: open for any signed-in user, granted for whom the token or the "
+            "authorization URL lets in, closed for nobody", "open", as_one_of(*CUSTOM_ROOMS)),
+    Setting("authorization-url", "URL that is asked who may be in a room", None, as_url),
+    Setting("authorization-secret", "file with what is sent to it as a bearer token", None, as_bearer,
+            ("AUTHORIZATION_SECRET",), secret=True),
+    Setting("authorization-for", "kinds of rooms it decides about, with commas: custom, order, product, transfer",
+            ("custom", "order", "transfer"), as_some_of(*ASKABLE)),
+    Setting("authorization-timeout", "seconds it may take to answer", DEFAULT_TIMEOUT, as_seconds),
+    Setting("authorization-ttl", "seconds for which an answer counts at most", DEFAULT_TTL, as_seconds),
+    Setting("authorization-cache", "answers remembered at most", DEFAULT_CACHE, as_count),
+    Setting("authorization-concurrency", "requests to it under way at most", DEFAULT_CONCURRENCY, as_count),
     Setting("api-key", "file with the key that backend services send as X-API-Key", env=("API_KEY",),
             secret=True),
     Setting("cors-origins", "origins whose pages may connect, with commas, * for any; without it only pages "
@@ -123,20 +170,19 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ping-timeout", "seconds a client may take to answer a heartbeat", 60.0, as_seconds),
     Setting("connect-timeout", "seconds a connection may stay without joining a namespace", 45.0, as_seconds),
     Setting("max-payload", "bytes of the largest message or request body taken", 1_000_000, as_count),
-    Setting("max-buffered", "bytes that may wait for a slow client before it is disconnected", 16_000_000,
-            as_count),
-    Setting("max-buffered-age", "seconds that anything may wait for a slow client before it is disconnected",
-            30.0, as_seconds),
-    Setting("max-buffered-total", "bytes that may wait in memory for all slow clients together before those with "
-            "most are disconnected", 256_000_000, as_count),
-    Setting("slow-consumer", "what becomes of events for a client that is behind, event=rule with commas: drop, "
-            "latest:field (the last with that value) or disconnect; adds to the default",
-            SLOW_CONSUMERS, as_slow_consumers),
+    Setting("max-buffered", "bytes that may wait for a client until it is disconnected", 16_000_000, as_count),
+    Setting("max-buffered-age", "seconds anything may wait for it until it is disconnected", 30.0, as_seconds),
+    Setting("max-buffered-total", "bytes that may wait in memory for all slow clients until those with most are "
+            "disconnected", 256_000_000, as_count),
+    Setting("slow-consumer", "event=rule with commas, for clients that are behind: drop, latest:field (keep the "
+            "last) or disconnect; adds to the default", SLOW_CONSUMERS, as_slow_consumers),
     Setting("max-rooms", "rooms one socket may ask for", DEFAULT_MAX_ROOMS, as_count),
     Setting("max-orders", "orders whose owners are remembered", DEFAULT_MAX_ORDERS, as_count),
     Setting("dedup-window", "seconds for which an event id is remembered, so that a repeated event is "
             "emitted once", DEFAULT_SECONDS, as_seconds),
     Setting("dedup-size", "event ids remembered at most", DEFAULT_SIZE, as_count),
+    Setting("state-directory", "directory for the ids of handled events, so that after a crash nobody sees one "
+            "twice; without it they are forgotten when the process ends", None, as_state, ("STATE_DIRECTORY",)),
     Setting("routes", "TOML file with routes: more kinds of events, and to which rooms they are emitted", None,
             as_file),
     Setting("rabbitmq-url", "file with the URL of RabbitMQ, amqp://user:password@host:5672/vhost or amqps://..., "
@@ -168,6 +214,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("rabbitmq-max-body", "bytes of the largest message taken", _BROKER.max_body, as_count),
     Setting("rabbitmq-heartbeat", "seconds between heartbeats with RabbitMQ, which is left after twice as many "
             "of silence; 0 for none", _BROKER.heartbeat, whole(0, 65535)),
+    Setting("rabbitmq-settle", "seconds after the start for which events stay in RabbitMQ, so that clients come "
+            "back before their events do", _BROKER.settle, as_wait),
     Setting("to-broker", "publish what comes by POST /events to RabbitMQ instead of emitting it at once", False,
             as_yes_or_no, flag=True),
     Setting("cookie", "name of a cookie with the session id, for load balancers; none without it", None,
@@ -180,10 +228,7 @@ SETTINGS: tuple[Setting, ...] = (
             as_one_of(*LOG_LEVELS)),
 )  # fmt: skip
 
-_LATER = {
-    "REDIS_URL": "this version is one node, without Redis",
-}
-
+_LATER = {"REDIS_URL": "this version is one node, without Redis"}
 
 DEV_ENV = "RTWIST_DEV"
 
@@ -202,16 +247,18 @@ class Config:
 
     listen: tuple[str, ...]
     socketio: SocketOptions
-    jwt_secret: str | None
-    jwt_audience: tuple[str, ...]
-    jwt_issuer: tuple[str, ...]
-    jwt_leeway: float
-    claim_names: ClaimNames
+    tokens: TokenSettings
+    lease: LeaseOptions
+    revocation_window: float
+    revocation_size: int
+    custom_rooms: str
+    authorization: AuthorizationSettings | None
     api_key: str | None
     max_rooms: int
     max_orders: int
     dedup_window: float
     dedup_size: int
+    state_directory: Path | None
     routes: Path | None
     broker: BrokerSettings | None
     bind_rules: bool
@@ -230,26 +277,21 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
     """
     _refuse_what_comes_later(environment)
     values = {setting.name: _value(setting, given, environment) for setting in SETTINGS}
-    if not dev and values["jwt-secret"] is None:
-        raise ConfigError(
-            "no key to verify tokens with: set JWT_SECRET to the secret that signs them (at least 32 bytes), "
-            "or --jwt-secret-file to a file with it, or try the service with --dev"
-        )
     return Config(
         listen=_endpoints(values),
         socketio=_socket_options(values, dev=dev),
-        jwt_secret=values["jwt-secret"],
-        jwt_audience=values["jwt-audience"],
-        jwt_issuer=values["jwt-issuer"],
-        jwt_leeway=values["jwt-leeway"],
-        claim_names=ClaimNames(
-            values["claim-user"], values["claim-company"], values["claim-shops"], values["claim-roles"]
-        ),
+        tokens=token_settings(values, dev=dev),
+        lease=LeaseOptions(values["expiry-warning"], values["expiry-grace"]),
+        revocation_window=values["revocation-window"],
+        revocation_size=values["revocation-size"],
+        custom_rooms=values["custom-rooms"],
+        authorization=authorization_settings(values),
         api_key=values["api-key"],
         max_rooms=values["max-rooms"],
         max_orders=values["max-orders"],
         dedup_window=values["dedup-window"],
         dedup_size=values["dedup-size"],
+        state_directory=values["state-directory"],
         routes=values["routes"],
         broker=broker_settings(values),
         bind_rules=values["rabbitmq-bind-rules"],
@@ -350,7 +392,7 @@ def _socket_options(values: Mapping[str, Any], *, dev: bool) -> SocketOptions:
         max_buffered=values["max-buffered"],
         max_buffered_age=values["max-buffered-age"],
         max_buffered_total=values["max-buffered-total"],
-        slow_consumers=dict(rule.split("=", 1) for rule in (*SLOW_CONSUMERS, *values["slow-consumer"])),
+        slow_consumers=all_rules(values["slow-consumer"]),
         cors_origins="*" if dev and origins is None else origins,
         cookie=None if values["cookie"] is None else Cookie(name=values["cookie"]),
         client_dist=values["client-dist"],

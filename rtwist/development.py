@@ -76,7 +76,7 @@ class Trial:
 
 def trial(config: Config, now: float) -> Trial:
     """The keys that were set, throw-away ones for the rest; `now` is in seconds since 1970."""
-    jwt_secret = config.jwt_secret or secrets.token_urlsafe(32)
+    jwt_secret = config.tokens.secret or secrets.token_urlsafe(32)
     token = mint(
         jwt_secret,
         user="u1",
@@ -93,7 +93,7 @@ def trial(config: Config, now: float) -> Trial:
         jwt_secret=jwt_secret,
         api_key=api_key,
         token=token,
-        secret_is_given=bool(config.jwt_secret),
+        secret_is_given=bool(config.tokens.secret),
         key_is_given=bool(config.api_key),
     )
 

@@ -6,6 +6,7 @@
     - `LocalProtocolError`: this program broke Socket.IO or AMQP (reserved event name and the like).
     - `AuthError`: who the client says it is was not accepted; becomes a CONNECT_ERROR.
     - `KeysUnavailable`: nobody can be authenticated right now; the client should retry.
+    - `AuthorizationUnavailable`: the authorization URL gave no usable answer; whoever asked is refused.
     - `Refused`: a request was understood and refused; becomes an acknowledgement or a REST answer.
     - `BadEvent`: a domain event cannot be used; its publisher should hear why.
         - `UnknownKind`: no rule is there for events of its kind.
@@ -16,6 +17,7 @@
             - `BrokerRefused`: it does not let this user into this virtual host; the operator's fault.
         - `BrokerTimeout`: the broker did not answer, or fell silent.
         - `BrokerLost`: the connection is gone.
+            - `BrokerUntrusted`: the broker's certificate is not accepted; the operator's to decide.
     - `PublishError`: a message was not taken over by the broker; its publisher should hear why.
         - `Unroutable`: no queue is there for it.
         - `PublishNacked`: the broker could not take it.
@@ -57,11 +59,16 @@ class KeysUnavailable(RtwistError):
     """The keys that verify tokens cannot be had at the moment; trying again later may help."""
 
 
+class AuthorizationUnavailable(RtwistError):
+    """The authorization URL gave no usable answer; the text says why, for the log only."""
+
+
 class Refused(RtwistError):
     """A request was understood and refused.
 
     `code` is one of `bad_request`, `forbidden`, `unauthorized`, `not_found`, `rate_limited`, `too_many`,
-    `payload_too_large`, `unroutable`, `unavailable`; `message` is for people.
+    `payload_too_large`, `unroutable`, `unavailable`, and for a new token `token_invalid`, `token_expired`,
+    `token_revoked`; `message` is for people.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -112,6 +119,10 @@ class BrokerTimeout(BrokerError):
 
 class BrokerLost(BrokerError):
     """The connection is gone, or was closed by this side."""
+
+
+class BrokerUntrusted(BrokerLost):
+    """The broker's certificate is of an unknown authority or for another name; trying again is of no use."""
 
 
 class PublishError(RtwistError):

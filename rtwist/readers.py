@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from rtwist.errors import ConfigError
-from rtwist.socketio.behind import BehindRules
 
 _PATH = re.compile(r"[A-Za-z0-9._~/-]+")
+_URL = re.compile(r"[!-~]+")
+_BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _COOKIE_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _Number = TypeVar("_Number", int, float)
 
@@ -36,6 +38,22 @@ def as_leeway(text: str) -> float:
     value = as_number(text, float, "a number of seconds")
     if not 0 <= value <= 300:
         raise ValueError("must be from 0 to 300 seconds")
+    return value
+
+
+def as_wait(text: str) -> float:
+    """Seconds from 0 to 3600."""
+    value = as_number(text, float, "a number of seconds")
+    if not 0 <= value <= 3600:
+        raise ValueError("must be from 0 to 3600 seconds")
+    return value
+
+
+def as_duration(text: str) -> float:
+    """Seconds, 0 for none."""
+    value = as_number(text, float, "a number of seconds")
+    if not 0 <= value < 1e9:
+        raise ValueError("must be a number of seconds, 0 for none")
     return value
 
 
@@ -69,21 +87,6 @@ def as_names(text: str) -> tuple[str, ...]:
     if not names:
         raise ValueError("must name at least one")
     return names
-
-
-def as_slow_consumers(text: str) -> tuple[str, ...]:
-    """Rules `event=rule` with commas between them."""
-    rules = []
-    for text_of_one in as_names(text):
-        event, equals, rule = (part.strip() for part in text_of_one.partition("="))
-        if not equals:
-            raise ValueError(f"{text_of_one!r} has no =; write for example presence:*=drop")
-        try:
-            BehindRules({event: rule})
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-        rules.append(f"{event}={rule}")
-    return tuple(rules)
 
 
 def as_origins(text: str) -> str | tuple[str, ...]:
@@ -122,6 +125,39 @@ def as_one_of(*choices: str) -> Callable[[str], str]:
     return read
 
 
+def as_some_of(*choices: str) -> Callable[[str], tuple[str, ...]]:
+    """A reader of several of `choices` with commas between them."""
+
+    def read(text: str) -> tuple[str, ...]:
+        names = as_names(text)
+        if not {*names} <= {*choices}:
+            raise ValueError(f"must be some of {', '.join(choices)}, with commas")
+        return names
+
+    return read
+
+
+def as_url(text: str) -> str:
+    """The URL of an HTTP service, without secrets in it."""
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not _URL.fullmatch(text):
+        raise ValueError("must be a URL such as https://backend.example/may-join")
+    if "@" in url.netloc or url.fragment:
+        raise ValueError("must be a URL without user, password and fragment")
+    return text
+
+
+def as_bearer(text: str) -> str:
+    """A bearer token (RFC 6750, section 2.1); the errors do not quote it."""
+    if not _BEARER.fullmatch(text):
+        raise ConfigError("it must consist of letters, digits and - . _ ~ + / only, with = at the end")
+    return text
+
+
 def as_file(text: str) -> Path:
     """A file that is there."""
     path = Path(text)
@@ -136,3 +172,8 @@ def as_folder(text: str) -> Path:
     if not path.is_dir():
         raise ValueError("is not a folder")
     return path
+
+
+def as_state(text: str) -> Path:
+    """A folder that is there, the first when there are several with colons, as systemd gives them."""
+    return as_folder(text.partition(":")[0])

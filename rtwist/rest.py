@@ -19,7 +19,9 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from rtwist.auth.revocation import read_revocation
 from rtwist.auth.token import TokenVerifier
+from rtwist.domain.emission import Revoke
 from rtwist.domain.ids import plain_text
 from rtwist.domain.timestamps import iso
 from rtwist.emit import (
@@ -48,7 +50,7 @@ from rtwist.errors import (
 from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
 from rtwist.socketio import Server
-from rtwist.socketio.jsoncodec import loads
+from rtwist.socketio.jsoncodec import loads, where_wrong
 
 SERVICE = "websocket-service"
 _JSON = "application/json"
@@ -113,7 +115,11 @@ class Access:
 
 
 class Rest:
-    """The routes over a Socket.IO server and an intake; `now` returns the seconds since 1970."""
+    """The routes over a Socket.IO server and an intake.
+
+    `revoke` calls tokens back and returns how many sockets it has disconnected; `now` returns the seconds since
+    1970.
+    """
 
     _app = Klein()
     _log = Logger()
@@ -125,6 +131,7 @@ class Rest:
         access: Access,
         *,
         now: Callable[[], float],
+        revoke: Callable[[Revoke], int],
         max_depth: int = 64,
         broker: Broker | None = None,
     ) -> None:
@@ -132,6 +139,7 @@ class Rest:
         self._intake = intake
         self._access = access
         self._now = now
+        self._revoke = revoke
         self._max_depth = max_depth
         self._broker = broker
         self.draining = False
@@ -187,9 +195,11 @@ class Rest:
         try:
             if self._broker is not None and self._broker.takes_events:
                 return self._data(request, {"published": await self._broker.publish(values)})
-            return self._data(request, self._intake.accept(values))
+            outcome = self._intake.accept(values)
         except BadEvent as error:
             raise Refused("bad_request", str(error)) from None
+        self._intake.settle()
+        return self._data(request, outcome)
 
     @_app.route("/emit", methods=["POST"], strict_slashes=False)
     async def emit(self, request: IRequest) -> bytes:
@@ -211,6 +221,12 @@ class Rest:
             receivers=receivers,
         )
         return self._data(request, {"receivers": receivers})
+
+    @_app.route("/revoke", methods=["POST"], strict_slashes=False)
+    async def revoke(self, request: IRequest) -> bytes:
+        """Call tokens back: those of a user or a company, one by its id, or all."""
+        await self._access.check(request, status_route=False)
+        return self._data(request, {"disconnected": self._revoke(read_revocation(self._body(request)))})
 
     @_app.handle_errors(Exception)
     def failed(self, request: IRequest, failure: Failure) -> bytes:
@@ -238,7 +254,7 @@ class Rest:
         except UnicodeDecodeError:
             raise Refused("bad_request", "the body is not UTF-8") from None
         except RemoteProtocolError as error:
-            raise Refused("bad_request", f"the body is not JSON: {_where(error)}") from None
+            raise Refused("bad_request", f"the body is not JSON: {where_wrong(error)}") from None
 
     def _data(self, request: IRequest, data: object) -> bytes:
         return self._json(request, {"success": True, "data": data})
@@ -305,14 +321,6 @@ def _emission(body: Any) -> tuple[str, str, str, Any]:
         return kind, plain_text(name), event, body.get("data")
     except ValueError as reason:
         raise Refused("bad_request", f"to.{kind} {reason}") from None
-
-
-def _where(error: RemoteProtocolError) -> str:
-    """What is wrong with a JSON text, and where if the decoder knows."""
-    said = str(error.__cause__)
-    if said == "Input data was truncated":
-        return "it ends too early"
-    return said.removeprefix("JSON is malformed: ") if said.endswith(")") else str(error)
 
 
 def _refusal(failure: Failure, request: IRequest) -> Refused | None:

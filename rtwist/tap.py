@@ -7,12 +7,13 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, cast
 
+from twisted.application.internet import TimerService
 from twisted.application.service import IService
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReactorCore, IReactorFromThreads, IReactorTime
@@ -20,8 +21,16 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.web.resource import IResource
 
-from rtwist.auth.keys import SharedSecrets
+from rtwist.admissions import SWEEP_SECONDS
+from rtwist.auth.jwks import JwksKeys
+from rtwist.auth.keys import KeySource
+from rtwist.auth.keyserver import key_server
+from rtwist.auth.policy import Policy
+from rtwist.auth.publickeys import PublicKeys
+from rtwist.auth.revocation import RevokedTokens
+from rtwist.auth.settings import TokenSettings, shared_secrets
 from rtwist.auth.token import TokenVerifier
+from rtwist.authorization import AuthorizationUrl
 from rtwist.config import DEV_ENV, SETTINGS, Config, Setting, read_config, wants_dev
 from rtwist.development import trial
 from rtwist.domain.owners import OrderBook
@@ -33,6 +42,7 @@ from rtwist.extensions import all_rules
 from rtwist.gateway import Gateway
 from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
+from rtwist.intake.journal import Journal
 from rtwist.intake.window import Window
 from rtwist.listening import Listening
 from rtwist.logs import observer
@@ -102,8 +112,8 @@ class Options(usage.Options):
         """Check everything now, before anything starts."""
         dev = bool(self["dev"]) or wants_dev(os.environ)
         self["config"] = read_config(self, os.environ, dev=dev)
-        if self["config"].jwt_secret is not None:
-            SharedSecrets(self["config"].jwt_secret)
+        if self["config"].tokens.secret is not None:
+            shared_secrets(self["config"].tokens)
 
     def _refuse_secrets(self, arguments: Sequence[str]) -> None:
         # As abbreviations of --…-file they would have the secret taken for a file's name, and quoted.
@@ -171,26 +181,62 @@ def build(reactor: IReactorTime, config: Config, *, say: Callable[[str], None]) 
     """
     development = trial(config, time.time()) if config.dev else None
     if development is not None:
-        config = replace(config, jwt_secret=development.jwt_secret, api_key=development.api_key)
-    verifier = _verifier(config)
-    orders = OrderBook(config.max_orders)
+        tokens = replace(config.tokens, secret=development.jwt_secret)
+        config = replace(config, tokens=tokens, api_key=development.api_key)
     io = Server(reactor, config.socketio)
-    gateway = Gateway(io, verifier=verifier, owners=orders, now=time.time, max_rooms=config.max_rooms)
+    keys = _keys(reactor, io, config.tokens)
+    verifier = _verifier(config, keys)
+    orders = OrderBook(config.max_orders)
+    gateway = _gateway(reactor, io, verifier, orders, config)
     io.engine.on_refusal(gateway.log_refusal)
     rules = all_rules(config.routes)
     intake = _intake(io, gateway, Router(rules, orders), config)
     access = Access(verifier, config.api_key, status_open_to_loopback=config.dev)
     broker = _broker(reactor, config, intake, [pattern for pattern in rules if pattern not in BUILT_IN])
-    rest = Rest(io, intake, access, now=time.time, max_depth=config.socketio.max_depth, broker=broker)
+    rest = Rest(
+        io,
+        intake,
+        access,
+        now=time.time,
+        revoke=gateway.accounts.revoke,
+        max_depth=config.socketio.max_depth,
+        broker=broker,
+    )
     site = _site(io, rest, config, None if development is None else development.page())
     ports = [Listening(endpoint, site, reactor) for endpoint in config.listen]
 
     def started() -> None:
+        if isinstance(keys, JwksKeys):
+            keys.refresh()  # so that the first client need not wait
         _log_start(config, [port.address for port in ports])
         if development is not None:
             say(development.welcome())
 
-    return RtwistService(reactor, io, rest, ports, started=started, broker=broker, observer=_observer(config))
+    parts = [*ports, *_timers(reactor, gateway)]
+    return RtwistService(reactor, io, rest, parts, started=started, broker=broker, observer=_observer(config))
+
+
+def _gateway(
+    reactor: IReactorTime, io: Server, verifier: TokenVerifier, owners: OrderBook, config: Config
+) -> Gateway:
+    settings = config.authorization
+    return Gateway(
+        io,
+        verifier=verifier,
+        owners=owners,
+        now=time.time,
+        max_rooms=config.max_rooms,
+        lease=config.lease,
+        policy=Policy(config.custom_rooms, () if settings is None else settings.kinds),
+        authorizer=None if settings is None else AuthorizationUrl(reactor, settings, io.tasks),
+    )
+
+
+def _timers(reactor: IReactorTime, gateway: Gateway) -> Iterator[IService]:
+    if gateway.admissions is not None:
+        timer = TimerService(SWEEP_SECONDS, gateway.admissions.sweep)
+        timer.clock = reactor
+        yield timer
 
 
 def _broker(reactor: IReactorTime, config: Config, intake: Intake, own_patterns: list[str]) -> Broker | None:
@@ -218,13 +264,26 @@ def _log_start(config: Config, addresses: Sequence[str]) -> None:
     )
 
 
-def _verifier(config: Config) -> TokenVerifier:
+def _keys(reactor: IReactorTime, io: Server, settings: TokenSettings) -> KeySource:
+    if settings.public_keys:
+        return PublicKeys(settings.public_keys)
+    if settings.jwks_url is None:
+        return shared_secrets(settings)
+    fetch = key_server(reactor, settings.jwks_url)
+    return JwksKeys(fetch, tasks=io.tasks, clock=reactor.seconds, max_age=settings.jwks_max_age)
+
+
+def _verifier(config: Config, keys: KeySource) -> TokenVerifier:
+    settings = config.tokens
     return TokenVerifier(
-        SharedSecrets(config.jwt_secret or ""),
-        audience=config.jwt_audience or None,
-        issuer=config.jwt_issuer or None,
-        leeway=config.jwt_leeway,
-        claim_names=config.claim_names,
+        keys,
+        audience=settings.audience or None,
+        issuer=settings.issuer or None,
+        leeway=settings.leeway,
+        required_claims=settings.required_claims,
+        claim_names=settings.claim_names,
+        revocations=RevokedTokens(config.revocation_window, config.revocation_size, leeway=settings.leeway),
+        max_token_bytes=settings.max_bytes,
         now=time.time,
     )
 
@@ -234,10 +293,16 @@ def _intake(io: Server, gateway: Gateway, router: Router, config: Config) -> Int
         io,
         router,
         now=time.time,
-        window=Window(config.dedup_window, config.dedup_size),
+        window=_window(config),
         live=gateway.accounts,
         log_payloads=config.log_level == "debug",
     )
+
+
+def _window(config: Config) -> Window:
+    if config.state_directory is None:
+        return Window(config.dedup_window, config.dedup_size)
+    return Journal(config.state_directory, time.time(), config.dedup_window, config.dedup_size)
 
 
 def _site(io: Server, rest: Rest, config: Config, home: IResource | None) -> Site:

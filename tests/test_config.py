@@ -8,13 +8,17 @@ from typing import Any
 import pytest
 
 from rtwist.auth.identity import ClaimNames
+from rtwist.auth.policy import Kind
+from rtwist.auth.settings import TokenSettings
 from rtwist.config import SETTINGS, Config, Setting, read_broker, read_config
 from rtwist.errors import ConfigError
+from tests.support.keys import P256, RSA, pem
 from tests.support.processes import ROOT
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
 URL = "amqp://shop:the-password@mq.example/live"
 KEY = {"JWT_SECRET": SECRET}
+URLS = {"RABBITMQ_URL": URL, "RTWIST_AUTHORIZATION_URL": "http://backend.example/"}
 ROUTES = str(ROOT / "examples" / "routes.toml")
 
 Row = tuple[str, str, str, Any]
@@ -34,20 +38,42 @@ BROKER_ROWS: list[Row] = [
     ("rabbitmq-max-deliveries", "5", "broker.max_deliveries", 5),
     ("rabbitmq-max-body", "5000", "broker.max_body", 5000),
     ("rabbitmq-heartbeat", "5", "broker.heartbeat", 5),
+    ("rabbitmq-settle", "2.5", "broker.settle", 2.5),
     ("to-broker", "yes", "broker.to_broker", True),
 ]  # fmt: skip
+AUTHORIZATION_URL = "https://backend.example/may-join"
+AUTHORIZATION_ROWS: list[Row] = [
+    ("authorization-url", AUTHORIZATION_URL, "authorization.url", AUTHORIZATION_URL),
+    ("authorization-url", "http://[::1]:80/a?b=c", "authorization.url", "http://[::1]:80/a?b=c"),
+    ("authorization-for", "order, product", "authorization.kinds", (Kind.ORDER, Kind.PRODUCT)),
+    ("authorization-timeout", "0.5", "authorization.timeout", 0.5),
+    ("authorization-ttl", "10", "authorization.ttl", 10.0),
+    ("authorization-cache", "5", "authorization.cache", 5),
+    ("authorization-concurrency", "2", "authorization.concurrency", 2),
+]
 ROWS: list[Row] = [
     ("port", "8010", "listen", ("tcp:8010",)),
     ("port", "0", "listen", ("tcp:0",)),
-    ("jwt-audience", "web", "jwt_audience", ("web",)),
-    ("jwt-audience", " web , app ,", "jwt_audience", ("web", "app")),
-    ("jwt-issuer", "https://id.example", "jwt_issuer", ("https://id.example",)),
-    ("jwt-leeway", "1.5", "jwt_leeway", 1.5),
-    ("jwt-leeway", "0", "jwt_leeway", 0.0),
-    ("claim-user", "uid,sub", "claim_names.user", ("uid", "sub")),
-    ("claim-company", "org", "claim_names.company", ("org",)),
-    ("claim-shops", "stores", "claim_names.shops", ("stores",)),
-    ("claim-roles", "groups", "claim_names.roles", ("groups",)),
+    ("jwt-audience", "web", "tokens.audience", ("web",)),
+    ("jwt-audience", " web , app ,", "tokens.audience", ("web", "app")),
+    ("jwt-issuer", "https://id.example", "tokens.issuer", ("https://id.example",)),
+    ("jwt-leeway", "1.5", "tokens.leeway", 1.5),
+    ("jwt-leeway", "0", "tokens.leeway", 0.0),
+    ("jwt-jwks-max-age", "60", "tokens.jwks_max_age", 60.0),
+    ("jwt-required-claims", "jti, iat", "tokens.required_claims", ("jti", "iat")),
+    ("jwt-max-bytes", "4096", "tokens.max_bytes", 4096),
+    ("expiry-warning", "120", "lease.warning", 120.0),
+    ("expiry-warning", "0", "lease.warning", 0.0),
+    ("expiry-grace", "0", "lease.grace", 0.0),
+    ("revocation-window", "86400", "revocation_window", 86400.0),
+    ("revocation-size", "50", "revocation_size", 50),
+    ("claim-user", "uid,sub", "tokens.claim_names.user", ("uid", "sub")),
+    ("claim-company", "org", "tokens.claim_names.company", ("org",)),
+    ("claim-shops", "stores", "tokens.claim_names.shops", ("stores",)),
+    ("claim-roles", "groups", "tokens.claim_names.roles", ("groups",)),
+    ("claim-rooms", "grants", "tokens.claim_names.rooms", ("grants",)),
+    ("custom-rooms", "granted", "custom_rooms", "granted"),
+    *AUTHORIZATION_ROWS,
     ("cors-origins", "https://shop.example", "socketio.cors_origins", ("https://shop.example",)),
     ("cors-origins", "https://a.example,http://b.example:3000/", "socketio.cors_origins",
      ("https://a.example", "http://b.example:3000/")),
@@ -70,6 +96,7 @@ ROWS: list[Row] = [
     ("max-orders", "7", "max_orders", 7),
     ("dedup-window", "60", "dedup_window", 60.0),
     ("dedup-size", "9", "dedup_size", 9),
+    ("state-directory", "/:/none", "state_directory", Path("/")),
     ("routes", ROUTES, "routes", Path(ROUTES)),
     ("cookie", "io", "socketio.cookie.name", "io"),
     *BROKER_ROWS,
@@ -79,15 +106,33 @@ ROWS: list[Row] = [
 ]  # fmt: skip
 DEFAULTS: dict[str, Any] = {
     "listen": ("tcp:8009",),
-    "jwt_audience": (),
-    "jwt_issuer": (),
-    "jwt_leeway": 0.0,
-    "claim_names": ClaimNames(),
+    "tokens.audience": (),
+    "tokens.issuer": (),
+    "tokens.leeway": 0.0,
+    "tokens.claim_names": ClaimNames(),
+    "tokens.public_keys": (),
+    "tokens.previous_secret": None,
+    "tokens.jwks_url": None,
+    "tokens.jwks_max_age": 600.0,
+    "tokens.required_claims": (),
+    "tokens.max_bytes": 8192,
+    "lease.warning": 60.0,
+    "lease.grace": 5.0,
+    "revocation_window": 2_592_000.0,
+    "revocation_size": 100_000,
+    "custom_rooms": "open",
+    "authorization.kinds": (Kind.CUSTOM, Kind.ORDER, Kind.TRANSFER),
+    "authorization.secret": None,
+    "authorization.timeout": 5.0,
+    "authorization.ttl": 60.0,
+    "authorization.cache": 10_000,
+    "authorization.concurrency": 20,
     "api_key": None,
     "max_rooms": 5000,
     "max_orders": 100_000,
     "dedup_window": 600.0,
     "dedup_size": 100_000,
+    "state_directory": None,
     "routes": None,
     "bind_rules": False,
     "broker.exchange": "events",
@@ -100,6 +145,7 @@ DEFAULTS: dict[str, Any] = {
     ),
     "broker.declare": "declare",
     "broker.queue_type": "classic",
+    "broker.settle": 0.0,
     "broker.to_broker": False,
     "log_format": "text",
     "log_level": "info",
@@ -120,18 +166,37 @@ DEFAULTS: dict[str, Any] = {
     "socketio.cookie": None,
     "socketio.client_dist": None,
 }  # fmt: skip
+DURATIONS = (
+    "ping-interval", "ping-timeout", "connect-timeout", "dedup-window", "revocation-window", "jwt-jwks-max-age",
+    "max-buffered-age",
+    "authorization-timeout", "authorization-ttl",
+)  # fmt: skip
+COUNTS = (
+    "max-payload", "max-buffered", "max-buffered-total", "max-rooms", "max-orders", "dedup-size",
+    "revocation-size", "jwt-max-bytes",
+    "authorization-cache", "authorization-concurrency",
+)  # fmt: skip
 WRONG: list[tuple[str, str]] = [
     *(("port", text) for text in ("x", "-1", "65536", "80.5", "")),
     *(("jwt-leeway", text) for text in ("x", "-1", "301", "nan", "inf")),
+    *((name, text) for name in DURATIONS for text in ("x", "0", "-1", "nan", "inf", "1e9")),
+    *((name, text) for name in COUNTS for text in ("x", "0", "-1", "1.5", "1e3")),
+    *((name, text) for name in ("expiry-warning", "expiry-grace") for text in ("x", "-1", "nan", "inf", "1e9")),
+    ("jwt-required-claims", ","),
     *(
-        (name, text)
-        for name in ("ping-interval", "ping-timeout", "connect-timeout", "dedup-window", "max-buffered-age")
-        for text in ("x", "0", "-1", "nan", "inf", "1e9")
-    ),
-    *(
-        (name, text)
-        for name in ("max-payload", "max-buffered", "max-buffered-total", "max-rooms", "max-orders", "dedup-size")
-        for text in ("x", "0", "-1", "1.5", "1e3")
+        ("jwt-jwks-url", text)
+        for text in (
+            "x",
+            "ftp://id.example/keys",
+            "https://",
+            "https:///keys",
+            "https://id.example:x/",
+            "https://ü/",
+            "https://me:word@id.example/keys",
+            "https://id.example/keys#1",
+            "https://id.example/a b",
+            "https://[",
+        )
     ),
     *(("cors-origins", text) for text in ("shop.example", "https://shop.example/page", "null")),
     *(
@@ -152,7 +217,12 @@ WRONG: list[tuple[str, str]] = [
     ("routes", "/"),
     ("log-format", "xml"),
     ("log-level", "loud"),
-    *((name, text) for name in ("claim-user", "claim-company", "claim-roles", "claim-shops") for text in (",",)),
+    *((f"claim-{name}", ",") for name in ("user", "company", "roles", "shops", "rooms")),
+    ("custom-rooms", "some"),
+    *(("authorization-for", text) for text in (",", "orders", "order,user")),
+    *(("authorization-url", text) for text in ("backend.example", "ftp://a", "http://", "http:///a", "http://ü")),
+    *(("authorization-url", text) for text in ("http://a b", "http://a/#b", "http://a:x", "http://a:99999")),
+    *(("authorization-url", text) for text in ("https://user:password@a", "http://a\n", "http://a:0")),
     *(("cookie", text) for text in ("a b", "a;b", "a=b", "ü", "a\nb")),
     *(
         (f"rabbitmq-{name}", text)
@@ -166,6 +236,8 @@ WRONG: list[tuple[str, str]] = [
     *((f"rabbitmq-{name}", text) for name in ("ack-batch", "max-deliveries", "max-body") for text in ("x", "0")),
     *(("rabbitmq-prefetch", text) for text in ("x", "0", "-1", "65536", "1.5")),
     *(("rabbitmq-retries", text) for text in ("x", "11", "-1", "1.5")),
+    *(("rabbitmq-settle", text) for text in ("x", "3601", "-1", "nan")),
+    ("state-directory", "/no/such/folder"),
     *(("rabbitmq-heartbeat", text) for text in ("x", "65536", "-1", "1.5")),
     *(("path", text) for text in ("/", "//", "a b", "/a?b", "ü")),
 ]
@@ -174,7 +246,12 @@ OLD_NAMES = {
     "PORT": "port", "JWT_SECRET": "jwt-secret", "FRONTEND_URL": "cors-origins", "API_KEY": "api-key",
     "RABBITMQ_URL": "rabbitmq-url",
 }  # fmt: skip
-SECRETS = [setting for setting in SETTINGS if setting.secret and setting.name != "rabbitmq-url"]
+PLACES = {
+    "jwt-secret": "tokens.secret",
+    "jwt-previous-secret": "tokens.previous_secret",
+    "api-key": "api_key",
+}
+SECRETS = [setting for setting in SETTINGS if setting.name in PLACES]
 NAMED = {setting.name: setting for setting in SETTINGS}
 
 
@@ -186,9 +263,7 @@ def value_at(config: Config, path: str) -> Any:
 
 
 def read(given: dict[str, Any] | None = None, environment: dict[str, str] | None = None, **more: Any) -> Config:
-    return read_config(
-        given or {}, {**KEY, "RABBITMQ_URL": URL, **(environment or {})}, dev=more.get("dev", False)
-    )
+    return read_config(given or {}, {**KEY, **URLS, **(environment or {})}, dev=more.get("dev", False))
 
 
 def error(given: dict[str, Any] | None = None, environment: dict[str, str] | None = None) -> str:
@@ -221,7 +296,9 @@ class TestEveryOption:
 
 def test_every_setting_but_the_secrets_is_in_the_table() -> None:
     assert {name for name, *_ in ROWS} == {setting.name for setting in SETTINGS if not setting.secret} - {
-        "listen"
+        "listen",
+        "jwt-jwks-url",
+        "jwt-jwks-allow-http",
     }
 
 
@@ -269,6 +346,32 @@ class TestTheBroker:
             read_broker({}, {})
 
 
+class TestTheAuthorizationUrl:
+    def test_there_is_none_unless_it_is_named(self) -> None:
+        assert read({}, {"RTWIST_AUTHORIZATION_URL": ""}).authorization is None
+
+    @pytest.mark.parametrize("variable", ["AUTHORIZATION_SECRET", "RTWIST_AUTHORIZATION_SECRET"])
+    def test_its_secret_from_the_environment_or_from_a_file(self, variable: str, tmp_path: Path) -> None:
+        file = tmp_path / "secret"
+        file.write_text("abc-._~+/09==\n")
+        for found in (
+            read({}, {variable: "abc-._~+/09=="}),
+            read({}, {f"{variable}_FILE": str(file)}),
+            read({"authorization-secret-file": str(file)}),
+        ):
+            assert value_at(found, "authorization.secret") == "abc-._~+/09=="
+            assert "abc-" not in repr(found)
+
+    @pytest.mark.parametrize("secret", ["two words", "a\nb", "ü", "a=b", "=", '"a"'])
+    def test_a_secret_that_is_no_bearer_token_is_never_quoted(self, secret: str, tmp_path: Path) -> None:
+        file = tmp_path / "secret"
+        file.write_text(secret)
+        fault = "it must consist of letters, digits and - . _ ~ + / only, with = at the end"
+        assert error({}, {"AUTHORIZATION_SECRET": secret}) == f"AUTHORIZATION_SECRET cannot be used: {fault}"
+        said = error({"authorization-secret-file": str(file)})
+        assert said == f"--authorization-secret-file cannot be used: {fault}"
+
+
 def test_every_setting_has_an_environment_name_of_its_own() -> None:
     names = [name for setting in SETTINGS for name in setting.env_names]
     assert len(names) == len(set(names))
@@ -281,7 +384,7 @@ def test_the_names_of_the_service_before_work(variable: str, name: str) -> None:
 
 
 def test_an_empty_variable_is_as_good_as_none() -> None:
-    needed = ("jwt-secret", "rabbitmq-url")
+    needed = ("jwt-secret", "rabbitmq-url", "authorization-url")
     empty = {name: "" for setting in SETTINGS if setting.name not in needed for name in setting.env_names}
     assert read({}, empty) == read()
 
@@ -303,13 +406,13 @@ class TestSecrets:
     def test_from_the_environment(self, setting: Setting) -> None:
         for variable in setting.env_names:
             config = read_config({}, {"RTWIST_JWT_SECRET": SECRET, variable: "from the environment"}, dev=False)
-            assert value_at(config, setting.name.replace("-", "_")) == "from the environment"
+            assert value_at(config, PLACES[setting.name]) == "from the environment"
 
     @pytest.mark.parametrize("setting", SECRETS, ids=lambda setting: setting.name)
     def test_from_a_file(self, setting: Setting, tmp_path: Path) -> None:
         file = tmp_path / "secret"
         file.write_text("  from the file\n")
-        field = setting.name.replace("-", "_")
+        field = PLACES[setting.name]
         given = read({f"{setting.name}-file": str(file)}, {setting.env_names[0]: "from the environment"})
         assert value_at(given, field) == "from the file"
         for variable in setting.env_names:
@@ -331,6 +434,69 @@ class TestSecrets:
 
     def test_a_folder_is_no_file(self, tmp_path: Path) -> None:
         assert error({"jwt-secret-file": str(tmp_path)}).startswith(f"--jwt-secret-file is '{tmp_path}', which ")
+
+
+JWKS = {"JWT_JWKS_URL": "https://id.example/keys"}
+PEM = {"JWT_PUBLIC_KEY": pem(P256)}
+
+
+class TestKeys:
+    def settings(self, *, dev: bool = False, **environment: str) -> TokenSettings:
+        return read_config({}, environment, dev=dev).tokens
+
+    def error(self, *, dev: bool = False, **environment: str) -> str:
+        with pytest.raises(ConfigError) as caught:
+            read_config({}, environment, dev=dev)
+        return str(caught.value)
+
+    def test_public_keys_from_the_environment_or_a_file(self, tmp_path: Path) -> None:
+        file = tmp_path / "keys.pem"
+        file.write_text(pem(RSA) + pem(P256))
+        for given in (
+            {"JWT_PUBLIC_KEY_FILE": str(file)}, {"RTWIST_JWT_PUBLIC_KEY_FILE": str(file)},
+            {"JWT_PUBLIC_KEY": file.read_text()}, {"RTWIST_JWT_PUBLIC_KEY": file.read_text()},
+        ):  # fmt: skip
+            assert [key.algorithm for key in self.settings(**given).public_keys] == ["RS256", "ES256"]
+        config = read_config({"jwt-public-key-file": str(file)}, {}, dev=False)
+        assert len(config.tokens.public_keys) == 2
+
+    def test_a_file_without_keys_is_named(self, tmp_path: Path) -> None:
+        file = tmp_path / "keys.pem"
+        file.write_text("no key")
+        assert self.error(JWT_PUBLIC_KEY_FILE=str(file)) == (
+            "JWT_PUBLIC_KEY_FILE cannot be used: no PEM block is there: a public key begins with "
+            "-----BEGIN PUBLIC KEY-----"
+        )
+
+    @pytest.mark.parametrize(
+        "url",
+        ["https://id.example/keys", "http://localhost:8080/keys", "http://127.0.0.1/keys", "http://[::1]:1/keys"],
+    )
+    def test_a_key_server(self, url: str) -> None:
+        assert self.settings(JWT_JWKS_URL=url).jwks_url == url
+        assert self.settings(RTWIST_JWT_JWKS_URL=url).jwks_url == url
+
+    @pytest.mark.parametrize("host", ["id.example", "10.0.0.1", "localhost.example", "127.0.0.1.example"])
+    def test_nobody_may_be_on_the_way_to_it(self, host: str) -> None:
+        url = f"http://{host}/keys"
+        assert self.error(JWT_JWKS_URL=url).startswith(f"JWT_JWKS_URL is '{url}': whoever is on the way")
+        assert self.settings(JWT_JWKS_URL=url, RTWIST_JWT_JWKS_ALLOW_HTTP="yes").jwks_url == url
+
+    @pytest.mark.parametrize("given", [KEY | JWKS, KEY | PEM, JWKS | PEM, KEY | JWKS | PEM])
+    @pytest.mark.parametrize("dev", [False, True])
+    def test_two_kinds_are_never_together(self, given: dict[str, str], dev: bool) -> None:
+        said = self.error(dev=dev, **given)
+        assert " and ".join(name for name in (*KEY, *PEM, *JWKS) if name in given) + " are set" in said
+        assert SECRET not in said
+
+    def test_the_secret_before_needs_one_after(self) -> None:
+        assert self.settings(JWT_PREVIOUS_SECRET=SECRET, **KEY).previous_secret == SECRET
+        for others in ({}, JWKS, PEM):
+            assert "JWT_PREVIOUS_SECRET is set without" in self.error(JWT_PREVIOUS_SECRET=SECRET, **others)
+
+    @pytest.mark.parametrize("given", [JWKS, PEM])
+    def test_development_mode_signs_tokens_itself(self, given: dict[str, str]) -> None:
+        assert f"{next(iter(given))} is set, but --dev signs tokens itself" in self.error(dev=True, **given)
 
 
 class TestMistakes:
@@ -394,9 +560,9 @@ class TestDevelopment:
     def test_no_key_is_needed_and_pages_of_any_origin_may_connect(self) -> None:
         config = read_config({}, {}, dev=True)
         assert config.dev
-        assert config.jwt_secret is None
+        assert config.tokens.secret is None
         assert config.socketio.cors_origins == "*"
 
     def test_what_is_set_stays_set(self) -> None:
         config = read_config({}, {**KEY, "FRONTEND_URL": "https://a.example"}, dev=True)
-        assert (config.jwt_secret, config.socketio.cors_origins) == (SECRET, ("https://a.example",))
+        assert (config.tokens.secret, config.socketio.cors_origins) == (SECRET, ("https://a.example",))

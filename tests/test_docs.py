@@ -21,7 +21,9 @@ import msgspec
 import pytest
 from twisted.internet.defer import Deferred
 
+from rtwist.auth.identity import identity_from_claims
 from rtwist.auth.keys import SharedSecrets
+from rtwist.auth.policy import ASKABLE, TABLE, Entry, Kind, Policy, Who, subject
 from rtwist.auth.token import TokenVerifier, mint
 from rtwist.config import SETTINGS
 from rtwist.domain.emission import Emission
@@ -42,6 +44,7 @@ from tests.support.service import API_KEY, JWT_SECRET, Service
 
 README = ROOT / "README.rst"
 DOCS = sorted((ROOT / "docs").glob("*.rst"))
+ROOMS = ROOT / "docs" / "rooms.rst"
 PAGES = [README, ROOT / "CHANGELOG.rst", *DOCS]
 
 
@@ -116,8 +119,9 @@ def test_every_route_is_in_the_readme() -> None:
 
 
 def client_events() -> set[str]:
-    gateway = Gateway(Server(_Never()), verifier=None, owners=OrderBook(), now=time.time)  # type: ignore[arg-type]
-    return set(gateway._requests)
+    verifier = TokenVerifier(SharedSecrets("x" * 32), now=time.time)
+    gateway = Gateway(Server(_Never()), verifier=verifier, owners=OrderBook(), now=time.time)  # type: ignore[arg-type]
+    return set(gateway.requests.names)
 
 
 class _Never:
@@ -160,6 +164,22 @@ def test_the_limits_are_as_the_security_page_shows_them() -> None:
         assert f"{value:.0f}" == default, name
         if option:
             assert options[option.strip("`")].default == value, option
+
+
+def test_who_may_be_in_which_room_is_as_the_rooms_page_shows_it() -> None:
+    shown = [tuple(word.strip("`") for word in row) for row in table(ROOMS, "kind of room")]
+    assert shown == [(kind.name.lower(), *(who.name.lower() for who in row)) for kind, row in TABLE.items()]
+    assert {row[0].strip("`") for row in table(ROOMS, "word")} == {who.name.lower() for who in Who}
+
+
+def test_the_claims_of_the_rooms_page_are_taken_and_mean_what_it_says() -> None:
+    (claims,) = map(json.loads, code_blocks(ROOMS, "json"))
+    identity = identity_from_claims(claims, expires_at=0.0)
+    answers = {order: Policy().entry(identity, subject(Kind.ORDER, order)) for order in ("7", "77")}
+    assert answers == {"7": Entry.GRANTED, "77": Entry.REFUSED}
+    guest = identity_from_claims({"sub": "u", "rooms": ["!*", "order:7"]}, expires_at=0.0)
+    asked = [subject(kind, "7") for kind in ASKABLE.values()]
+    assert [Policy().entry(guest, room).name for room in asked] == ["REFUSED", "GRANTED", "REFUSED", "REFUSED"]
 
 
 def test_the_names_in_the_library_table_exist() -> None:
@@ -489,6 +509,22 @@ def test_an_expired_token_is_replaced_and_a_wrong_one_leads_to_the_login(service
             page.wait_for_output(expected)
 
 
+def test_the_snippet_that_keeps_a_client_signed_in_does() -> None:
+    code = snippet("js", "keepSignedIn") + (
+        "import { io } from 'socket.io-client';\n"
+        "const [url, first, second] = process.argv.slice(1);\n"
+        "const [socket, witness] = [io(url, { auth: { token: first } }), io(url, { auth: { token: first } })];\n"
+        "keepSignedIn(socket, async () => second);\n"
+        "socket.on('disconnect', (reason) => console.log('signed out:', reason));\n"
+        "witness.on('disconnect', () => socket.emit('leave_room', 'x', () => console.log('still in')));\n"
+    )
+    with Service("--expiry-warning", "2", "--expiry-grace", "0") as service:
+        first, second = (mint(JWT_SECRET, user="u1", lifetime=life, now=time.time()) for life in (3, 600))
+        with node(code, service.url, first, second) as page:
+            page.wait_for_output("still in")
+            assert not any("signed out" in line for line in page.output)
+
+
 def curl(command: str, service: Service) -> dict[str, Any]:
     """What a curl command of the pages answers."""
     assert shutil.which("curl"), "curl is not on PATH: install it, then run `make test`"
@@ -505,11 +541,11 @@ def test_the_curl_commands_are_taken() -> None:
     commands = [code for code in code_blocks(README, "sh") if code.startswith("curl")]
     with Service() as service:
         answers = [curl(command, service) for command in commands]
-        assert [answer["success"] for answer in answers] == [True] * 4
-        first, bare, several, emit = (answer["data"] for answer in answers)
+        assert [answer["success"] for answer in answers] == [True] * 5
+        first, bare, several, emit, revoke = (answer["data"] for answer in answers)
         assert first["accepted"] == bare["accepted"] == 1
         assert (several["accepted"], several["emissions"]) == (2, 5)
-        assert emit == {"receivers": 0}
+        assert (emit, revoke) == ({"receivers": 0}, {"disconnected": 0})
         assert curl(commands[0], service)["data"]["duplicates"] == 1
         status, answer = service.request("POST", "/events", {"type": "weather.changed", "data": {}})
         assert (status, answer["error"]["code"]) == (400, "bad_request")

@@ -18,6 +18,10 @@ FLOORS = {
     "domain": 4,
     "auth": 4,
     "gateway": 4,
+    "requests": 4,
+    "leases": 4,
+    "admissions": 4,
+    "authorization": 4,
     "accounts": 4,
     "presence": 4,
     "emit": 4,
@@ -28,6 +32,7 @@ FLOORS = {
     "service": 5,
     "listening": 5,
     "readers": 5,
+    "slowness": 5,
     "logs": 5,
     "devpage": 5,
     "development": 5,
@@ -58,9 +63,18 @@ PURE = (
     "intake.amqp.options",
     "intake.amqp.receiver",
     "intake.amqp.url",
+    "auth.deadlines",
+    "auth.identity",
+    "auth.moves",
+    "auth.publickeys",
+    "auth.revocation",
+    "auth.strictjson",
+    "auth.token",
+    "auth.patterns",
+    "auth.policy",
     "domain",
 )
-WIRES = ("twisted", "autobahn", "txaio", "klein")
+WIRES = ("twisted", "autobahn", "txaio", "klein", "treq")
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rtwist.auth.patterns import RoomPattern, read_patterns
+from rtwist.auth.policy import automatic_rooms
 from rtwist.domain.ids import plain_text
-from rtwist.domain.rooms import SUPER_ADMIN, company_room, role_room, shop_room, user_room
+from rtwist.domain.rooms import SUPER_ADMIN
 
 MAX_SHOPS = 1000
 """Each shop is a room to join at every connection."""
@@ -24,13 +26,27 @@ class ClaimNames:
     company: tuple[str, ...] = ("companyId", "company_id")
     shops: tuple[str, ...] = ("shopIds", "shops", "shop_ids")
     roles: tuple[str, ...] = ("role", "roles")
+    rooms: tuple[str, ...] = ("rooms",)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An event of that time said that the field `name` of an identity has this value."""
+
+    name: str
+    at: float
+    value: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """A user with their company, shops and roles; `claims` is all the token says.
 
-    `expires_at` is when the token ends, in seconds since 1970.
+    `expires_at` is when the token ends, `issued_at` when it was signed, in seconds since 1970; `token_id` is its
+    `jti`. Company, shops and roles may have been changed since by events: `moves` says which, and when, and
+    `granted_company` is still the company that the token names.
+    `expires_at` is when the token ends, in seconds since 1970; `patterns` are the rooms that the token grants
+    beyond the rules, or refuses.
     """
 
     user_id: str
@@ -39,6 +55,11 @@ class Identity:
     roles: tuple[str, ...]
     claims: Mapping[str, Any] = field(repr=False)
     expires_at: float
+    issued_at: float | None = None
+    token_id: str | None = None
+    granted_company: str | None = None
+    moves: tuple[Move, ...] = ()
+    patterns: tuple[RoomPattern, ...] = ()
 
     @property
     def is_super_admin(self) -> bool:
@@ -48,14 +69,7 @@ class Identity:
     @property
     def rooms(self) -> tuple[str, ...]:
         """The rooms the user is in without asking: user, company, shops, roles, super admins."""
-        rooms = [user_room(self.user_id)]
-        if self.company_id is not None:
-            rooms.append(company_room(self.company_id))
-        rooms += map(shop_room, self.shop_ids)
-        rooms += map(role_room, self.roles)
-        if self.is_super_admin:
-            rooms.append(SUPER_ADMIN)
-        return tuple(rooms)
+        return automatic_rooms(self)
 
 
 def identity_from_claims(
@@ -64,7 +78,9 @@ def identity_from_claims(
     """Take the claims of a verified token and return who it speaks of.
 
     Integers become text. A claim that is null counts as absent. Raises ValueError, naming the claim, without
-    a user, for ids that `plain_text` refuses, and for too many shops or roles: such a token is not used in part.
+    a user, for ids that `plain_text` refuses (that of the token itself among them: what cannot be named cannot be
+    called back), for too many shops or roles, and for patterns of rooms that are none: such a token is not used
+    in part, for the part left out may be a restriction.
     """
     names = names or ClaimNames()
     name, user = _first(claims, names.user)
@@ -75,7 +91,21 @@ def identity_from_claims(
     company_id = None if company is None else _id(name, company)
     shop_ids = _ids(*_first(claims, names.shops), limit=MAX_SHOPS)
     roles = _ids(*_first(claims, names.roles), limit=MAX_ROLES)
-    return Identity(user_id, company_id, shop_ids, roles, claims, expires_at)
+    token_id = None if claims.get("jti") is None else _id("jti", claims["jti"])
+    name, rooms = _first(claims, names.rooms)
+    patterns = () if rooms is None else read_patterns(name, rooms)
+    return Identity(
+        user_id,
+        company_id,
+        shop_ids,
+        roles,
+        claims,
+        expires_at,
+        issued_at=claims.get("iat"),
+        token_id=token_id,
+        granted_company=company_id,
+        patterns=patterns,
+    )
 
 
 def _first(claims: Mapping[str, Any], names: Iterable[str]) -> tuple[str, Any]:

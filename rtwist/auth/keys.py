@@ -11,11 +11,10 @@ from jwt.exceptions import InvalidKeyError
 from rtwist.errors import ConfigError
 
 if TYPE_CHECKING:
-    from jwt import PyJWK
     from jwt.algorithms import AllowedPublicKeys
 
-Key: TypeAlias = "AllowedPublicKeys | PyJWK | str | bytes"
-"""What PyJWT verifies with."""
+Key: TypeAlias = "AllowedPublicKeys | str | bytes"
+"""What PyJWT verifies with. Not its PyJWK, which brings an algorithm of its own."""
 
 MIN_SECRET_BYTES = 32
 """RFC 7518 3.2: "A key of the same size as the hash output [...] or larger MUST be used"."""
@@ -41,30 +40,30 @@ class SharedSecrets:
     """HS256 with one secret, or with several while the issuer changes from one to the next.
 
     Raises `ConfigError` for no secret, for one shorter than 32 bytes, and for a public key or JWK in place of
-    a secret, which everybody could sign with.
+    a secret, which everybody could sign with; it calls the secret by `name`.
     """
 
     algorithms = ("HS256",)
 
-    def __init__(self, secrets: str | bytes | Sequence[str | bytes]) -> None:
+    def __init__(self, secrets: str | bytes | Sequence[str | bytes], *, name: str = "JWT_SECRET") -> None:
         several = [secrets] if isinstance(secrets, str | bytes) else list(secrets)
         if not several:
-            raise ConfigError(f"JWT_SECRET is missing; {_RECIPE}")
-        self._secrets = tuple(_checked(secret) for secret in several)
+            raise ConfigError(f"{name} is missing; {_RECIPE}")
+        self._secrets = tuple(_checked(secret, name) for secret in several)
 
     async def keys_for(self, header: Mapping[str, Any]) -> Sequence[bytes]:
         """Return all secrets: the headers of HS256 tokens seldom say which one signed."""
         return self._secrets
 
 
-def _checked(secret: str | bytes) -> bytes:
+def _checked(secret: str | bytes, name: str) -> bytes:
     # Bytes that are no UTF-8 come out of the environment as lone surrogates, and are meant as bytes.
     octets = secret.encode("utf-8", "surrogateescape") if isinstance(secret, str) else secret
     if len(octets) < MIN_SECRET_BYTES:
         raise ConfigError(
-            f"JWT_SECRET must have at least {MIN_SECRET_BYTES} bytes, this one has {len(octets)}; {_RECIPE}"
+            f"{name} must have at least {MIN_SECRET_BYTES} bytes, this one has {len(octets)}; {_RECIPE}"
         )
     try:
         return HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(octets)
     except InvalidKeyError as reason:
-        raise ConfigError(f"JWT_SECRET is no secret: {reason} Instead, {_RECIPE}") from None
+        raise ConfigError(f"{name} is no secret: {reason} Instead, {_RECIPE}") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,9 @@ from jwt.utils import base64url_decode
 
 from rtwist.auth.identity import ClaimNames, Identity, identity_from_claims
 from rtwist.auth.keys import Key, KeySource, SharedSecrets
+from rtwist.auth.publickeys import MAX_KID_CHARS
+from rtwist.auth.revocation import Revocations, RevokedTokens
+from rtwist.auth.strictjson import strict_object
 from rtwist.errors import AuthError, ConfigError
 
 if TYPE_CHECKING:
@@ -20,15 +23,10 @@ if TYPE_CHECKING:
 DEFAULT_MAX_TOKEN_BYTES = 8192
 """Decoding 900 KB takes 38 ms, before anything is known of the sender; HTTP headers end at 8 KB anyway."""
 
-MAX_KID_CHARS = 200
-"""Key ids are looked up in what the key server sent; real ones are hashes."""
-
 MAX_NUMERIC_DATE = 253_402_300_799
 """The last second of the year 9999: dates beyond it overflow timers and date types."""
 
-MAX_DEPTH = 64
-"""How deep claims may be nested; Python's own limit differs by version, and is none of a token's business."""
-
+_BASE64URL = re.compile(r"[A-Za-z0-9_.-]+")
 _SIGNATURE_OPTIONS: SigOptions = {"verify_signature": True, "enforce_minimum_key_length": True}
 
 
@@ -36,8 +34,9 @@ class TokenVerifier:
     """Takes tokens and returns who they speak of.
 
     `audience` and `issuer` (one or several) are checked if given; `leeway` is how many seconds the issuer's
-    clock may differ; `now` returns the seconds since 1970. Raises `ConfigError` if `keys` mixes shared
-    secrets with public keys, because a public key could then pass for a secret.
+    clock may differ; a token must have each of `required_claims`. Tokens that `revocations` covers count no more.
+    `now` returns the seconds since 1970. Raises `ConfigError` if `keys` mixes shared secrets with public keys,
+    because a public key could then pass for a secret.
     """
 
     def __init__(
@@ -47,7 +46,9 @@ class TokenVerifier:
         audience: str | Sequence[str] | None = None,
         issuer: str | Sequence[str] | None = None,
         leeway: float = 0.0,
+        required_claims: Sequence[str] = (),
         claim_names: ClaimNames | None = None,
+        revocations: Revocations | None = None,
         max_token_bytes: int = DEFAULT_MAX_TOKEN_BYTES,
         now: Callable[[], float],
     ) -> None:
@@ -56,7 +57,9 @@ class TokenVerifier:
         self._keys = keys
         self._audience = _several(audience)
         self._issuer = _several(issuer)
-        self._leeway = leeway
+        self._required_claims = tuple(required_claims)
+        self.leeway = leeway
+        self.revocations: Revocations = RevokedTokens() if revocations is None else revocations
         self._claim_names = claim_names or ClaimNames()
         self._max_token_bytes = max_token_bytes
         self._now = now
@@ -65,9 +68,9 @@ class TokenVerifier:
     async def verify(self, token: object) -> Identity:
         """Return the identity in `token`, which is whatever the client sent as one.
 
-        Raises `AuthError`: `auth_required` without a token, `token_expired` after its end, `token_invalid`
-        for anything else, with the reason as its `__cause__`, for the log only. `KeysUnavailable` passes
-        through.
+        Raises `AuthError`: `auth_required` without a token, `token_expired` after its end, `token_revoked` for
+        one that was called back, `token_invalid` for anything else, with the reason as its `__cause__`, for the
+        log only. `KeysUnavailable` passes through.
         """
         if token is None or token == "":
             raise AuthError("Authentication required", "auth_required")
@@ -76,10 +79,14 @@ class TokenVerifier:
             header = self._header(text)
         keys = await self._keys.keys_for(header)
         with _refusing():
-            claims = _strict_object(self._payload(text, keys))
+            claims = strict_object(self._payload(text, keys))
             expires_at = self._checked_times(claims)
             self._check_origin(claims)
-            return identity_from_claims(claims, expires_at=expires_at, names=self._claim_names)
+            self._check_presence(claims)
+            identity = identity_from_claims(claims, expires_at=expires_at, names=self._claim_names)
+        if self.revocations.cover(identity, self._now()):
+            raise AuthError("Invalid or expired token", "token_revoked")
+        return identity
 
     def _plausible(self, token: object) -> str:
         if not isinstance(token, str):
@@ -96,7 +103,10 @@ class TokenVerifier:
         encoded, *others = token.split(".")
         if len(others) != 2:
             raise ValueError("not three parts")
-        header = _strict_object(base64url_decode(encoded))
+        if not _BASE64URL.fullmatch(token):
+            # RFC 7515 2: base64url "with all trailing '=' characters omitted"; decoders let more through.
+            raise ValueError("not base64url without padding")
+        header = strict_object(base64url_decode(encoded))
         if header.get("alg") not in self._keys.algorithms:
             raise ValueError("alg is not accepted")
         if "crit" in header or "b64" in header:
@@ -125,9 +135,9 @@ class TokenVerifier:
     def _checked_times(self, claims: Mapping[str, Any]) -> float:
         now = self._now()
         expires_at = _numeric_date("exp", claims)
-        if expires_at + self._leeway <= now:
+        if expires_at + self.leeway <= now:
             raise AuthError("Invalid or expired token", "token_expired")
-        if "nbf" in claims and _numeric_date("nbf", claims) > now + self._leeway:
+        if "nbf" in claims and _numeric_date("nbf", claims) > now + self.leeway:
             raise ValueError("nbf lies in the future")
         if "iat" in claims:
             # It may lie a little in the future: issuers' clocks do, and RFC 7519 4.1.6 asks for no check.
@@ -142,6 +152,11 @@ class TokenVerifier:
             intended = audience if isinstance(audience, list) else [audience]
             if not any(name in self._audience for name in intended):
                 raise ValueError("aud is another's")
+
+    def _check_presence(self, claims: Mapping[str, Any]) -> None:
+        for name in self._required_claims:
+            if claims.get(name) is None:
+                raise ValueError(f"{name} is missing")
 
 
 def mint(
@@ -186,39 +201,3 @@ def _numeric_date(name: str, claims: Mapping[str, Any]) -> float:
     if not 0 <= value <= MAX_NUMERIC_DATE:
         raise ValueError(f"{name} is out of range")
     return float(value)
-
-
-def _strict_object(octets: bytes) -> dict[str, Any]:
-    """Decode a JSON object, refusing what other decoders may read differently: ValueError says what."""
-    try:
-        value = json.loads(octets.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-        # Lone surrogates, written as escapes, would otherwise break the first message that quotes a claim.
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - the token's fault, not the caller's
-    if not _shallow(value):
-        raise ValueError("nested too deeply")
-    return value
-
-
-def _shallow(value: dict[str, Any]) -> bool:
-    level: list[dict[str, Any] | list[Any]] = [value]
-    for _ in range(MAX_DEPTH):
-        children = (node.values() if isinstance(node, dict) else node for node in level)
-        level = [child for several in children for child in several if isinstance(child, dict | list)]
-        if not level:
-            return True
-    return False
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique = dict(pairs)
-    if len(unique) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return unique
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

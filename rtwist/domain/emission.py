@@ -36,12 +36,35 @@ class Disconnect:
 
 @dataclass(frozen=True, slots=True)
 class Reassign:
-    """Every live socket of the user gets this company, these shops and these roles; UNSET ones stay."""
+    """Every live socket of the user gets this company, these shops and these roles; UNSET ones stay.
+
+    `at` is when that became so, in seconds since 1970, None for now: a token issued later knows better.
+    """
 
     user_id: str
     company_id: str | UnsetType | None = UNSET
     shop_ids: tuple[str, ...] | UnsetType = UNSET
     roles: tuple[str, ...] | UnsetType = UNSET
+    at: float | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything stays as it is."""
+        return self.company_id is UNSET and self.shop_ids is UNSET and self.roles is UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """Tokens issued up to `issued_before` (seconds since 1970, None for now) count no more.
+
+    Those of the user, of the company, with the id, whichever are given; all tokens if none is. A token that does
+    not say when it was issued is among them. One with the id is, whenever it was issued.
+    """
+
+    user_id: str | None = None
+    company_id: str | None = None
+    token_id: str | None = None
+    issued_before: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +74,10 @@ class Note:
     text: str
 
 
-Answer = Emission | Disconnect | Reassign | Note
+Effect = Disconnect | Reassign | Revoke
+"""What a rule may do to live sockets."""
+
+Answer = Emission | Effect | Note
 
 
 def missing(emission: str, *fields: str) -> Note:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from rtwist.domain.event import DomainEvent
-from rtwist.domain.ids import json_type, text_id
+from rtwist.domain.ids import json_type, plain_text, text_id
 from rtwist.errors import BadEvent
 
 Fields = TypeVar("Fields", bound=msgspec.Struct)
@@ -42,7 +42,11 @@ class _Checked(type):
 
 
 class Id(str, metaclass=_Checked):
-    """The type of a field that holds an id: text that `text_id` has checked; integers have become text."""
+    """The type of a field that holds an id: text that `plain_text` has checked; integers have become text."""
+
+
+class SubjectId(str, metaclass=_Checked):
+    """The same for the id of what can be followed (an order, product, transfer): `text_id` has checked it."""
 
 
 class Ids(tuple[Id, ...], metaclass=_Checked):
@@ -58,7 +62,7 @@ def read(event: DomainEvent, fields: type[Fields]) -> Fields:
     try:
         return msgspec.convert(present, fields, dec_hook=_id)
     except msgspec.ValidationError as error:
-        raise BadEvent(_in_words(str(error), event.kind, present)) from None
+        raise BadEvent(_in_words(str(error), event.kind, event.data)) from None
 
 
 def is_empty(value: object) -> bool:
@@ -68,18 +72,22 @@ def is_empty(value: object) -> bool:
 
 def _id(kind: type, value: Any) -> Any:
     if kind is Id:
+        return plain_text(value)
+    if kind is SubjectId:
         return text_id(value)
     if kind is not Ids:
         raise NotImplementedError(f"fields of type {kind}")
     values = value if isinstance(value, list) else [value]
     if len(values) > MAX_IDS:
         raise ValueError(f"must not hold more than {MAX_IDS}")
-    found = (text_id(one.get("id") if isinstance(one, dict) else one) for one in values)
+    found = (plain_text(one.get("id") if isinstance(one, dict) else one) for one in values)
     return tuple(dict.fromkeys(found))
 
 
 def _in_words(error: str, kind: str, data: Mapping[str, Any]) -> str:
     if match := _MISSING.fullmatch(error):
+        if match[1] in data and data[match[1]] is None:
+            return f"{match[1]} is null"
         return f"{match[1]} is missing in an event of kind {kind}"
     if not (match := _AT_PATH.fullmatch(error)):
         return error

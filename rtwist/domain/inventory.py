@@ -8,7 +8,7 @@ import msgspec
 
 from rtwist.domain.emission import Answer, Emission, missing
 from rtwist.domain.event import DomainEvent
-from rtwist.domain.fields import Id, Number, read
+from rtwist.domain.fields import Id, Number, SubjectId, read
 from rtwist.domain.owners import Owners
 from rtwist.domain.rooms import company_audience, product_room, shop_room
 from rtwist.domain.wording import counted, scalars
@@ -19,7 +19,7 @@ SEVERITIES = ("info", "warning", "critical")
 class Stock(msgspec.Struct, frozen=True, rename="camel"):
     """The stock of a product, and whose it is."""
 
-    product_id: Id
+    product_id: SubjectId
     quantity: Number | None = None
     threshold: Number | None = None
     company_id: Id | None = None

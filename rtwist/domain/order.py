@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from rtwist.domain.emission import Answer, Emission, missing
 from rtwist.domain.event import DomainEvent
+from rtwist.domain.fields import SubjectId, read
 from rtwist.domain.owners import Owners
 from rtwist.domain.rooms import company_audience, order_scopes_of_owners, shop_room, user_room
 from rtwist.domain.wording import scalars, spoken, status_of
+
+
+class Order(msgspec.Struct, frozen=True, rename="camel"):
+    """An order that something happened to; whose it is, `Owners` tell."""
+
+    order_id: SubjectId
 
 
 def order_emissions(event: DomainEvent, owners: Owners) -> list[Answer]:
@@ -18,7 +27,7 @@ def order_emissions(event: DomainEvent, owners: Owners) -> list[Answer]:
     customer if it tells a status. The customer gets `orderId`, `orderNumber`, `status`, `message` and
     `timestamp`; the others these and all else the event holds. Raises `BadEvent` without an `orderId`.
     """
-    order_id = event.required_id("orderId")
+    order_id = read(event, Order).order_id
     status = status_of(event)
     told = {"orderId": order_id, **scalars(event.data, "orderNumber")}
     name = told.get("orderNumber") or order_id

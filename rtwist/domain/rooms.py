@@ -3,7 +3,8 @@
 Order subscribers join *scoped* rooms, one for each identity they have (`order:7|user:u1`), and an event about
 the order addresses the scopes of its owners. So a guessed order id is worth nothing, also while the order is
 not known yet and also when another node knows it. The plain `order:7` holds entitled subscribers only, and is
-addressed when nobody knows an owner.
+addressed when nobody knows an owner. The scope `order:7|super_admin` holds those who hear of the order whoever
+owns it: super admins, and others who were let in by a grant.
 """
 
 from __future__ import annotations
@@ -98,6 +99,11 @@ def transfer_scopes_of_owners(
 ) -> tuple[str, ...]:
     """The rooms for an event about a transfer of this company between these shops: its subscribers there."""
     return transfer_scopes_of_subscriber(transfer_id, company_id, shop_ids, super_admin=True)
+
+
+def scope_of_all(room: str) -> str:
+    """The scope of an order's or a transfer's room that every event about it addresses."""
+    return _scope(room, SUPER_ADMIN)
 
 
 def subjects_in(rooms: Iterable[str], prefix: str) -> list[str]:

@@ -39,6 +39,11 @@ def read_timestamp(value: object) -> str | None:
     return None
 
 
+def seconds_of(timestamp: str) -> float:
+    """The seconds since 1970 of a timestamp that `iso` wrote."""
+    return datetime.fromisoformat(timestamp.replace("Z", "+00:00")).timestamp()
+
+
 def _from_text(text: str) -> str | None:
     match = _ISO_8601.fullmatch(text)
     if match is None:

@@ -8,7 +8,7 @@ import msgspec
 
 from rtwist.domain.emission import Answer, Emission, missing
 from rtwist.domain.event import DomainEvent
-from rtwist.domain.fields import Id, read
+from rtwist.domain.fields import Id, SubjectId, read
 from rtwist.domain.owners import Owners
 from rtwist.domain.rooms import shop_room, transfer_scopes_of_owners
 from rtwist.domain.wording import spoken, status_of
@@ -17,7 +17,7 @@ from rtwist.domain.wording import spoken, status_of
 class Transfer(msgspec.Struct, frozen=True, rename="camel"):
     """A stock transfer and whom it concerns."""
 
-    transfer_id: Id
+    transfer_id: SubjectId
     company_id: Id | None = None
     from_shop_id: Id | None = None
     to_shop_id: Id | None = None

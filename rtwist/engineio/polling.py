@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from rtwist.engineio import reasons
 from rtwist.engineio.answers import LongAnswer, answer
 from rtwist.engineio.compression import choose_encoding, compress
+from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.http import Channel, Request
 from rtwist.engineio.options import POLLING, Options
 from rtwist.engineio.packet import CLOSE, PIECE, Packet, encode_payload, in_pieces, payload_pieces, split_payload
@@ -31,6 +32,7 @@ class PollingTransport:
         "_answered_on",
         "_answering",
         "_clock",
+        "_flusher",
         "_options",
         "_poll",
         "_poll_headers",
@@ -45,10 +47,11 @@ class PollingTransport:
     session: Session
     unsent: Sequence[Packet]
 
-    def __init__(self, options: Options, clock: IReactorTime) -> None:
+    def __init__(self, options: Options, clock: IReactorTime, flusher: Flusher) -> None:
         self._options = options
         self._clock = clock
         self.unsent = ()
+        self._flusher = flusher
         self._answered_on: Channel | None = None
         self._answering: Request | None = None
         self._poll: Request | None = None
@@ -131,6 +134,7 @@ class PollingTransport:
         else:
             self._answering, self.unsent = request, packets
             LongAnswer(request, headers, size, pieces, self._answer_moved).start()
+        self._flusher.wrote(self._answered_on.transport)
 
     def close(self) -> None:
         """Tell a waiting client that the session has ended; to read the last answer it has `close_timeout`."""
@@ -169,6 +173,8 @@ class PollingTransport:
         return choose_encoding((request.getHeader(b"accept-encoding") or b"").decode("latin-1"))
 
     def _answer_moved(self, done: bool) -> None:
+        if self._answered_on is not None:
+            self._flusher.wrote(self._answered_on.transport)
         if done:
             self._answering, self.unsent = None, ()
             self.session.ready(self)

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from rtwist.engineio import reasons
 from rtwist.engineio.backlog import Backlog
 from rtwist.engineio.cors import Cors
+from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.http import Request
 from rtwist.engineio.options import Options
 from rtwist.engineio.polling import Headers, PollingTransport
@@ -43,7 +44,8 @@ class Server:
         self.clock = clock
         self.cors = Cors(options.cors_origins)
         self.backlog = Backlog(clock, options)
-        self.websocket_factory = WebSocketFactory(options, clock)
+        self.flusher = Flusher(clock)
+        self.websocket_factory = WebSocketFactory(options, clock, self.flusher)
         self._connected = connected
         self._refused: Callable[[Handshake, Refusal], None] = _ignore
         self.now = now
@@ -81,7 +83,7 @@ class Server:
 
     def open_polling(self, handshake: Handshake, request: Request, headers: Headers) -> None:
         """A handshake by GET: open a session and answer with its handshake packet."""
-        transport = PollingTransport(self.options, self.clock)
+        transport = PollingTransport(self.options, self.clock, self.flusher)
         session = self._new_session(handshake, transport)
         if self.options.cookie is not None:
             headers = [*headers, ("Set-Cookie", self.options.cookie.header(session.sid))]

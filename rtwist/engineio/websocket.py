@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from rtwist.engineio import reasons
+from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.options import WEBSOCKET, Options
 from rtwist.engineio.packet import PIECE, Packet
 from rtwist.engineio.session import Session
@@ -66,18 +67,13 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         """Write each packet as one frame, all of them in one piece unless they are large."""
         if self.state != self.STATE_OPEN:
             return
-        if len(packets) == 1:
-            frame = packets[0].frame
-            if len(frame) < PIECE:
-                self.transport.write(frame)
-                return
-        elif sum([len(packet.frame) for packet in packets]) < PIECE:
+        if len(packets) == 1 and len(packets[0].frame) < PIECE:
+            self.transport.write(packets[0].frame)
+        elif len(packets) > 1 and sum([len(packet.frame) for packet in packets]) < PIECE:
             self.transport.write(b"".join([packet.frame for packet in packets]))
-            return
-        self.unsent = packets
-        self.writable = False
-        self._pieces = deque(piece for packet in packets for piece in packet.pieces("frame", _frame))
-        self._write_pieces()
+        else:
+            self._write_large(packets)
+        self.factory.flusher.wrote(self.transport)
 
     def close(self) -> None:
         """Start the closing handshake without a status, as the Node server does (seen as 1005)."""
@@ -193,6 +189,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         self.stuck = False
         if self._pieces is not None:
             self._write_pieces()
+            self.factory.flusher.wrote(self.transport)
         self.writable = not self.stuck
         if self.writable and not self._heard_end:
             self.session.ready(self)
@@ -201,6 +198,12 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         """The connection is ending; `connectionLost` follows."""
 
     # Within
+
+    def _write_large(self, packets: Sequence[Packet]) -> None:
+        self.unsent = packets
+        self.writable = False
+        self._pieces = deque(piece for packet in packets for piece in packet.pieces("frame", _frame))
+        self._write_pieces()
 
     def _write_pieces(self) -> None:
         pieces = self._pieces
@@ -243,10 +246,11 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
     protocol = WebSocketTransport
     log = _Silent()
 
-    def __init__(self, options: Options, clock: IReactorTime) -> None:
+    def __init__(self, options: Options, clock: IReactorTime, flusher: Flusher) -> None:
         super().__init__(server=None, reactor=clock)
         self.options = options
         self.clock = clock
+        self.flusher = flusher
         self.setProtocolOptions(
             versions=[13],
             webStatus=False,

@@ -51,14 +51,14 @@ class Broker:
 
     @property
     def state(self) -> str:
-        """`connected`, `blocked: ...` when the broker takes no messages, or `connecting: ...` and why."""
+        """`connected`, `settling`, `blocked: ...` (it takes no messages) or `connecting: ...`, and why."""
         if self.consuming and self._publisher.blocked is not None:
             return f"blocked: {self._publisher.blocked}"
-        return self._consumer.link.state
+        return self._consumer.state
 
     @property
     def consuming(self) -> bool:
-        """Whether events come in from the broker."""
+        """Whether events come in from the broker, or will once clients had their time to come back."""
         return self._consumer.link.state == CONNECTED
 
     @property
@@ -69,7 +69,7 @@ class Broker:
     def start(self) -> None:
         """Connect, and keep connected."""
         self._publisher.link.start()
-        self._consumer.link.start()
+        self._consumer.start()
 
     async def stop(self) -> None:
         """Finish what is in hand, then close: the consumer first, for its dead letters need the publisher."""

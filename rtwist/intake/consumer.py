@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from rtwist.errors import (
@@ -26,14 +26,21 @@ from rtwist.intake.publisher import Publisher
 from rtwist.intake.session import Session
 from rtwist.intake.settings import BrokerSettings
 from rtwist.intake.topology import establish
-from rtwist.socketio.jsoncodec import loads
+from rtwist.socketio.jsoncodec import loads, where_wrong
 from rtwist.tasks import Tasks
 
 FIRST_RETRY = 0.1
 """Seconds until a failed rule is tried again; doubled each time."""
 STOP_SECONDS = 3.0
+SETTLING = "settling"
+"""Connected, and clients have their time to come back before events are consumed."""
 _DELIVERY_COUNT = "x-delivery-count"
 """How often a message of a quorum queue came back without an end."""
+_SUSPECT_RETURNS = 2
+"""From so many on a message may be what ends the process each time; once may be any restart."""
+_BYTE_ORDER_MARK = "\ufeff"
+"""Some encoders put it in front; readers may ignore it (RFC 8259, section 8.1)."""
+_PLAIN_ENCODINGS = {None, "", "utf-8", "utf8", "identity"}
 
 
 class DeadLetter(Exception):
@@ -74,12 +81,27 @@ class Consumer:
         self._session: Session | None = None
         self._tag = ""
         self._failures = 0
+        self._begin: IDelayedCall | None = None
+        self._settled_at = 0.0
         self.link = Link(reactor, settings, name="consumer", prepare=self._prepare, lost=self._lost)
+
+    def start(self) -> None:
+        """Connect, and keep connected; consume once clients had their time to come back."""
+        self._settled_at = self._clock.seconds() + self._settings.settle
+        self._intake.pause()
+        self.link.start()
+
+    @property
+    def state(self) -> str:
+        """`connected`, `settling`, or why it is not connected."""
+        waits = self._begin is not None and self.link.connection is not None
+        return SETTLING if waits else self.link.state
 
     async def stop(self) -> None:
         """Take no more, finish and acknowledge what is in hand, close."""
         connection, session = self.link.connection, self._session
-        if connection is not None and session is not None:
+        self._stop_waiting()
+        if connection is not None and session is not None and self._tag:
             connection.call_timeout = STOP_SECONDS
             try:
                 await connection.cancel(self._tag)
@@ -96,28 +118,66 @@ class Consumer:
         settings = self._settings
         await establish(connection, settings)
         await connection.qos(settings.prefetch)
-        session = Session(connection, self._handle, clock=self._clock, ack_batch=settings.ack_batch)
+        session = Session(
+            connection,
+            self._handle,
+            settle=self._intake.settle,
+            clock=self._clock,
+            ack_batch=settings.ack_batch,
+        )
         connection.on_batch = session.work
-        connection.when_lost().addCallback(lambda _: session.end())
-
-        def cancelled(tag: str) -> None:
-            reason = BrokerLost(f"the broker ended the consumer: queue {settings.queue} is gone or has moved")
-            connection.end(reason, say_goodbye=True)
+        connection.when_lost().addCallback(lambda _: self._ended(session))
 
         self._failures = 0
         self._session = session
-        self._tag = await connection.consume(settings.queue, session.delivered, on_cancelled=cancelled)
+        wait = self._settled_at - self._clock.seconds()
+        if wait > 0:
+            self._log.info("consuming begins in {wait:.1f} s (--rabbitmq-settle)", wait=wait)
+            self._begin = self._clock.callLater(wait, self._begin_consuming, connection, session)
+        else:
+            await self._consume(connection, session)
         self._counters.connections += 1
 
+    def _begin_consuming(self, connection: BrokerConnection, session: Session) -> None:
+        self._begin = None
+        self._tasks.start("starting to consume", self._consume_or_end(connection, session))
+
+    async def _consume_or_end(self, connection: BrokerConnection, session: Session) -> None:
+        try:
+            await self._consume(connection, session)
+        except BrokerError as error:
+            connection.end(error, say_goodbye=True)
+
+    async def _consume(self, connection: BrokerConnection, session: Session) -> None:
+        queue = self._settings.queue
+
+        def cancelled(tag: str) -> None:
+            reason = BrokerLost(f"the broker ended the consumer: queue {queue} is gone or has moved")
+            connection.end(reason, say_goodbye=True)
+
+        self._intake.resume()
+        self._tag = await connection.consume(queue, session.delivered, on_cancelled=cancelled)
+
+    def _stop_waiting(self) -> None:
+        begin, self._begin = self._begin, None
+        if begin is not None:
+            begin.cancel()
+
+    def _ended(self, session: Session) -> None:
+        session.end()
+        self._intake.pause()
+
     def _lost(self) -> None:
+        self._stop_waiting()
         self._session = None
+        self._tag = ""
 
     # One message
 
     def _handle(self, session: Session, delivery: Delivery) -> float | None:
         """Settle the delivery, or return the seconds after which it is to be tried again."""
         try:
-            self._accept(delivery)
+            self._accept(session, delivery)
         except DeadLetter as death:
             self._bury(session, delivery, death.kind, str(death))
         except UnknownKind as error:
@@ -135,7 +195,7 @@ class Consumer:
         self._failures = 0
         return None
 
-    def _accept(self, delivery: Delivery) -> None:
+    def _accept(self, session: Session, delivery: Delivery) -> None:
         if not self._failures:
             self._counters.delivered += 1
         if delivery.too_large:
@@ -143,29 +203,39 @@ class Consumer:
             raise DeadLetter("too_large", f"{delivery.size} bytes; --rabbitmq-max-body is {most}")
         try:
             message_id = delivery.properties.message_id
-            self._check_deliveries(delivery.properties.headers or {})
+            self._check_returns(session, delivery)
             origin = origin_of(delivery, self._settings.dead_letter_exchange)
         except BrokerProtocolError as error:
             raise DeadLetter("unreadable", f"its properties cannot be read: {error}") from None
         outcome = self._intake.accept(
-            [self._decoded(delivery.body)], routing_key=_spoken(origin), message_id=message_id or None
+            [self._decoded(delivery)], routing_key=_spoken(origin), message_id=message_id or None
         )
         self._counters.accepted += outcome.accepted
         self._counters.duplicates += outcome.duplicates
         self._counters.emissions += outcome.emissions
 
-    def _check_deliveries(self, headers: Mapping[str, Any]) -> None:
-        count = headers.get(_DELIVERY_COUNT)
-        if isinstance(count, int) and count >= self._settings.max_deliveries:
+    def _check_returns(self, session: Session, delivery: Delivery) -> None:
+        # What ends the process has everything around it come back as well. Suspects are handled one by one, so
+        # that the culprit is the first delivery of the next connection; only the first is condemned.
+        count = (delivery.properties.headers or {}).get(_DELIVERY_COUNT)
+        if not isinstance(count, int):
+            return
+        if count >= _SUSPECT_RETURNS:
+            session.hold()
+        if delivery.tag == 1 and count >= self._settings.max_deliveries:
             raise DeadLetter("undeliverable", f"delivered {count + 1} times and never finished")
 
-    def _decoded(self, body: bytes) -> Any:
+    def _decoded(self, delivery: Delivery) -> Any:
         try:
-            return loads(body.decode("utf-8"), self._max_depth)
+            return loads(delivery.body.decode("utf-8").removeprefix(_BYTE_ORDER_MARK), self._max_depth)
         except UnicodeDecodeError:
-            raise DeadLetter("not_json", "the body is not UTF-8") from None
+            wrong = "the body is not UTF-8"
         except RemoteProtocolError as error:
-            raise DeadLetter("not_json", f"the body is not JSON: {error}") from None
+            wrong = f"the body is not JSON: {where_wrong(error)}" if delivery.body else "the body is empty"
+        encoding = delivery.properties.content_encoding
+        if encoding not in _PLAIN_ENCODINGS:
+            wrong += f"; content-encoding {encoding!r} is not supported: publish it as plain UTF-8"
+        raise DeadLetter("not_json", wrong)
 
     def _failed(self, session: Session, delivery: Delivery, error: Exception) -> float | None:
         self._failures += 1

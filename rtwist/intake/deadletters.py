@@ -19,6 +19,7 @@ from rtwist.intake.amqp import (
     Delivery,
 )
 from rtwist.intake.letters import DIED_AT, REASON, Letter, Selection, origin_of, revived
+from rtwist.intake.link import in_words
 from rtwist.intake.settings import BrokerSettings
 
 _SHOWN_BYTES = 120
@@ -58,7 +59,7 @@ async def _act(
             return 0
         return await _requeue(connection, settings, letters, write)
     except RtwistError as error:
-        write(f"dead-letters: {error}\n")
+        write(f"dead-letters: {in_words(error)}\n")
         return 1
     finally:
         if connection is not None:

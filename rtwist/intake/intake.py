@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.logger import Logger
 
-from rtwist.domain.emission import Answer, Disconnect, Emission, Note, Reassign
+from rtwist.domain.emission import Answer, Effect, Emission, Note
 from rtwist.domain.event import DomainEvent, read_event
 from rtwist.domain.owners import Owners, OwnersChanged
 from rtwist.errors import BadEvent, PartlyEmitted
@@ -30,7 +29,7 @@ class Routing(Protocol):
 class LiveSockets(Protocol):
     """What an event may do to sockets besides emitting."""
 
-    def apply(self, effect: Disconnect | Reassign | OwnersChanged) -> None:
+    def apply(self, effect: Effect | OwnersChanged) -> None:
         """Do to the user's live sockets what `effect` says."""
 
 
@@ -77,6 +76,7 @@ class Intake:
         self._window = Window() if window is None else window
         self._live = live
         self._log_payloads = log_payloads
+        io.engine.flusher.active = True
 
     def accept(
         self, values: Sequence[Any], *, routing_key: str | None = None, message_id: str | None = None
@@ -111,6 +111,22 @@ class Intake:
                 self._router.route(event, learnt)
         return events
 
+    def settle(self) -> None:
+        """Return once a crash of this process can neither take back nor repeat what was accepted so far.
+
+        The emissions are the operating system's, as far as sockets take them, and the ids are written down.
+        """
+        self._io.flush()
+        self._window.commit(self._now())
+
+    def pause(self) -> None:
+        """Events may come a second time once the broker is back: remember their ids as long as that takes."""
+        self._window.pause(self._now())
+
+    def resume(self) -> None:
+        """The broker is back: ids get older again."""
+        self._window.resume(self._now())
+
     def _read(self, values: Sequence[Any], routing_key: str | None) -> Iterator[DomainEvent]:
         for index, value in enumerate(values):
             with _named(index, len(values)):
@@ -133,36 +149,37 @@ class Intake:
     def _carry_out(self, event: DomainEvent, ids: set[str], answers: Sequence[Answer]) -> Outcome:
         for each in ids:
             self._window.add(each, self._now())
-        outcome = Outcome(accepted=1)
+        emissions = receivers = 0
         for done, answer in enumerate(answers):
             try:
-                outcome += self._give(event, answer)
+                if isinstance(answer, Emission):
+                    receivers += self._emit(event, answer)
+                    emissions += 1
+                elif isinstance(answer, Note):
+                    self._log.info("{cause}: {note}", cause=_cause(event), note=answer.text)
+                else:
+                    self._affect(event, answer)
             except Exception as error:
                 for each in ids:
                     self._window.forget(each)
                 if not done:
                     raise
                 raise PartlyEmitted(f"{done} of {len(answers)} answers are out, then {error!r}") from error
-        return outcome
-
-    def _give(self, event: DomainEvent, answer: Answer) -> Outcome:
-        if isinstance(answer, Emission):
-            return Outcome(emissions=1, receivers=self._emit(event, answer))
-        if isinstance(answer, Note):
-            self._log.info("{cause}: {note}", cause=_cause(event), note=answer.text)
-        else:
-            self._affect(event, answer)
-        return Outcome()
+        return Outcome(accepted=1, emissions=emissions, receivers=receivers)
 
     def _emit(self, event: DomainEvent, emission: Emission) -> int:
         target = self._io.root.operator() if emission.everyone else self._io.to(emission.rooms)
         receivers = target.emit(emission.event, emission.data)
+        rooms = "everyone" if emission.everyone else list(emission.rooms)
+        cause = _cause(event)
         self._log.info(
-            "emitted {event} to {target}: {receivers} receivers, caused by {cause}",
+            "{_text}",
+            # Twisted's formatter would take longer for the fields than the emission to a few sockets.
+            _text=f"emitted {emission.event} to {rooms}: {receivers} receivers, caused by {cause}",
             event=emission.event,
-            target="everyone" if emission.everyone else list(emission.rooms),
+            target=rooms,
             receivers=receivers,
-            cause=_cause(event),
+            cause=cause,
             kind=event.kind,
             id=event.id,
         )
@@ -170,7 +187,7 @@ class Intake:
             self._log.debug("payload of {event}: {data}", event=emission.event, data=emission.data)
         return receivers
 
-    def _affect(self, event: DomainEvent, effect: Disconnect | Reassign) -> None:
+    def _affect(self, event: DomainEvent, effect: Effect) -> None:
         if self._live is None:
             self._log.warn("{effect} of {kind} has no effect here", effect=effect, kind=event.kind)
         else:
@@ -182,12 +199,18 @@ def _cause(event: DomainEvent) -> str:
     return event.kind if event.id is None else f"{event.kind} {event.id}"
 
 
-@contextmanager
-def _named(index: int, count: int) -> Iterator[None]:
-    """Have a `BadEvent` say which of several events it is about."""
-    try:
-        yield
-    except BadEvent as error:
-        if count == 1:
-            raise
-        raise BadEvent(f"event {index + 1} of {count}: {error}") from None
+class _named:  # noqa: N801 - used like a function
+    """Have a `BadEvent` say which of several events it is about; a generator would take twice as long."""
+
+    __slots__ = ("_count", "_index")
+
+    def __init__(self, index: int, count: int) -> None:
+        self._index = index
+        self._count = count
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, BadEvent) and self._count > 1:
+            raise BadEvent(f"event {self._index + 1} of {self._count}: {error}") from None

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from rtwist.errors import BrokerError, RtwistError
+from rtwist.errors import BrokerError, BrokerUntrusted, RtwistError
 from rtwist.intake.amqp import BrokerConnection, BrokerEndpoint, BrokerFactory, BrokerOptions
 from rtwist.intake.settings import BrokerSettings
 
@@ -28,6 +28,11 @@ def pauses(chance: Callable[[], float] = random) -> Callable[[int], float]:
     """How long to wait before which attempt."""
     policy = backoffPolicy(FIRST_PAUSE, LONGEST_PAUSE, 1.6, jitter=lambda: 0.0)
     return lambda attempt: policy(attempt) * (1 + chance() / 2)
+
+
+def in_words(error: BaseException | None) -> str:
+    """Why there is no connection, with the option that helps."""
+    return f"{error}; see --rabbitmq-ca-file" if isinstance(error, BrokerUntrusted) else str(error)
 
 
 @implementer(IStreamClientEndpoint)
@@ -111,7 +116,7 @@ class Link:
 
     def _failed(self, failure: Failure) -> Failure:
         if failure.check(CancelledError) is None:
-            self.trouble = failure.getErrorMessage()
+            self.trouble = in_words(failure.value)
             if failure.check(RtwistError, OSError) or failure.type.__module__.startswith("twisted."):
                 self._log.error("{name}: cannot connect: {trouble}", name=self._name, trouble=self.trouble)
             else:

@@ -56,6 +56,6 @@ class Publisher:
 
         def blocked(why: str | None) -> None:
             if why is not None:
-                connection.confirms.fail(BrokerBusy(f"the broker takes no messages: {why}"))
+                connection.fail_unconfirmed(BrokerBusy(f"the broker takes no messages: {why}"))
 
         connection.on_blocked = blocked

@@ -13,6 +13,8 @@ from rtwist.intake.ledger import Ledger
 
 SLICE_SECONDS = 0.01
 """How long deliveries are handled before sockets have their turn."""
+FLUSH_SECONDS = 0.001
+"""Any time above 0 lets the reactor write what is acknowledged before the next delivery is handled."""
 
 
 class Session:
@@ -20,6 +22,8 @@ class Session:
 
     `handle` may return seconds to wait: the same delivery is then given to it again, and those behind it wait,
     for the order must be kept. Nothing is acknowledged before it is `done`, nor before all that came earlier is.
+    `settle` is called before the reactor has its turn, also when an earlier delivery still holds back the
+    acknowledgement, so that what was handled outlasts a crash that comes before the broker knows.
     """
 
     def __init__(
@@ -27,11 +31,13 @@ class Session:
         connection: BrokerConnection,
         handle: Callable[[Session, Delivery], float | None],
         *,
+        settle: Callable[[], None],
         clock: IReactorTime,
         ack_batch: int,
     ) -> None:
         self._connection = connection
         self._handle = handle
+        self._settle = settle
         self._clock = clock
         self._ack_batch = ack_batch
         self._waiting: deque[Delivery] = deque()
@@ -39,6 +45,7 @@ class Session:
         self._pause: IDelayedCall | None = None
         self._ended = False
         self._retrying = False
+        self._held = False
         self._idle: list[Deferred[None]] = []
 
     # What the connection calls
@@ -50,7 +57,7 @@ class Session:
 
     def work(self) -> None:
         """Handle what waits, for one slice."""
-        if self._pause is not None or self._ended:
+        if self._pause is not None or self._held or self._ended:
             return
         end = self._clock.seconds() + SLICE_SECONDS
         unacknowledged = 0
@@ -58,6 +65,7 @@ class Session:
             pause = self._handle(self, self._waiting[0])
             if pause is not None:
                 self._retrying = True
+                self._held = False
                 self._sleep(pause)
                 break
             self._retrying = False
@@ -66,12 +74,18 @@ class Session:
             if unacknowledged == self._ack_batch:
                 self._acknowledge()
                 unacknowledged = 0
+            if self._held or self._pause is not None:  # or held until just now
+                break
             if self._waiting and self._clock.seconds() >= end:
                 self._sleep(0)
                 break
         self._acknowledge()
 
     # What the handler calls
+
+    def hold(self) -> None:
+        """Handle nothing behind the delivery in hand until it and all before it are acknowledged."""
+        self._held = True
 
     def done(self, delivery: Delivery) -> None:
         """Acknowledge the delivery, at the end of the slice at the latest."""
@@ -114,9 +128,13 @@ class Session:
     # Within
 
     def _acknowledge(self) -> None:
+        self._settle()
         tag = self._ledger.due()
         if tag is not None:
             self._connection.ack(tag, multiple=True)
+        if self._held and not self._ended and len(self._ledger) == len(self._waiting):
+            self._held = False
+            self._sleep(FLUSH_SECONDS)
         if self._is_idle():
             self._tell_idle()
 

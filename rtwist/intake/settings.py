@@ -30,6 +30,7 @@ class BrokerSettings:
     - `ack_batch`: deliveries acknowledged together at most.
     - `retries`: how often an event is tried again whose rule failed.
     - `max_deliveries`: after so many deliveries without an end a message of a quorum queue is dead.
+    - `settle`: how long after the start nothing is consumed, so that clients come back first.
     - `to_broker`: whether what comes by POST /events is published instead of emitted at once.
     """
 
@@ -47,6 +48,7 @@ class BrokerSettings:
     retries: int = 3
     max_deliveries: int = 20
     heartbeat: int = 20
+    settle: float = 0.0
     max_body: int = 4_000_000
     to_broker: bool = False
 
@@ -74,6 +76,7 @@ def broker_settings(values: Mapping[str, Any]) -> BrokerSettings | None:
         retries=values["rabbitmq-retries"],
         max_deliveries=values["rabbitmq-max-deliveries"],
         heartbeat=values["rabbitmq-heartbeat"],
+        settle=values["rabbitmq-settle"],
         max_body=values["rabbitmq-max-body"],
         to_broker=values["to-broker"],
     )

@@ -35,6 +35,16 @@ def loads(text: str, max_depth: int) -> Any:
         raise RemoteProtocolError("malformed JSON") from error
 
 
+def where_wrong(error: RemoteProtocolError) -> str:
+    """What is wrong with a text that `loads` refused, and where if the decoder knows."""
+    said = str(error.__cause__)
+    if said == "Input data was truncated":
+        return "it ends too early"
+    if "out of range" in said:
+        return "a number is out of range"
+    return said.removeprefix("JSON is malformed: ") if said.endswith(")") else str(error)
+
+
 def dumps(value: Any) -> str:
     """The JSON text of `value`; `TypeError` when it holds something JSON has no form for.
 
@@ -70,13 +80,20 @@ def _without_nan(value: Any) -> Any:
 def _loads_surrogates(text: str) -> Any:
     # msgspec refuses the escapes of lone surrogates, which JSON.stringify sends.
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise RemoteProtocolError("malformed JSON") from error
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text:.20} is out of range")
+    return value
 
 
 def _depth(text: str) -> int:

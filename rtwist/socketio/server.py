@@ -69,6 +69,13 @@ class Server:
         files: Mapping[str, IResource] = {} if dist is None else client_files(dist)
         return Site(self.engine, fallback, files=files, too_large=too_large)
 
+    def flush(self) -> None:
+        """Hand what was emitted in this turn of the reactor to the operating system, as far as sockets take it.
+
+        A crash of the process cannot take it back then.
+        """
+        self.engine.flusher.flush()
+
     def close(self) -> None:
         """End every connection; clients see their transport close and reconnect when there is a server again."""
         for client in self.clients:

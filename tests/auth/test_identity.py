@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rtwist.auth.identity import MAX_ROLES, MAX_SHOPS, ClaimNames, Identity, identity_from_claims
+from rtwist.auth.patterns import read_patterns
 
 
 def identity(**claims: Any) -> Identity:
@@ -15,7 +16,7 @@ def identity(**claims: Any) -> Identity:
 
 def test_all_claims() -> None:
     claims = {"userId": 1, "companyId": "c1", "shopIds": ["s1", 2], "role": "manager"}
-    assert identity(**claims) == Identity("1", "c1", ("s1", "2"), ("manager",), claims, 1.0)
+    assert identity(**claims) == Identity("1", "c1", ("s1", "2"), ("manager",), claims, 1.0, granted_company="c1")
 
 
 def test_a_user_is_enough() -> None:
@@ -114,3 +115,19 @@ def test_claims_are_kept_but_not_shown() -> None:
     found = identity(sub="u1", email="someone@example.com")
     assert found.claims["email"] == "someone@example.com"
     assert "example.com" not in repr(found)
+
+
+def test_patterns_of_rooms() -> None:
+    assert identity(sub="u1", rooms=["order:*", "!order:7"]).patterns == read_patterns(
+        "rooms", ["order:*", "!order:7"]
+    )
+    assert identity(sub="u1", rooms=None).patterns == identity(sub="u1", rooms=[]).patterns == ()
+    names = ClaimNames(rooms=("scope", "grants"))
+    found = identity_from_claims({"sub": "u1", "grants": "a", "rooms": "b"}, expires_at=1.0, names=names)
+    assert found.patterns == read_patterns("grants", "a")
+
+
+@pytest.mark.parametrize("rooms", [[7], 7, {}, "", "a*b", ["fine", "!"], ["{user}"], [None], ["a"] * 101, True])
+def test_a_token_with_a_pattern_that_is_none_is_not_used_in_part(rooms: Any) -> None:
+    with pytest.raises(ValueError, match="rooms"):
+        identity(sub="u1", rooms=rooms)

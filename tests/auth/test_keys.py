@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rtwist.auth.keys import KeySource, SharedSecrets
+from rtwist.auth.settings import TokenSettings, shared_secrets
 from rtwist.errors import ConfigError
 
 OLD, NEW = "old secret, long enough for HS256", b"new secret, long enough for HS256"
@@ -50,3 +51,16 @@ def test_what_is_no_secret_is_refused_at_once(secret: str) -> None:
 
 def test_secrets_are_not_shown() -> None:
     assert "old secret" not in repr(SharedSecrets(OLD))
+
+
+def test_the_error_names_the_secret_that_is_wrong() -> None:
+    with pytest.raises(ConfigError, match=r"^JWT_PREVIOUS_SECRET must have at least 32 bytes"):
+        SharedSecrets("short", name="JWT_PREVIOUS_SECRET")
+    with pytest.raises(ConfigError, match=r"^JWT_PREVIOUS_SECRET must have at least 32 bytes"):
+        shared_secrets(TokenSettings(secret=OLD, previous_secret="short"))
+
+
+def test_the_secret_and_the_one_before() -> None:
+    assert keys_of(shared_secrets(TokenSettings(secret=OLD))) == [OLD.encode()]
+    both = shared_secrets(TokenSettings(secret=NEW.decode(), previous_secret=OLD))
+    assert keys_of(both) == [NEW, OLD.encode()]

@@ -12,14 +12,20 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rtwist.auth.identity import ClaimNames, Identity
 from rtwist.auth.keys import Key, SharedSecrets
+from rtwist.auth.publickeys import PublicKeys, keys_in_pem
+from rtwist.auth.revocation import RevokedTokens
 from rtwist.auth.token import MAX_NUMERIC_DATE, TokenVerifier, mint
+from rtwist.domain.emission import Revoke
 from rtwist.errors import AuthError, ConfigError, KeysUnavailable
+from tests.support.keys import ED25519, P256, RSA, jwk, key_set, pem, token_by
 
 SECRET = "a secret that is long enough for HS256"
 NOW = 1_700_000_000.0
@@ -323,6 +329,97 @@ def test_audience_and_issuer_are_checked_when_configured(
         assert verify(made, **options)
     else:
         assert reason(made, **options) in ("aud is another's", "iss is another's")
+
+
+@pytest.mark.parametrize("key", [RSA, P256, ED25519])
+def test_each_type_of_key_verifies_its_own_algorithm_and_no_other(key: Any) -> None:
+    keys = PublicKeys(keys_in_pem(pem(key)))
+    payload = {"sub": "u1", "exp": NOW + 60}
+    good = token_by(key, exp=NOW + 60)
+    assert verify(good, keys=keys).user_id == "u1"
+    for other in (RSA, P256, ED25519):
+        if other is not key:
+            assert reason(token_by(other, exp=NOW + 60), keys=keys) == "alg is not accepted"
+    if key is RSA:
+        for algorithm in ("RS384", "RS512", "PS256"):
+            assert reason(jwt.encode(payload, key, algorithm=algorithm), keys=keys) == "alg is not accepted"
+
+
+def test_the_header_does_not_choose_how_a_key_is_used() -> None:
+    keys = PublicKeys(keys_in_pem(pem(RSA) + pem(P256)))
+    signature = RSA.sign(b"", PKCS1v15(), SHA256())
+    for algorithm in ("RS256", "ES256"):
+        head, body = encoded(f'{{"alg":"{algorithm}"}}'.encode()), encoded(b'{"sub":"u1","exp":1700000060}')
+        assert (
+            reason(b".".join([head, body, encoded(signature)]).decode(), keys=keys) == "no key fits the signature"
+        )
+
+
+@pytest.mark.parametrize("key", [RSA, P256, ED25519])
+@pytest.mark.parametrize("form", ["pem", "der", "ssh", "jwk", "set"])
+def test_what_everybody_may_see_of_a_key_signs_nothing(key: Any, form: str) -> None:
+    public = key.public_key()
+    shown = {
+        "pem": pem(key).encode(),
+        "der": public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        "ssh": public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH),
+        "jwk": json.dumps(jwk(key)).encode(),
+        "set": key_set(key),
+    }[form]
+    signing_input = encoded(b'{"alg":"HS256"}') + b"." + encoded(b'{"sub":"u1","exp":1700000060}')
+    signature = hmac.new(shown, signing_input, hashlib.sha256).digest()
+    forged = (signing_input + b"." + encoded(signature)).decode()
+    assert reason(forged, keys=PublicKeys(keys_in_pem(pem(key)))) == "alg is not accepted"
+    if form != "der":
+        with pytest.raises(ConfigError, match="JWT_SECRET is no secret"):
+            SharedSecrets(shown)
+
+
+@pytest.mark.parametrize("appended", ["=", "==", "!", "*", ".", "A", "AA", " ", "\n"])
+def test_a_token_has_one_form(appended: str) -> None:
+    assert reason(token() + appended)
+    if appended != ".":
+        head, body, signature = token().split(".")
+        assert reason(f"{head}{appended}.{body}.{signature}")
+        assert reason(f"{head}.{body}{appended}.{signature}")
+
+
+def test_deep_nesting_in_a_long_token_ends_in_words() -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    assert reason(signed(f'{{"sub":"u1","exp":1700000060,"x":{deep}}}'), max_token_bytes=1_000_000)
+    assert reason(signed("{}", f'{{"alg":"HS256","x":{deep}}}'), max_token_bytes=1_000_000)
+
+
+@pytest.mark.parametrize(("claims", "missing"), [({"jti": "t1", "iat": 5}, None), ({"jti": "t1"}, "iat"),
+                                                 ({"jti": None, "iat": 5}, "jti"), ({}, "jti")])  # fmt: skip
+def test_claims_may_be_required(claims: dict[str, Any], missing: str | None) -> None:
+    made = signed(json.dumps({"sub": "u1", "exp": NOW + 60, **claims}))
+    if missing is None:
+        assert verify(made, required_claims=["jti", "iat"])
+    else:
+        assert reason(made, required_claims=["jti", "iat"]) == f"{missing} is missing"
+    assert verify(made)
+
+
+@pytest.mark.parametrize("jti", ["", " ", [], {}, True, 1.5, "x" * 201, "a\nb"])
+def test_a_token_id_that_cannot_be_named_is_refused(jti: Any) -> None:
+    assert reason(token(jti=jti)).startswith("jti must ")
+
+
+def test_the_id_and_the_time_of_issue_are_read() -> None:
+    identity = verify(token(jti=7, iat=NOW - 5, companyId="c1"))
+    assert (identity.token_id, identity.issued_at, identity.granted_company) == ("7", NOW - 5, "c1")
+    assert (verify(token()).token_id, verify(token()).issued_at) == (None, None)
+
+
+def test_a_revoked_token() -> None:
+    revoked = RevokedTokens()
+    revoked.add(Revoke(token_id="t1"), NOW)
+    error = refusal(token(jti="t1"), revocations=revoked)
+    assert (error.message, error.code) == ("Invalid or expired token", "token_revoked")
+    assert verify(token(jti="t2"), revocations=revoked)
+    assert refusal(token(jti="t1", exp=NOW - 1), revocations=revoked).code == "token_expired"
+    assert refusal(jwt.encode({"jti": "t1"}, SECRET * 2), revocations=revoked).code == "token_invalid"
 
 
 def test_claim_names_are_passed_on() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rtwist.domain.emission import Answer, Disconnect, Emission, Note, Reassign
+from rtwist.domain.emission import Answer, Effect, Emission, Note
 from rtwist.domain.event import DomainEvent
 from rtwist.domain.owners import UNKNOWN, Owners
 from rtwist.domain.router import Rule
@@ -23,8 +23,8 @@ class Answers:
         return [answer for answer in self.all if isinstance(answer, Emission)]
 
     @property
-    def effects(self) -> list[Disconnect | Reassign]:
-        return [answer for answer in self.all if isinstance(answer, Disconnect | Reassign)]
+    def effects(self) -> list[Effect]:
+        return [answer for answer in self.all if isinstance(answer, Effect)]
 
     @property
     def notes(self) -> list[str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from msgspec import UNSET
 
 from rtwist.domain.account import company_emissions, product_emissions, shop_emissions, user_answers
-from rtwist.domain.emission import Disconnect, Reassign
+from rtwist.domain.emission import Disconnect, Reassign, Revoke
+from rtwist.domain.timestamps import seconds_of
 from rtwist.errors import BadEvent
 from tests.domain.answers import WHEN, Answers
 
@@ -65,12 +67,43 @@ def test_who_is_gone_hears_of_it_and_is_then_disconnected(action: str) -> None:
     ],
 )
 def test_an_update_moves_the_user_s_sockets(data: dict[str, Any], moved: Reassign) -> None:
-    assert user("updated", userId="u1", **data).effects == [moved]
+    assert user("updated", userId="u1", **data).effects == [replace(moved, at=seconds_of(WHEN))]
 
 
 def test_what_is_not_there_stays_as_it_is() -> None:
-    assert Reassign("u1") == Reassign("u1", UNSET, UNSET, UNSET)
+    assert Reassign("u1") == Reassign("u1", UNSET, UNSET, UNSET, None)
     assert user("updated", userId="u1", name="Ann").effects == []
+
+
+@pytest.mark.parametrize(
+    ("data", "revoke"),
+    [
+        ({}, Revoke("u1", issued_before=seconds_of(WHEN))),
+        ({"jti": 7}, Revoke("u1", token_id="7", issued_before=seconds_of(WHEN))),
+        ({"jti": "", "issuedBefore": ""}, Revoke("u1", issued_before=seconds_of(WHEN))),
+        ({"issuedBefore": 1_700_000_000}, Revoke("u1", issued_before=1_700_000_000.0)),
+        ({"issuedBefore": "2023-11-14T22:13:20Z"}, Revoke("u1", issued_before=1_700_000_000.0)),
+    ],
+)
+def test_the_tokens_of_a_user_are_called_back(data: dict[str, Any], revoke: Revoke) -> None:
+    found = user("revoked", userId="u1", **data)
+    assert found.addressed == {"user:revoked": ("user:u1",)}
+    assert found.effects == [revoke]
+    assert isinstance(found.all[-1], Revoke), "whom it concerns hears of it before"
+
+
+def test_the_tokens_of_a_company_are_called_back() -> None:
+    found = Answers(company_emissions, "company.revoked", {"companyId": 7})
+    assert found.addressed == {"company:revoked": ("company:7", "super_admin")}
+    assert found.effects == [Revoke(company_id="7", issued_before=seconds_of(WHEN))]
+    assert Answers(company_emissions, "company.closed", {"companyId": 7}).effects == []
+
+
+@pytest.mark.parametrize("given", ["soon", True, [], {}, -1, 10**400])
+@pytest.mark.parametrize(("rule", "name"), [(user_answers, "user"), (company_emissions, "company")])
+def test_a_time_of_issue_must_be_one(rule: Any, name: str, given: Any) -> None:
+    with pytest.raises(BadEvent, match="issuedBefore must be an ISO 8601 time"):
+        Answers(rule, f"{name}.revoked", {f"{name}Id": "x", "issuedBefore": given})
 
 
 @pytest.mark.parametrize("action", ["created", "role.changed", "logged_in"])
@@ -86,7 +119,7 @@ def test_other_events_move_nobody(action: str) -> None:
         {},
         {"userId": []},
         {"userId": "u", "companyId": {}},
-        {"userId": "u", "shopIds": ["a|b"]},
+        {"userId": "u", "shopIds": ["a\n"]},
         {"userId": "u", "role": [""]},
         {"userId": "u", "roles": True},
     ],

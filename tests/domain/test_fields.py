@@ -8,13 +8,14 @@ import msgspec
 import pytest
 
 from rtwist.domain.event import DomainEvent
-from rtwist.domain.fields import MAX_IDS, Id, Ids, Number, read
+from rtwist.domain.fields import MAX_IDS, Id, Ids, Number, SubjectId, read
 from rtwist.errors import BadEvent
 from rtwist.socketio.jsoncodec import dumps
 
 
 class Thing(msgspec.Struct, frozen=True, rename="camel"):
-    thing_id: Id
+    thing_id: SubjectId
+    owner_id: Id | None = None
     weight: Number | None = None
     label: str | None = None
     parts: Ids | None = None
@@ -26,9 +27,14 @@ def thing(**data: Any) -> Thing:
 
 def test_ids_become_text_that_encoders_know() -> None:
     found = thing(thingId=7, parts=[1, "1", {"id": "b", "name": "B"}], other=object())
-    assert found == Thing("7", None, None, ("1", "b"))
+    assert found == Thing("7", parts=("1", "b"))
     assert (type(found.thing_id), type(found.parts)) == (str, tuple)
     assert dumps([found.thing_id, found.parts]) == '["7",["1","b"]]'
+
+
+def test_users_companies_and_shops_may_have_a_bar_in_their_ids() -> None:
+    found = thing(thingId="x", ownerId="auth0|7", parts=["auth0|8"])
+    assert (found.owner_id, found.parts) == ("auth0|7", ("auth0|8",))
 
 
 def test_one_id_is_a_list_of_one() -> None:

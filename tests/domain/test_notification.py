@@ -29,6 +29,7 @@ def answers(**data: Any) -> Answers:
         ({"userId": 7}, ("user:7",)),
         ({"customerId": "u1"}, ("user:u1",)),
         ({"userIds": ["u1", 7]}, ("user:u1", "user:7")),
+        ({"userId": "auth0|7"}, ("user:auth0|7",)),
         ({"userId": "u1", "role": "manager"}, ("user:u1",)),
         ({"role": "manager"}, ("role:manager",)),
         ({"roles": ["manager", "clerk"], "userId": None}, ("role:manager", "role:clerk")),
@@ -57,7 +58,7 @@ def test_naming_nobody_it_goes_to_everyone() -> None:
         *("user", "recipient", "recipientId", "recipients", "recipientEmail", "to", "targetUsers", "UserID"),
     ],
 )
-@pytest.mark.parametrize("value", [None, "", [], {}, {"id": None}, [None], True, 1.5, "a|b"])
+@pytest.mark.parametrize("value", [None, "", [], {}, {"id": None}, [None], True, 1.5, "a\n"])
 def test_what_is_meant_for_somebody_never_becomes_a_broadcast(name: str, value: object) -> None:
     with pytest.raises(BadEvent, match=name):
         answers(**TEXT, **{name: value})

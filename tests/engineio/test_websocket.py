@@ -13,6 +13,7 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.python.failure import Failure
 
 from rtwist.engineio.backlog import Backlog
+from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.options import Options
 from rtwist.engineio.packet import message
 from rtwist.engineio.session import Session
@@ -54,7 +55,9 @@ class Peer:
         self.messages: list[str | bytes] = []
         self.ends: list[str] = []
         chosen = Options(**options)  # type: ignore[arg-type]
-        self.transport: WebSocketTransport = WebSocketFactory(chosen, self.clock).buildProtocol(ADDRESS)
+        self.transport: WebSocketTransport = WebSocketFactory(
+            chosen, self.clock, Flusher(self.clock)
+        ).buildProtocol(ADDRESS)
         self.wire = Wire(peerAddress=ADDRESS)
         self.wire.protocol = self.transport
         self.transport.makeConnection(self.wire)

@@ -8,13 +8,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pika
 
 from tests.service.peers import Client
-from tests.service.servers import ANYWHERE, KEYS, Service, complaints, twistd
+from tests.service.servers import ANYWHERE, KEYS, TWISTD, Service, complaints, twistd
 from tests.support.processes import ROOT, Program
 from tests.support.rabbitmq import RabbitMQ
 
@@ -33,6 +34,16 @@ def until(condition: Callable[[], Any], seconds: float = 20.0, *, says: Callable
 def order(number: int | str = 1, user: str = "u1", **more: Any) -> dict[str, Any]:
     """An order of one user, without a company, so that it causes one emission."""
     return {"orderId": f"o{number}", "userId": user, **more}
+
+
+def site_with_rules(folder: Path, source: str) -> dict[str, str]:
+    """Install a package in `folder` whose module is `source`, with its RULES; the environment that finds it."""
+    package = folder / "site" / "own_rules-1.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: own-rules\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[rtwist.rules]\nown = own_rules:RULES\n")
+    (folder / "site" / "own_rules.py").write_text(source)
+    return {"PYTHONPATH": f"{ROOT}:{folder / 'site'}"}
 
 
 class Names:
@@ -56,13 +67,15 @@ class Names:
 class Brokered:
     """`twistd rtwist` on `node`; as a context manager it is started, consumes, and is stopped."""
 
+    launcher: Sequence[str] = (TWISTD,)
+
     def __init__(
         self, node: RabbitMQ, *options: str, names: Names | None = None, env: Mapping[str, str] | None = None
     ) -> None:
         self.node = node
         self.names = Names() if names is None else names
         self.env = {**KEYS, "RABBITMQ_URL": node.url, **self.names.env, **(env or {})}
-        self._options = options
+        self._options = options if "--listen" in options else ("--listen", ANYWHERE, *options)
         self._program: Program | None = None
         self._service: Service | None = None
         self._pika: pika.BlockingConnection | None = None
@@ -80,7 +93,7 @@ class Brokered:
 
     def start(self, *, wait: bool = True) -> None:
         """Start it; `wait` until it consumes."""
-        self._program = twistd("--listen", ANYWHERE, *self._options, env=self.env)
+        self._program = twistd(*self._options, env=self.env, launcher=self.launcher)
         self._service = Service(self._program)
         if wait:
             try:
@@ -99,6 +112,10 @@ class Brokered:
         status = self.program.stop()
         self._service = None
         return status
+
+    def has_ended(self) -> bool:
+        """Whether the process is gone."""
+        return self.program.process.poll() is not None
 
     def join(self, user: str = "u1") -> Client:
         return self.service.join(user)
@@ -158,8 +175,12 @@ class Brokered:
 
     def tool(self, *arguments: str) -> tuple[int, str]:
         """Run `python -m rtwist` with the environment of the service: exit status and output."""
+        return self.python("-m", "rtwist", *arguments)
+
+    def python(self, *arguments: str) -> tuple[int, str]:
+        """Run Python with the environment of the service: exit status and output."""
         done = subprocess.run(
-            [sys.executable, "-m", "rtwist", *arguments],
+            [sys.executable, *arguments],
             cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **self.env}, text=True, timeout=30,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""One RabbitMQ node for all tests of the way in; each service on it uses names of its own."""
+"""A service on the node of all tests, with names of its own on it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,6 @@ import pytest
 
 from tests.intake.brokered import Brokered
 from tests.support.rabbitmq import RabbitMQ
-
-
-@pytest.fixture(scope="session")
-def rabbitmq() -> Iterator[RabbitMQ]:
-    """A running node."""
-    with RabbitMQ() as node:
-        yield node
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from typing import Any
 import pika
 import pytest
 
-from tests.intake.brokered import Brokered, order, until
+from tests.intake.brokered import Brokered, order, site_with_rules, until
 from tests.support.rabbitmq import RabbitMQ
 
 BAD = {
-    "empty": (b"", "not JSON"),
+    "empty": (b"", "the body is empty"),
     "no JSON": (b"{nonsense", "not JSON"),
     "no UTF-8": (b'{"orderId": "\xff"}', "not UTF-8"),
     "a list": ([order(1)], "must be a JSON object, not an array"),
@@ -88,13 +88,7 @@ RULES = {"order.invoiced": rule}
 @pytest.fixture
 def with_rule(rabbitmq: RabbitMQ, tmp_path: Path) -> Any:
     """A service with a package's rule, which fails as often as its event says."""
-    package = tmp_path / "site" / "failing_rules-1.dist-info"
-    package.mkdir(parents=True)
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: failing-rules\nVersion: 1\n")
-    (package / "entry_points.txt").write_text("[rtwist.rules]\nfailing = failing_rules:RULES\n")
-    (tmp_path / "site" / "failing_rules.py").write_text(RULES)
-    root = str(Path(__file__).parents[2])
-    brokered = Brokered(rabbitmq, env={"PYTHONPATH": f"{root}:{tmp_path / 'site'}"})
+    brokered = Brokered(rabbitmq, env=site_with_rules(tmp_path, RULES))
     brokered.start()
     yield brokered
     brokered.stop()

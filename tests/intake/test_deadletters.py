@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests.intake.brokered import Brokered, order, until
@@ -24,7 +26,7 @@ class TestListing:
         assert status == 0
         assert lines[0].startswith("1  20")
         assert lines[0].endswith("  order.shipped  id m-1  9 bytes")
-        assert lines[1] == "   reason: the body is not JSON: malformed JSON"
+        assert lines[1] == "   reason: the body is not JSON: invalid character (byte 4)"
         assert lines[2] == "   body: 'non\\x1bsense'"
         assert lines[-1] == "2 dead letters"
         assert brokered.tool("dead-letters", "--limit", "1")[1].endswith("\n1 dead letters\n")
@@ -90,3 +92,37 @@ class TestMistakes:
         assert status == 1
         assert says in text
         assert "Traceback" not in text
+
+
+DYING = """
+import os, signal, sys
+from rtwist.__main__ import main
+from rtwist.intake.amqp import BrokerConnection
+
+def ack(connection, tag, multiple=False):
+    if tag == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    acknowledge(connection, tag, multiple)
+
+acknowledge, BrokerConnection.ack = BrokerConnection.ack, ack
+sys.exit(main(["dead-letters", "requeue"]))
+"""
+"""The command, killed when the broker has the copy of the second letter and is about to hear so."""
+
+
+class TestKilledWhilePuttingBack:
+    def test_nothing_is_lost_and_nothing_emitted_twice(self, rabbitmq: RabbitMQ) -> None:
+        with Brokered(rabbitmq, env={"RTWIST_RABBITMQ_MAX_BODY": "10"}) as brokered:
+            for number in range(4):
+                brokered.publish(order(number), message_id=f"m-{number}")
+            until(lambda: brokered.queued(brokered.names.dead) == 4)
+            brokered.stop()
+            brokered.env["RTWIST_RABBITMQ_MAX_BODY"] = "1000"
+            brokered.start()
+            client = brokered.join()
+            assert brokered.python("-c", DYING)[0] == -signal.SIGKILL
+            until(lambda: brokered.queued(brokered.names.dead) == 3)
+            assert brokered.tool("dead-letters", "requeue")[1].startswith("3 of 3 dead letters put back")
+            brokered.wait_for_counts(delivered=5, accepted=4, duplicates=1)
+            assert [event.data["orderId"] for event in client.events()] == ["o0", "o1", "o2", "o3"]
+            assert brokered.queued(brokered.names.dead) == 0

@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor as installed
+from twisted.internet.task import Clock
 
+from rtwist.intake.amqp import Delivery
 from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Outcome
 from rtwist.intake.ledger import Ledger
+from rtwist.intake.session import FLUSH_SECONDS, Session
 from rtwist.intake.settings import BrokerSettings
 from tests.intake.amqp.peers import until
 from tests.intake.brokered import Names
@@ -37,6 +40,80 @@ def test_nothing_is_acknowledged_before_all_that_came_earlier(order: list[int], 
     assert len(ledger) == 0
 
 
+class Acks:
+    """Stands for the connection: remembers what was acknowledged, and what of it was `settled` by then."""
+
+    reason = None
+
+    def __init__(self) -> None:
+        self.tags: list[int] = []
+        self.settled: list[int] = []
+
+    def ack(self, tag: int, multiple: bool) -> None:
+        assert tag in self.settled
+        self.tags.append(tag)
+
+
+class TestHolding:
+    """Odd deliveries are held; those with a tag of 10 and more are settled later."""
+
+    def setup_method(self) -> None:
+        self.clock, self.acks, self.handled = Clock(), Acks(), list[int]()
+        connection: Any = self.acks
+        self.session = Session(connection, self.handle, settle=self.settle, clock=self.clock, ack_batch=1000)
+
+    def handle(self, session: Session, delivery: Delivery) -> float | None:
+        self.handled.append(delivery.tag)
+        if delivery.tag % 2:
+            session.hold()
+        if delivery.tag < 10:
+            session.done(delivery)
+        return None
+
+    def settle(self) -> None:
+        self.acks.settled = list(self.handled)
+
+    def deliver(self, *tags: int) -> list[Delivery]:
+        found = [Delivery(tag, True, "", "", b"\0\0", 0, b"") for tag in tags]
+        for delivery in found:
+            self.session.delivered(delivery)
+        self.session.work()
+        return found
+
+    def test_each_is_acknowledged_and_written_before_the_next(self) -> None:
+        self.deliver(1, 2, 3, 4)
+        assert (self.handled, self.acks.tags) == ([1], [1])
+        self.session.work()
+        assert self.handled == [1], "news from the broker does not hurry it"
+        self.clock.advance(FLUSH_SECONDS)
+        assert (self.handled, self.acks.tags) == ([1, 2, 3], [1, 3])
+        self.clock.advance(FLUSH_SECONDS)
+        assert (self.handled, self.acks.tags) == ([1, 2, 3, 4], [1, 3, 4])
+        assert self.clock.getDelayedCalls() == []
+
+    def test_one_that_is_settled_later_is_waited_for(self) -> None:
+        first, second, _ = self.deliver(10, 11, 12)
+        assert self.handled == [10, 11]
+        self.session.done_later(second)
+        self.clock.advance(1)
+        assert self.handled == [10, 11], "what came before it is not settled yet"
+        self.session.done_later(first)
+        self.clock.advance(FLUSH_SECONDS)
+        assert (self.handled, self.acks.tags) == ([10, 11, 12], [11])
+
+    def test_what_is_handled_behind_one_that_is_settled_later_outlasts_a_crash(self) -> None:
+        first, _, _ = self.deliver(10, 2, 4)
+        assert (self.handled, self.acks.settled, self.acks.tags) == ([10, 2, 4], [10, 2, 4], [])
+        self.session.done_later(first)
+        assert self.acks.tags == [4]
+
+    def test_an_end_leaves_nothing_scheduled(self) -> None:
+        (delivery,) = self.deliver(11)
+        self.session.end()
+        self.session.done_later(delivery)
+        assert self.clock.getDelayedCalls() == []
+
+
 class Taking:
     """Stands for the intake: remembers what came."""
 
@@ -46,6 +123,11 @@ class Taking:
     def accept(self, values: Any, **_: Any) -> Outcome:
         self.values += values
         return Outcome(accepted=len(values))
+
+    def settle(self) -> None:
+        pass
+
+    pause = resume = settle
 
 
 @ensureDeferred

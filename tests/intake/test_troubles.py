@@ -100,29 +100,12 @@ class TestTopology:
 
 @pytest.fixture
 def own_node() -> Iterator[RabbitMQ]:
-    """A node that a test may kill."""
+    """A node that a test may block."""
     with RabbitMQ() as node:
         yield node
 
 
 class TestTheNode:
-    def test_killed_and_started_again(self, own_node: RabbitMQ) -> None:
-        with Brokered(own_node) as brokered:
-            client = brokered.join()
-            for number in range(300):
-                brokered.publish(order(number), message_id=f"m{number}")
-            seen = [client.next_event().data["orderId"]]
-            own_node.kill()
-            brokered.forget_channel()
-            until(lambda: brokered.ready()["broker"].startswith("connecting: "))
-            own_node.start()
-            brokered.wait_for_broker(30)
-            brokered.publish(order("last"))
-            while seen[-1] != "olast":
-                seen.append(client.next_event().data["orderId"])
-            assert len(seen) == len(set(seen)), "nothing twice"
-            assert set(seen) <= {f"o{number}" for number in range(300)} | {"olast"}
-
     def test_an_alarm_does_not_stop_consuming(self, own_node: RabbitMQ) -> None:
         with Brokered(own_node, "--to-broker") as brokered:
             client = brokered.join()
@@ -137,6 +120,46 @@ class TestTheNode:
             assert brokered.service.request("GET", "/ready").status == 200
             own_node.ctl("set_vm_memory_high_watermark", "0.4")
             until(lambda: brokered.service.post("/events", order("after")).status == 200)
+
+
+class TestSettling:
+    def test_events_stay_in_the_queue_until_clients_had_their_time(self, rabbitmq: RabbitMQ) -> None:
+        names = Names()
+        with Brokered(rabbitmq, names=names) as before:
+            before.join()
+        after = Brokered(rabbitmq, "--rabbitmq-settle", "3", names=names)
+        after.publish(order(1))
+        after.start(wait=False)
+        try:
+            until(lambda: after.ready()["broker"] == "settling")
+            assert after.service.request("GET", "/ready").status == 200
+            assert (after.queued(), after.counts()["delivered"]) == (1, 0)
+            assert after.join().next_event().data["orderId"] == "o1"
+            assert after.ready()["broker"] == "connected"
+        finally:
+            after.stop()
+
+    def test_a_connection_that_ends_meanwhile_is_replaced(self, rabbitmq: RabbitMQ) -> None:
+        settling = Brokered(rabbitmq, "--rabbitmq-settle", "3")
+        settling.start(wait=False)
+        try:
+            until(lambda: settling.ready()["broker"] == "settling")
+            until(lambda: "rtwist" in rabbitmq.ctl("list_connections", "client_properties"))
+            rabbitmq.ctl("close_all_connections", "away with you")
+            settling.forget_channel()
+            until(lambda: settling.counts()["connections"] == 2)
+            settling.wait_for_broker()
+            client = settling.join()
+            settling.publish(order(1))
+            assert client.next_event().data["orderId"] == "o1"
+        finally:
+            assert settling.stop() == 0
+
+    def test_it_can_be_stopped_meanwhile(self, rabbitmq: RabbitMQ) -> None:
+        settling = Brokered(rabbitmq, "--rabbitmq-settle", "3600")
+        settling.start(wait=False)
+        until(lambda: settling.ready()["broker"] == "settling")
+        assert settling.stop() == 0
 
 
 class TestPublishing:
@@ -175,6 +198,28 @@ class TestPublishing:
         with Brokered(rabbitmq, "--to-broker", "--rabbitmq-bindings", "payment.#") as publishing:
             answer = self.post(publishing, {"type": "order.shipped", "data": order(1)})
             assert (answer.status, answer.json()["error"]["code"]) == (422, "unroutable")
+
+    def test_one_that_a_full_queue_rejects_may_be_posted_again(self, publishing: Brokered) -> None:
+        audit = f"{publishing.names.queue}.audit"
+        full = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        publishing.channel.queue_declare(audit, arguments=full)
+        publishing.channel.queue_bind(audit, publishing.names.exchange, "order.#")
+        client = publishing.join()
+        event = {"type": "order.shipped", "id": "e-1", "data": order(1)}
+        publishing.publish(order("first"))
+        for _ in range(2):
+            answer = self.post(publishing, event)
+            assert (answer.status, answer.header("Retry-After")) == (503, "5")
+            error = answer.json()["error"]
+            assert error["code"] == "unavailable"
+            assert error["message"] == (
+                "not confirmed by the broker, try again with the same id: the broker could not take the message "
+                "over (basic.nack): a queue is full, or it has a fault"
+            )
+        publishing.channel.queue_purge(audit)
+        assert self.post(publishing, event).status == 200
+        publishing.wait_for_counts(delivered=4, duplicates=2, published=1, unpublished=2)
+        assert [event.data["orderId"] for event in client.events()] == ["ofirst", "o1"], "once"
 
     def test_without_a_broker_it_is_unavailable(self, rabbitmq: RabbitMQ) -> None:
         publishing = Brokered(rabbitmq, "--to-broker", env={"RABBITMQ_URL": "amqp://127.0.0.1:1"})

@@ -50,3 +50,46 @@ def test_it_never_holds_more_than_its_size_and_always_the_latest(
         window.add(event_id, now)
         assert window.holds(event_id, now)
         assert len(window) <= size
+
+
+@given(st.lists(st.floats(0, 30)), st.floats(0, 30), st.floats(0, 1000))
+def test_nothing_gets_older_in_a_pause(dates: list[float], since: float, gap: float) -> None:
+    window = Window(seconds=10)
+    names = [str(number) for number in range(len(dates))]
+    for name, date in zip(names, sorted(dates), strict=True):
+        if date > since:
+            window.pause(since)
+        window.add(name, date)
+    window.pause(since)
+    held = {name for name in names if window.holds(name, since + gap / 2)}
+    assert held >= {name for name, date in zip(names, sorted(dates), strict=True) if since - date < 10}
+    window.resume(since + gap)
+    assert {name for name in names if window.holds(name, since + gap)} == held
+    window.add("last", max(since + gap, 30.0) + 11)
+    assert len(window) == 1, "nothing stays for ever"
+
+
+def test_ages_after_a_pause() -> None:
+    window = Window(seconds=10)
+    window.add("old", 0.0)
+    window.add("new", 6.0)
+    window.pause(9.0)
+    window.pause(20.0)
+    window.add("meanwhile", 50.0)
+    window.resume(109.0)
+    assert all(window.holds(one, 109.9) for one in ("old", "new", "meanwhile"))
+    assert not window.holds("old", 110.0)
+    assert window.holds("new", 115.9)
+    assert not window.holds("new", 116.0)
+    assert window.holds("meanwhile", 118.9)
+    window.pause(118.0)
+    window.resume(100.0)
+    assert window.holds("meanwhile", 118.9), "a clock that was set back changes nothing"
+
+
+def test_a_pause_does_not_lift_the_limit_of_its_size() -> None:
+    window = Window(size=3)
+    window.pause(0.0)
+    for number in range(10):
+        window.add(str(number), float(number))
+    assert len(window) == 3

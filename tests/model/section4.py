@@ -5,137 +5,208 @@ It knows the table of events and emissions, clients with their claims and subscr
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-Received = Counter[tuple[str, str]]
-"""How often each client, by name, gets each emission."""
+from tests.model import payloads
+from tests.model.payloads import Data, status_in
 
-SAYS_NO_STATUS = {"updated", "changed", "status", "status_updated", "status_changed"}
+SUPER_ADMIN = "super_admin"
+NOBODY: frozenset[Viewer] = frozenset()
+Owners = dict[str, str | None]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Viewer:
-    """A client: who it is by its token, and what it subscribed to before anything happened."""
+    """A client: who it is by its token or by what has happened since, and what it subscribed to."""
 
     name: str
     user: str
     company: str | None = None
     shops: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
-    orders: tuple[str, ...] = ()
-    products: tuple[str, ...] = ()
-    transfers: tuple[str, ...] = ()
+    orders: set[str] = field(default_factory=set)
+    products: set[str] = field(default_factory=set)
+    transfers: set[str] = field(default_factory=set)
 
     @property
     def admin(self) -> bool:
-        return "super_admin" in self.roles
+        return SUPER_ADMIN in self.roles
+
+    def facts(self) -> Iterator[tuple[str, str]]:
+        """By what an event can mean this client."""
+        yield "user", self.user
+        if self.company is not None:
+            yield "company", self.company
+        of = {"shop": self.shops, "role": self.roles, "product": self.products, "order": self.orders}
+        for what, ids in (*of.items(), ("transfer", self.transfers)):
+            for each in ids:
+                yield what, each
+
+
+class Told(NamedTuple):
+    """One emission, and who gets it."""
+
+    emission: str
+    data: Any
+    to: Set[Viewer]
+
+
+Received = Counter[tuple[str, str]]
+"""How often each client, by name, gets each emission."""
+
+
+def received(told: Iterable[Told]) -> Received:
+    """Who gets what, whatever it says and in whatever order."""
+    return Counter((viewer.name, one.emission) for one in told for viewer in one.to)
 
 
 class Section4:
     """The table of events and emissions; remembers who owns which order."""
 
-    def __init__(self, viewers: list[Viewer]) -> None:
-        self._viewers = viewers
-        self._owners: dict[str, dict[str, str | None]] = {}
+    def __init__(self, viewers: Iterable[Viewer] = ()) -> None:
+        self.viewers: set[Viewer] = set()
+        self._meant: dict[tuple[str, str], set[Viewer]] = defaultdict(set)
+        self._owners: dict[str, Owners] = {}
+        for viewer in viewers:
+            self._add(viewer)
 
-    def receive(self, domain: str, action: str, data: dict[str, Any]) -> Received:
-        """What everybody gets of an event whose ids are texts."""
-        given = {name: value for name, value in data.items() if value not in (None, "")}
-        self._received: Received = Counter()
+    def receive(self, domain: str, action: str, data: Data, at: str = "") -> Iterator[Told]:
+        """What an event causes whose ids are texts, in order; to be looked at one by one."""
         if domain == "inventory" and action.startswith("transfer."):
             domain, action = "transfer", action.removeprefix("transfer.")
         if domain == "notification" and action == "announcement":
             domain = "announcement"
-        getattr(self, f"_{domain}")(action, given)
-        return self._received
+        found: Iterator[Told] = getattr(self, f"_{domain}")(action, data, at)
+        return found
 
-    def _tell(self, emission: str, who: Any) -> None:
-        self._received.update((viewer.name, emission) for viewer in self._viewers if who(viewer))
+    def _add(self, viewer: Viewer) -> None:
+        self.viewers.add(viewer)
+        for fact in viewer.facts():
+            self._meant[fact].add(viewer)
 
-    def _order(self, action: str, data: dict[str, Any]) -> None:
-        owners = self._learn(data, data | {"userId": data.get("userId") or data.get("customerId")}, overrule=True)
+    def _remove(self, viewer: Viewer) -> None:
+        self.viewers.discard(viewer)
+        for fact in viewer.facts():
+            self._meant[fact].discard(viewer)
+
+    def _who(self, what: str, each: str | None) -> Set[Viewer]:
+        return self._meant.get((what, each), NOBODY) if each else NOBODY
+
+    def _company_and_admins(self, company: str | None) -> Set[Viewer]:
+        return self._who("company", company) | self._who("role", SUPER_ADMIN) if company else NOBODY
+
+    # Orders
+
+    def _order(self, action: str, data: Data, at: str) -> Iterator[Told]:
+        owners = self._learn(data, data | {"userId": _customer(data)}, overrule=True)
         if action == "created":
-            self._tell(
-                "order:new_order", lambda v: owners["companyId"] and self._in_company(v, owners["companyId"])
-            )
-            self._tell("order:shop_order", lambda v: owners["shopId"] in v.shops)
-        if "status" in data or action not in SAYS_NO_STATUS:
-            self._tell("order:status_updated", lambda v: v.user == owners["userId"])
-        self._tell("order:update", lambda v: self._follows(v, data["orderId"], owners))
+            news = payloads.new_order(action, data, at)
+            yield Told("order:new_order", news, self._company_and_admins(owners["companyId"]))
+            yield Told("order:shop_order", news, self._who("shop", owners["shopId"]))
+        told = payloads.order(action, data, at)
+        if status_in(action, data):
+            yield Told("order:status_updated", told, self._who("user", owners["userId"]))
+        yield Told("order:update", {**data, **told}, self._followers(data["orderId"]))
 
-    def _payment(self, action: str, data: dict[str, Any]) -> None:
-        payer = data.get("userId") or data.get("customerId")
-        owners: dict[str, str | None] = {}
-        if "orderId" in data:
+    def _payment(self, action: str, data: Data, at: str) -> Iterator[Told]:
+        payer, owners = _customer(data), Owners()
+        if data.get("orderId"):
             owners = self._learn(data, data | {"userId": payer}, overrule=False)
-            self._tell("payment:update", lambda v: self._follows(v, data["orderId"], owners))
-        if "status" in data or action not in SAYS_NO_STATUS:
-            self._tell("payment:status_updated", lambda v: v.user == (payer or owners.get("userId")))
+        told = payloads.payment(action, data, at)
+        if status_in(action, data):
+            yield Told("payment:status_updated", told, self._who("user", payer or owners.get("userId")))
+        if data.get("orderId"):
+            yield Told("payment:update", {**data, **told}, self._followers(data["orderId"]))
 
-    def _learn(self, data: dict[str, Any], told: dict[str, Any], *, overrule: bool) -> dict[str, str | None]:
+    def _learn(self, data: Data, told: Data, *, overrule: bool) -> Owners:
         owners = self._owners.setdefault(data["orderId"], dict.fromkeys(("userId", "companyId", "shopId")))
         for name in owners:
             if told.get(name) and (overrule or owners[name] is None):
                 owners[name] = told[name]
         return owners
 
-    def _follows(self, viewer: Viewer, order: str, owners: dict[str, str | None]) -> bool:
-        entitled = viewer.user == owners["userId"] or owners["shopId"] in viewer.shops
-        in_company = viewer.company is not None and viewer.company == owners["companyId"]
-        return order in viewer.orders and (entitled or in_company or viewer.admin)
+    def _followers(self, order: str) -> Set[Viewer]:
+        return {viewer for viewer in self._who("order", order) if self.entitled(viewer, order)}
 
-    def _in_company(self, viewer: Viewer, company: str) -> bool:
-        return viewer.company == company or viewer.admin
+    def known(self, order: str) -> bool:
+        """Whether an event has named an owner of the order."""
+        return any(self._owners.get(order, {}).values())
 
-    def _inventory(self, action: str, data: dict[str, Any]) -> None:
+    def entitled(self, viewer: Viewer, order: str) -> bool:
+        """Whether the order is one that the viewer may see, as far as is known."""
+        owners = self._owners.get(order, {})
+        mine = viewer.user == owners.get("userId") or owners.get("shopId") in viewer.shops
+        of_company = viewer.company is not None and viewer.company == owners.get("companyId")
+        return mine or of_company or viewer.admin
+
+    # Stock
+
+    def _inventory(self, action: str, data: Data, at: str) -> Iterator[Told]:
         company, shop = data.get("companyId"), data.get("shopId")
         if action in ("low_stock", "out_of_stock"):
-            self._tell(
-                "inventory:low_stock_alert",
-                lambda v: (company and self._in_company(v, company)) or shop in v.shops,
-            )
-            self._tell("inventory:alert", lambda v: action == "out_of_stock")
+            public = payloads.shortage(action, data, at)
+            concerned = self._company_and_admins(company) | self._who("shop", shop)
+            yield Told("inventory:low_stock_alert", {**data, **public}, concerned)
+            if action == "out_of_stock":
+                yield Told("inventory:alert", public, self.viewers)
             return
-        self._tell("inventory:updated", lambda v: company and self._in_company(v, company))
-        self._tell("inventory:shop_update", lambda v: shop in v.shops)
-        self._tell("inventory:stock_changed", lambda v: data["productId"] in v.products)
+        public = payloads.stock(data, at)
+        yield Told("inventory:updated", {**data, **public}, self._company_and_admins(company))
+        yield Told("inventory:shop_update", {**data, **public}, self._who("shop", shop))
+        yield Told("inventory:stock_changed", public, self._who("product", str(data["productId"])))
 
-    def _transfer(self, action: str, data: dict[str, Any]) -> None:
+    def _transfer(self, action: str, data: Data, at: str) -> Iterator[Told]:
         shops = {data.get("fromShopId"), data.get("toShopId")}
 
         def follows(viewer: Viewer) -> bool:
             concerned = viewer.company is not None and viewer.company == data.get("companyId")
-            return data["transferId"] in viewer.transfers and (concerned or viewer.admin)
+            return concerned or viewer.admin
 
-        self._tell("transfer:status_update", lambda v: shops & {*v.shops} or follows(v))
+        to = {viewer for viewer in self._who("transfer", data["transferId"]) if follows(viewer)}
+        to |= {viewer for shop in shops for viewer in self._who("shop", shop)}
+        yield Told("transfer:status_update", payloads.transfer(action, data, at), to)
 
-    def _notification(self, action: str, data: dict[str, Any]) -> None:
-        role, company, shop = (data.get(name) for name in ("role", "companyId", "shopId"))
-        user = data.get("userId") or data.get("customerId")
-        if user:
-            self._tell("notification:new", lambda v: v.user == user)
-        elif role:
-            self._tell("notification:new", lambda v: role in v.roles)
+    # Words
+
+    def _notification(self, action: str, data: Data, at: str) -> Iterator[Told]:
+        told, shop, company = payloads.notification(data, at), data.get("shopId"), data.get("companyId")
+        if users := _customer(data) or data.get("userIds"):
+            to = {viewer for user in _listed(users) for viewer in self._who("user", user)}
+        elif role := data.get("role"):
+            to = {*self._who("role", role)}
         elif shop or company:
-            self._tell(
-                "notification:new", lambda v: shop in v.shops if shop else self._in_company(v, str(company))
-            )
+            to = {*(self._who("shop", shop) if shop else self._company_and_admins(company))}
         else:
-            self._tell("notification:broadcast", lambda v: True)
+            yield Told("notification:broadcast", told, self.viewers)
+            return
+        yield Told("notification:new", told, to)
 
-    def _announcement(self, action: str, data: dict[str, Any]) -> None:
-        self._tell("announcement:new", lambda v: True)
+    def _announcement(self, action: str, data: Data, at: str) -> Iterator[Told]:
+        yield Told("announcement:new", payloads.notification(data, at), self.viewers)
 
-    def _user(self, action: str, data: dict[str, Any]) -> None:
-        self._tell(f"user:{action}", lambda v: v.user == data["userId"])
+    # Relays
 
-    def _company(self, action: str, data: dict[str, Any]) -> None:
-        self._tell(f"company:{action}", lambda v: self._in_company(v, data["companyId"]))
+    def _user(self, action: str, data: Data, at: str) -> Iterator[Told]:
+        yield Told(f"user:{action}", payloads.user(data, at), self._who("user", data["userId"]))
 
-    def _shop(self, action: str, data: dict[str, Any]) -> None:
-        self._tell(f"shop:{action}", lambda v: data["shopId"] in v.shops)
+    def _company(self, action: str, data: Data, at: str) -> Iterator[Told]:
+        told = {**data, "timestamp": at}
+        yield Told(f"company:{action}", told, self._company_and_admins(data["companyId"]))
 
-    def _product(self, action: str, data: dict[str, Any]) -> None:
-        self._tell(f"product:{action}", lambda v: data["productId"] in v.products)
+    def _shop(self, action: str, data: Data, at: str) -> Iterator[Told]:
+        yield Told(f"shop:{action}", {**data, "timestamp": at}, self._who("shop", data["shopId"]))
+
+    def _product(self, action: str, data: Data, at: str) -> Iterator[Told]:
+        to = self._who("product", str(data["productId"]))
+        yield Told(f"product:{action}", payloads.product(data, at), to)
+
+
+def _customer(data: Data) -> str | None:
+    return data.get("userId") or data.get("customerId")
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from rtwist.auth.identity import Identity
-from rtwist.auth.policy import order_rooms, transfer_rooms
+from rtwist.auth.policy import Kind, Policy, Room, rooms_within
 from rtwist.domain.emission import Emission
 from rtwist.domain.event import read_event
-from rtwist.domain.owners import UNKNOWN, OrderBook
+from rtwist.domain.owners import OrderBook
 from rtwist.domain.rooms import product_room
 from rtwist.domain.router import Router
 from rtwist.domain.rules import BUILT_IN
-from tests.model.section4 import Received, Section4, Viewer
+from tests.model.section4 import Received, Section4, Viewer, received
 
 EVENTS = 3000
 ACTIONS = {
@@ -60,7 +60,7 @@ def viewers(chance: random.Random) -> list[Viewer]:
             chance.choice((None, *IDS)),
             some(IDS),
             some(("manager", "clerk", "super_admin")) if number % 3 == 0 else some(("manager", "1")),
-            *(some(IDS) for _ in range(3)),
+            *({*some(IDS)} for _ in range(3)),
         )
         for number in range(12)
     ]
@@ -70,10 +70,10 @@ def rooms_of(viewer: Viewer) -> set[str]:
     """The rooms that a client is in who subscribed before anything was known."""
     identity = Identity(viewer.user, viewer.company, viewer.shops, viewer.roles, {}, 0)
     rooms = {*identity.rooms, *map(product_room, viewer.products)}
-    for order in viewer.orders:
-        rooms |= {*order_rooms(identity, order, UNKNOWN)}
-    for transfer in viewer.transfers:
-        rooms |= {*transfer_rooms(identity, transfer)}
+    policy = Policy()
+    for kind, ids in ((Kind.ORDER, viewer.orders), (Kind.TRANSFER, viewer.transfers)):
+        for room in (Room(kind, kind.value + each) for each in ids):
+            rooms |= {*rooms_within(identity, room, policy.entry(identity, room))}
     return rooms
 
 
@@ -108,7 +108,7 @@ def published(chance: random.Random, kind: str, data: dict[str, Any]) -> dict[st
     return {"type": kind, "data": data}
 
 
-def received(emissions: list[Emission], members: dict[str, set[str]]) -> Received:
+def heard(emissions: list[Emission], members: dict[str, set[str]]) -> Received:
     return Counter(
         (name, emission.event)
         for emission in emissions
@@ -129,8 +129,9 @@ def test_the_rules_tell_whom_the_model_tells(seed: int) -> None:
         value = published(chance, f"{domain}.{action}", data)
         answers = router.route(read_event(value, now=0))
         emissions = [answer for answer in answers if isinstance(answer, Emission)]
-        got = received(emissions, members)
-        assert got == model.receive(domain, action, data), (number, value)
+        got = heard(emissions, members)
+        told = model.receive(domain, action, data)
+        assert got == received(told), (number, value)
         reached.update(got)
         assert not [one for one in emissions if leaks(one)], value
     assert len({emission for _, emission in reached}) > 20, "every kind of emission reached somebody"

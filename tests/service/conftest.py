@@ -18,6 +18,7 @@ def running() -> Iterator[Service]:
     with twistd(*OPTIONS) as program:
         yield Service(program)
     assert complaints(program.output) == []
+    assert [line for line in program.output if "eyJ" in line] == [], "no token is ever logged"
 
 
 @pytest.fixture

@@ -18,16 +18,18 @@ TWISTD = str(Path(sys.executable).with_name("twistd"))
 KEYS = {"JWT_SECRET": SECRET, "API_KEY": API_KEY}
 ANYWHERE = "tcp:0:interface=127.0.0.1"
 WITH_KEY: Headers = (("X-API-Key", API_KEY),)
-WITHOUT_SETTINGS = {
-    name: ""
-    for name in os.environ
-    if name.startswith("RTWIST_") or name in ("PORT", "JWT_SECRET", "API_KEY", "FRONTEND_URL")
-}
+NAMES = ("PORT", "JWT_SECRET", "API_KEY", "FRONTEND_URL", "AUTHORIZATION_SECRET")
+WITHOUT_SETTINGS = {name: "" for name in os.environ if name.startswith("RTWIST_") or name in NAMES}
 
 
-def twistd(*options: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> Program:
+def twistd(
+    *options: str,
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    launcher: Sequence[str] = (TWISTD,),
+) -> Program:
     """`twistd rtwist` in the foreground, with the test's keys unless `env` is given."""
-    argv = [TWISTD, "-n", "--pidfile=", "rtwist", *options]
+    argv = [*launcher, "-n", "--pidfile=", "rtwist", *options]
     return Program(argv, env={**WITHOUT_SETTINGS, **(KEYS if env is None else env)}, cwd=cwd)
 
 

@@ -27,7 +27,9 @@ result_of = SynchronousTestCase().successResultOf
 def rest() -> Rest:
     io = Server(Clock())
     access = Access(TokenVerifier(SharedSecrets(SECRET), now=time.time))
-    return Rest(io, Intake(io, Router(BUILT_IN, OrderBook()), now=time.time), access, now=time.time)
+    return Rest(
+        io, Intake(io, Router(BUILT_IN, OrderBook()), now=time.time), access, now=time.time, revoke=lambda _: 0
+    )
 
 
 def get(rest: Rest, path: str) -> tuple[int, dict[str, object]]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.service.peers import Client, fresh, token
-from tests.service.servers import ANYWHERE, KEYS, Service, twistd
+from tests.service.servers import ANYWHERE, KEYS, Service, granted, twistd
 from tests.support.wire import fetch
 
 LIVE = "/live/?EIO=4&transport="
@@ -18,6 +18,10 @@ OPTIONS = {
     "jwt-audience": "web, app",
     "jwt-issuer": "https://id.example",
     "jwt-leeway": "100",
+    "jwt-required-claims": "jti",
+    "jwt-max-bytes": "700",
+    "revocation-window": "1",
+    "revocation-size": "1",
     "claim-user": "uid",
     "claim-company": "org",
     "claim-shops": "stores",
@@ -34,7 +38,7 @@ OPTIONS = {
     "cors-origins": "https://shop.example",
 }
 CLAIMS: dict[str, Any] = {"uid": "u1", "org": "c1", "stores": ["s1"], "groups": ["g1"]}
-ORIGIN: dict[str, Any] = {"aud": "app", "iss": "https://id.example"}
+ORIGIN: dict[str, Any] = {"aud": "app", "iss": "https://id.example", "jti": "t1"}
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +78,12 @@ def test_claims_go_by_the_names_they_were_given(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    "claims", [{"aud": "other"}, {"aud": None}, {"iss": "https://evil.example"}, {"iss": ""}]
-)
+    "claims",
+    [
+        {"aud": "other"}, {"aud": None}, {"iss": "https://evil.example"}, {"iss": ""}, {"jti": None},
+        {"padding": "x" * 700},
+    ],
+)  # fmt: skip
 def test_tokens_for_others_or_of_others_are_refused(service: Service, claims: dict[str, Any]) -> None:
     refusal = opened(service).connect(token(**CLAIMS | ORIGIN | claims))
     assert refusal is not None
@@ -87,6 +95,33 @@ def test_a_token_that_has_just_expired_is_taken_within_the_leeway(service: Servi
     refusal = opened(service).connect(token(**CLAIMS | ORIGIN | {"exp": int(time.time()) - 150}))
     assert refusal is not None
     assert refusal["data"]["code"] == "token_expired"
+
+
+def code_for(service: Service, **claims: Any) -> str | None:
+    refusal = opened(service).connect(token(**CLAIMS | ORIGIN | claims))
+    return None if refusal is None else str(refusal["data"]["code"])
+
+
+def test_no_more_revocations_are_remembered_than_asked_for(service: Service) -> None:
+    for jti in ("t2", "t3"):
+        assert granted(service.post("/revoke", {"jti": jti})) == {"disconnected": 0}
+    assert code_for(service, jti="t2") is None
+
+
+def test_a_revocation_is_forgotten_after_the_window(service: Service) -> None:
+    started = time.monotonic()
+    assert granted(service.post("/revoke", {"jti": "t4"})) == {"disconnected": 0}
+    while (code := code_for(service, jti="t4")) == "token_revoked":
+        assert time.monotonic() - started < 15
+    assert code is None
+    assert time.monotonic() - started >= 1
+
+
+def test_the_leeway_counts_for_revocations_too(service: Service) -> None:
+    now = int(time.time())
+    assert granted(service.post("/revoke", {"user": "u9", "issuedBefore": now - 150}))
+    codes = [code_for(service, uid="u9", iat=now - age) for age in (100, 10)]
+    assert codes == ["token_revoked", None]
 
 
 def test_the_heartbeat_and_the_largest_message_are_told_at_the_handshake(service: Service) -> None:

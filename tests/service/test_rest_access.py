@@ -18,7 +18,11 @@ STATUS_ROUTES: list[tuple[str, str, bytes | None]] = [
     ("GET", "/connected-users", None),
     ("GET", "/user-status/u1", None),
 ]
-WRITING_ROUTES: list[tuple[str, str, bytes | None]] = [("POST", "/events", ORDER), ("POST", "/emit", PUSH)]
+WRITING_ROUTES: list[tuple[str, str, bytes | None]] = [
+    ("POST", "/events", ORDER),
+    ("POST", "/emit", PUSH),
+    ("POST", "/revoke", b'{"user": "nobody"}'),
+]
 PROTECTED = STATUS_ROUTES + WRITING_ROUTES
 OPEN_ROUTES = ["/health", "/ready"]
 SEND = "send X-API-Key, or a super admin's token as Authorization: Bearer"

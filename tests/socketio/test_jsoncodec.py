@@ -15,10 +15,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtwist.errors import RemoteProtocolError
-from rtwist.socketio.jsoncodec import dumps, loads
+from rtwist.socketio.jsoncodec import dumps, loads, where_wrong
 from tests.socketio.strategies import JSON, joined
 
 DEPTH = 64
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"a":', "it ends too early"),
+        ("[1,]", "trailing comma in array (byte 3)"),
+        ("1e999", "a number is out of range"),
+        ("9" * 5000, "a number is out of range"),
+        (r'[-1e999, "\ud83d"]', "a number is out of range"),
+        (r'[NaN, "\ud83d"]', "malformed JSON"),
+        ("[" * 65 + "]" * 65, "JSON nested deeper than 64"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, says: str) -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        loads(text, DEPTH)
+    assert where_wrong(caught.value) == says
 
 
 @given(JSON)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -13,12 +15,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
+_chance = random.SystemRandom()
+_PORTS = range(26000, 32768)
+"""Below those that Linux takes for outgoing connections, and above most that services are known by."""
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nothing listens on right now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """A TCP port on loopback that nothing listens on right now, and that no outgoing connection is given."""
+    while True:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", _chance.choice(_PORTS))) as probe:
+            return int(probe.getsockname()[1])
 
 
 class Program:

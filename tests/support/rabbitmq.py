@@ -128,6 +128,12 @@ class RabbitMQ:
         assert self._node is not None
         self._node.wait()
 
+    def shut_down(self) -> None:
+        """End the node as its operator would (SIGTERM); it can be started again."""
+        self.signal(signal.SIGTERM)
+        assert self._node is not None
+        self._node.wait(_START_SECONDS)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the node: SIGSTOP hangs it, SIGCONT wakes it up."""
         os.kill(self.pid, number)

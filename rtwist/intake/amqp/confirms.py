@@ -12,6 +12,8 @@ from twisted.python.failure import Failure
 from rtwist.errors import BrokerProtocolError, PublishNacked, Unroutable
 from rtwist.intake.amqp.message import Properties, Returned
 
+_NACKED = "the broker could not take the message over (basic.nack): a queue is full, or it has a fault"
+
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
@@ -84,7 +86,7 @@ class Confirms:
     def nacked(self, tag: int, multiple: bool) -> None:
         """basic.nack came: the broker could not take one, or all up to it."""
         for publish in self._take(tag, multiple):
-            publish.fail(PublishNacked("the broker could not take the message over (basic.nack)"))
+            publish.fail(PublishNacked(_NACKED))
 
     def returned(self, message: Returned) -> None:
         """A message came back; its confirm, which follows, then says nothing more."""

@@ -20,11 +20,13 @@ from rtwist.errors import (
     BrokerProtocolError,
     BrokerTimeout,
     LocalProtocolError,
+    PublishError,
 )
 from rtwist.intake.amqp.channel import Channel, by_deadline, decode
 from rtwist.intake.amqp.codec import Table, shortstr, write_arguments
 from rtwist.intake.amqp.confirms import Confirms, Fingerprint
 from rtwist.intake.amqp.delegate import BrokerDelegate
+from rtwist.intake.amqp.endings import told
 from rtwist.intake.amqp.frames import (
     BASIC,
     HEARTBEAT_FRAME,
@@ -258,6 +260,10 @@ class BrokerConnection(AMQClient):  # type: ignore[misc]
         self.transport.write(b"".join([method_frame(CHANNEL, BASIC, _PUBLISH_ID, arguments), *content]))
         return self.confirms.add(Fingerprint.of(exchange, routing_key, properties, body), len(body))
 
+    def fail_unconfirmed(self, reason: PublishError) -> None:
+        """Fail every publish that waits for its confirm; one that comes after all says nothing more."""
+        self.confirms.fail(reason)
+
     # What Twisted calls
 
     def connectionMade(self) -> None:
@@ -286,7 +292,7 @@ class BrokerConnection(AMQClient):  # type: ignore[misc]
     def gone(self, reason: Failure) -> None:
         """Nothing comes any more; whoever waits for the end hears of it."""
         self._gone = True
-        error = BrokerLost(f"the connection to {self.address} is gone: {reason.getErrorMessage()}")
+        error = told(self.address, reason)
         self._finish(error)
         if self._abort_timer is not None and self._abort_timer.active():
             self._abort_timer.cancel()
