@@ -14,6 +14,7 @@ from rtwist.auth.token import TokenVerifier
 from rtwist.authorization import Authorizer
 from rtwist.domain.owners import OwnerView
 from rtwist.domain.timestamps import iso
+from rtwist.engineio.backlog import SLOW_CONSUMER
 from rtwist.engineio.request import Handshake, Refusal
 from rtwist.errors import AuthError, KeysUnavailable
 from rtwist.leases import LeaseOptions, Leases
@@ -126,12 +127,13 @@ class Gateway:
 
     def _disconnected(self, socket: Socket, reason: str) -> None:
         identity: Identity = socket.data["identity"]
+        slow = socket.remark.startswith(SLOW_CONSUMER)
         self._leases.end(socket)
         self._log.info(
             "user {user} disconnected from {socket}: {reason}",
             user=identity.user_id,
             socket=socket.id,
-            reason=reason,
+            reason=f"{reason} ({socket.remark})" if slow else reason,
         )
         if reason != SHUTTING_DOWN:  # when all are sent away, nobody has to hear of each
             self._presence.disconnected(identity)

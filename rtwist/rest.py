@@ -166,7 +166,7 @@ class Rest:
             "broker": "not configured" if broker is None else broker.state,
             "redis": "not configured",
             "draining": self.draining,
-            "clients": self._io.engine.admission.as_dict(),
+            "clients": {**self._io.engine.admission.as_dict(), **self._io.engine.backlog.as_dict()},
             "timestamp": iso(self._now()),
         }
         if broker is not None:

@@ -31,7 +31,7 @@ from rtwist.auth.revocation import RevokedTokens
 from rtwist.auth.settings import TokenSettings, shared_secrets
 from rtwist.auth.token import TokenVerifier
 from rtwist.authorization import AuthorizationUrl
-from rtwist.config import DEV_ENV, SETTINGS, Config, Setting, read_config, wants_dev
+from rtwist.config import DEV_ENV, Config, read_config, wants_dev
 from rtwist.development import trial
 from rtwist.domain.owners import OrderBook
 from rtwist.domain.router import Router
@@ -49,6 +49,7 @@ from rtwist.listening import Listening
 from rtwist.logs import observer
 from rtwist.rest import Access, Rest, error_body
 from rtwist.service import RtwistService
+from rtwist.settings import SETTINGS, Setting
 from rtwist.socketio import Server
 from rtwist.socketio.jsoncodec import dumps
 
@@ -68,7 +69,7 @@ def _collector(setting: Setting) -> Callable[[usage.Options, str], None]:
 
 
 class Options(usage.Options):
-    """The options of `twistd rtwist`, made from `rtwist.config.SETTINGS`."""
+    """The options of `twistd rtwist`, made from `rtwist.settings.SETTINGS`."""
 
     optFlags = [  # noqa: RUF012
         [

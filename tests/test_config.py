@@ -10,8 +10,9 @@ import pytest
 from rtwist.auth.identity import ClaimNames
 from rtwist.auth.policy import Kind
 from rtwist.auth.settings import TokenSettings
-from rtwist.config import SETTINGS, Config, Setting, read_broker, read_config
+from rtwist.config import Config, read_broker, read_config
 from rtwist.errors import ConfigError
+from rtwist.settings import SETTINGS, Setting
 from tests.support.keys import P256, RSA, pem
 from tests.support.processes import ROOT
 
@@ -85,6 +86,13 @@ ROWS: list[Row] = [
     ("connect-timeout", "3", "socketio.connect_timeout", 3.0),
     ("max-payload", "5000", "socketio.max_payload", 5000),
     ("max-buffered", "70000", "socketio.max_buffered", 70000),
+    ("max-buffered-age", "2.5", "socketio.max_buffered_age", 2.5),
+    ("max-buffered-total", "90000", "socketio.max_buffered_total", 90000),
+    ("slow-consumer", "presence:*=drop, position = latest:id+floor,inventory:stock_changed=disconnect",
+     "socketio.slow_consumers", {
+         "inventory:stock_changed": "disconnect", "presence:*": "drop", "typing": "latest:roomId+userId",
+         "position": "latest:id+floor",
+     }),
     ("max-rooms", "5", "max_rooms", 5),
     ("max-packet-bytes", "5000", "socketio.max_packet_bytes", 5000),
     ("max-connections", "50", "socketio.max_connections", 50),
@@ -184,16 +192,25 @@ DEFAULTS: dict[str, Any] = {
     "socketio.unread_timeout": 30.0,
     "socketio.flood_timeout": 60.0,
     "socketio.websocket_compression": False,
+    "socketio.max_buffered": 16_000_000,
+    "socketio.max_buffered_age": 30.0,
+    "socketio.max_buffered_total": 256_000_000,
+    "socketio.slow_consumers": {
+        "inventory:stock_changed": "latest:productId", "presence:*": "latest:userId",
+        "typing": "latest:roomId+userId",
+    },
     "socketio.cors_origins": None,
     "socketio.cookie": None,
     "socketio.client_dist": None,
 }  # fmt: skip
 DURATIONS = (
     "ping-interval", "ping-timeout", "connect-timeout", "dedup-window", "revocation-window", "jwt-jwks-max-age",
+    "max-buffered-age",
     "authorization-timeout", "authorization-ttl",
 )  # fmt: skip
 COUNTS = (
-    "max-payload", "max-buffered", "max-rooms", "max-orders", "dedup-size", "revocation-size", "jwt-max-bytes",
+    "max-payload", "max-buffered", "max-buffered-total", "max-rooms", "max-orders", "dedup-size",
+    "revocation-size", "jwt-max-bytes",
     "authorization-cache", "authorization-concurrency",
 )  # fmt: skip
 WRONG: list[tuple[str, str]] = [
@@ -221,6 +238,19 @@ WRONG: list[tuple[str, str]] = [
         )
     ),
     *(("cors-origins", text) for text in ("shop.example", "https://shop.example/page", "null")),
+    *(
+        ("slow-consumer", text)
+        for text in (
+            ",",
+            "typing",
+            "=drop",
+            "a*b=drop",
+            "typing=",
+            "typing=keep",
+            "typing=latest:",
+            "typing=latest:a+",
+        )
+    ),
     ("client-dist", "/no/such/folder"),
     ("routes", "/no/such/file"),
     ("routes", "/"),

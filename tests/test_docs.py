@@ -25,7 +25,6 @@ from rtwist.auth.identity import identity_from_claims
 from rtwist.auth.keys import SharedSecrets
 from rtwist.auth.policy import ASKABLE, TABLE, Entry, Kind, Policy, Who, subject
 from rtwist.auth.token import TokenVerifier, mint
-from rtwist.config import SETTINGS
 from rtwist.domain.emission import Emission
 from rtwist.domain.event import read_event
 from rtwist.domain.kinds import DETECTED
@@ -37,6 +36,7 @@ from rtwist.domain.rules import BUILT_IN
 from rtwist.engineio.lifecycle import ON_POLLING, ON_WEBSOCKET, Event, State, step
 from rtwist.gateway import Gateway
 from rtwist.rest import Rest
+from rtwist.settings import SETTINGS
 from rtwist.socketio import Options, Server, Socket
 from tests.support.clients import CLIENTS, require_chromium, require_node_modules, run_node
 from tests.support.processes import ROOT, Program, free_port
@@ -99,14 +99,27 @@ def literals(cell: str) -> list[str]:
 # Tables against the code
 
 
-def test_every_option_is_in_the_readme() -> None:
-    documented = {}
-    for option, environment, default, _ in table(README, "option", "environment", "default"):
-        documented[option.strip("`")] = (tuple(literals(environment)), default.strip("`"))
-    expected = {}
-    for setting in SETTINGS:
-        expected[f"--{setting.option}"] = (setting.env_names, setting.default_text or "none")
-    assert documented == expected
+def documented_options(page: Path) -> Iterator[tuple[str, list[str], str]]:
+    for header, *rows in tables(page):
+        if header[:3] == ["option", "environment", "default"]:
+            yield from (
+                (option.strip("`"), literals(names), default.strip("`")) for option, names, default, _ in rows
+            )
+
+
+OPTIONS = [
+    (f"--{setting.option}", list(setting.env_names), setting.default_text or "none") for setting in SETTINGS
+]
+
+
+def test_every_option_is_on_the_page_of_options_once() -> None:
+    assert sorted(documented_options(ROOT / "docs" / "options.rst")) == sorted(OPTIONS)
+
+
+def test_the_options_in_the_readme_are_as_on_that_page() -> None:
+    shown = list(documented_options(README))
+    assert len(shown) > 5
+    assert [option for option in shown if option not in OPTIONS] == []
 
 
 def test_every_route_is_in_the_readme() -> None:
@@ -664,6 +677,9 @@ assert.deepEqual(told.sort(), ['one b', 'two a', 'two b']);
 const position = next(two, 'position');
 one.emit('position', 3, 4);
 assert.deepEqual(await position, [3, 4]);
+const price = next(two, 'price');
+one.emit('price', 'tea', 5);
+assert.deepEqual(await price, ['tea', 5]);
 
 const online = await fetch(url + '/online');
 assert.equal(await online.text(), '2');

@@ -11,8 +11,8 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogEvent, Logger, formatEvent
 
-from rtwist.config import SETTINGS
 from rtwist.errors import ConfigError
+from rtwist.settings import SETTINGS
 from rtwist.tap import Options, build
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes"

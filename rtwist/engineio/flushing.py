@@ -30,11 +30,11 @@ class Flusher:
 
     def flush(self) -> None:
         """Write out as much as the sockets take; the rest, and what TLS connections hold, goes as ever."""
-        written = list(self._written)
-        self._written.clear()
-        for transport in written:
+        while self._written:
+            transport = self._written.pop()
             if _writable(transport):
                 # What it returns, a failure, comes up again in the reactor's own turn, which ends the connection.
+                # What is large is written on by this, piece by piece, and comes back here.
                 transport.doWrite()
 
 

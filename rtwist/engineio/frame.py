@@ -17,3 +17,8 @@ def build_frame(payload: bytes, opcode: int, *, compressed: bool = False) -> byt
     if size < 65536:
         return bytes((_FIN | opcode, 126)) + size.to_bytes(2, "big") + payload
     return bytes((_FIN | opcode, 127)) + size.to_bytes(8, "big") + payload
+
+
+def payload_size(frame: bytes) -> int:
+    """The bytes of payload in what `build_frame` made."""
+    return len(frame) - {126: 4, 127: 10}.get(frame[1], 2)

@@ -224,6 +224,11 @@ class Channel(HTTPChannel):
         _cancel(self._header_timer)
         super().connectionLost(reason)
 
+    def expect_reading(self) -> None:
+        """Cut the client off in `close_timeout` seconds, if it still leaves so much unread."""
+        if self.congested and self._abort_timer is None:
+            self._abort_timer = self.site.clock.callLater(self.site.close_timeout, self._abort_unread)
+
     def refuse(self, answer: bytes) -> None:
         """Answer in the middle of a body, throw the rest of it away and close within `close_timeout`.
 
@@ -231,6 +236,7 @@ class Channel(HTTPChannel):
         """
         self.refusing = True
         transport = self.transport
+        _cancel(self._abort_timer)
         self._abort_timer = self.site.clock.callLater(self.site.close_timeout, transport.abortConnection)
         transport.unregisterProducer()
         transport.write(answer)
@@ -259,6 +265,11 @@ class Channel(HTTPChannel):
 
     def _left(self) -> None:
         self.site.admission.disconnected(self._peer_host())
+
+    def _abort_unread(self) -> None:
+        self._abort_timer = None
+        if self.congested:
+            self.transport.abortConnection()
 
     def _send100Continue(self) -> None:
         if not self.refusing:

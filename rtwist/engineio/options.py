@@ -53,6 +53,9 @@ class Options:
       above what they send and only stops a body of a million empty packets.
     - `max_fragments`: frames in one WebSocket message; a fragment costs memory even when it is empty.
     - `max_buffered`: bytes that may wait for one client; a client further behind than this is disconnected.
+    - `max_buffered_age`: how long anything may wait for one client, and how long its connection may take nothing;
+      longer than any honest gap between two polls, shorter than the heartbeat takes to notice.
+    - `max_buffered_total`: bytes that may wait in memory for all clients together; beyond it those with most go.
     - `close_timeout`: how long a peer may take over a close before its connection is aborted.
     - `poll_close_timeout`: how long a close waits for a polling client to come and fetch it.
     - `header_timeout`: how long the headers of one request may take to arrive, however steadily they come.
@@ -90,6 +93,8 @@ class Options:
     max_payload_packets: int = 50_000
     max_fragments: int = 1024
     max_buffered: int = 16_000_000
+    max_buffered_age: float = 30.0
+    max_buffered_total: int = 256_000_000
     close_timeout: float = 5.0
     poll_close_timeout: float = 30.0
     header_timeout: float = 10.0
@@ -118,9 +123,10 @@ class Options:
         object.__setattr__(self, "path", "/" + self.path.strip("/") + "/" if self.path.strip("/") else "/")
         for name in ("ping_interval", "ping_timeout", "upgrade_timeout", "close_timeout",
                      "poll_close_timeout", "header_timeout", "body_timeout", "idle_timeout", "flood_timeout",
-                     "unread_timeout"):  # fmt: skip
+                     "unread_timeout", "max_buffered_age"):  # fmt: skip
             check_positive(name, getattr(self, name))
-        for name in ("max_payload", "max_payload_packets", "max_fragments", "max_buffered", "max_requests"):
+        for name in ("max_payload", "max_payload_packets", "max_fragments", "max_buffered", "max_buffered_total",
+                     "max_requests"):  # fmt: skip
             check_positive(name, getattr(self, name))
         for name in ("max_connections", "max_connections_per_address", "max_handshakes_per_second",
                      "max_handshakes_per_second_per_address", "max_packets_per_second",

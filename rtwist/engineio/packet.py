@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
 
 from rtwist.engineio.deflate import deflate
-from rtwist.engineio.frame import BINARY, TEXT, build_frame
+from rtwist.engineio.frame import BINARY, TEXT, build_frame, payload_size
 from rtwist.errors import RemoteProtocolError
+
+PIECE = 65537
+"""Bytes written at once of what is large: one more than Twisted buffers before it asks to pause."""
 
 SEPARATOR = "\x1e"
 _SEPARATOR = b"\x1e"
@@ -36,7 +39,7 @@ class Packet:
     Treat it as frozen: its wire forms are made once, on first use, and shared by every receiver.
     """
 
-    __slots__ = ("_compressed", "_frame", "_segment", "data", "type")
+    __slots__ = ("_compressed", "_frame", "_pieces", "_segment", "data", "type")
 
     def __init__(self, packet_type: PacketType, data: str | bytes = "") -> None:
         self.type = packet_type
@@ -44,6 +47,7 @@ class Packet:
         self._frame: bytes | None = None
         self._compressed: bytes | None = None
         self._segment: bytes | None = None
+        self._pieces: dict[str, tuple[bytes, ...]] | None = None
 
     @property
     def frame(self) -> bytes:
@@ -66,7 +70,7 @@ class Packet:
 
     def _payload(self) -> tuple[bytes, int]:
         if isinstance(self.data, str):
-            return f"{self.type:d}{self.data}".encode(), TEXT
+            return self._segment or f"{self.type:d}{self.data}".encode(), TEXT
         return self.data, BINARY
 
     @property
@@ -80,6 +84,27 @@ class Packet:
                 segment = b"b" + base64.b64encode(self.data)
             self._segment = segment
         return segment
+
+    @property
+    def size(self) -> int:
+        """The bytes of its data, text in UTF-8."""
+        data = self.data
+        if isinstance(data, bytes) or data.isascii():
+            return len(data)
+        # Encoded already, most of the time: not once more, and without the type digit.
+        return (len(self.segment) if self._frame is None else payload_size(self._frame)) - 1
+
+    def pieces(self, form: str, make: Callable[[Packet], bytes]) -> tuple[bytes, ...]:
+        """What `make` gives for the wire form named `form`, made once, in pieces of at most `PIECE` bytes.
+
+        They are shared: a large packet for a thousand receivers is in memory once, whatever each has taken of it.
+        """
+        if self._pieces is None:
+            self._pieces = {}
+        pieces = self._pieces.get(form)
+        if pieces is None:
+            pieces = self._pieces[form] = in_pieces(make(self))
+        return pieces
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Packet):
@@ -135,6 +160,35 @@ def _decode_base64(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise RemoteProtocolError("binary packet is not base64") from error
+
+
+def payload_pieces(packets: Iterable[Packet]) -> Iterator[bytes]:
+    """The same body piece by piece, made as they are asked for: large packets come in their shared pieces."""
+    small: list[bytes] = []
+    size = 0
+    for number, packet in enumerate(packets):
+        segment = packet.segment
+        if small and size + len(segment) >= PIECE:
+            yield b"".join(small)
+            small, size = [], 0
+        if number:
+            small.append(_SEPARATOR)
+            size += 1
+        if len(segment) < PIECE:
+            small.append(segment)
+            size += len(segment)
+            continue
+        if small:
+            yield b"".join(small)
+            small, size = [], 0
+        yield from packet.pieces("segment", lambda one: one.segment)
+    if small:
+        yield b"".join(small)
+
+
+def in_pieces(data: bytes) -> tuple[bytes, ...]:
+    """`data` cut into pieces of at most `PIECE` bytes."""
+    return tuple(data[at : at + PIECE] for at in range(0, len(data), PIECE))
 
 
 def encode_payload(packets: Iterable[Packet]) -> bytes:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from rtwist.engineio import reasons
 from rtwist.engineio.admission import RATES, Admission
-from rtwist.engineio.answers import answer
+from rtwist.engineio.answers import LongAnswer, answer
 from rtwist.engineio.buckets import Budget
 from rtwist.engineio.compression import choose_encoding, compress
 from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.http import Channel, Request
 from rtwist.engineio.options import POLLING, Options
-from rtwist.engineio.packet import CLOSE, Packet, encode_payload, split_payload
+from rtwist.engineio.packet import CLOSE, PIECE, Packet, encode_payload, in_pieces, payload_pieces, split_payload
 from rtwist.engineio.session import Session
 from rtwist.errors import LocalProtocolError, RemoteProtocolError
 
@@ -23,6 +24,8 @@ Headers = list[tuple[str, str]]
 _PACKETS_TYPE = ("Content-Type", "text/plain; charset=UTF-8")
 _SLICE = 200
 _PACKETS_OF_A_POST = 10  # what a request costs, in packets of a WebSocket
+# Bytes of a backlog that are compressed: it takes the time of some milliseconds.
+_MOST_COMPRESSED = 1_000_000
 
 
 class PollingTransport:
@@ -31,6 +34,7 @@ class PollingTransport:
     __slots__ = (
         "_admission",
         "_answered_on",
+        "_answering",
         "_budget",
         "_clock",
         "_flusher",
@@ -39,18 +43,24 @@ class PollingTransport:
         "_poll_headers",
         "_posting",
         "session",
+        "unsent",
     )
 
     name = POLLING
+    # As other servers do: one poll fetches all there is.
+    batch = sys.maxsize
     session: Session
+    unsent: Sequence[Packet]
 
     def __init__(self, options: Options, clock: IReactorTime, admission: Admission, flusher: Flusher) -> None:
         self._admission = admission
         self._budget = Budget(options.max_packets_per_second, options.max_bytes_per_second, clock.seconds())
         self._options = options
         self._clock = clock
+        self.unsent = ()
         self._flusher = flusher
         self._answered_on: Channel | None = None
+        self._answering: Request | None = None
         self._poll: Request | None = None
         self._poll_headers: Headers = []
         self._posting: Request | None = None
@@ -60,14 +70,19 @@ class PollingTransport:
         """Whether a GET is waiting."""
         return self._poll is not None
 
+    @property
+    def stuck(self) -> bool:
+        """Whether much of the last answer has not been read."""
+        return self._answered_on is not None and self._answered_on.congested
+
     def poll(self, request: Request, headers: Headers) -> None:
         """Park a GET; `headers` are added to its answer. A second one beside it ends the session."""
         if self._poll is not None:
             self.session.lost(self, reasons.TRANSPORT_ERROR, "overlap from client")
             answer(request, 400, headers)
             return
-        if self._answered_on is not None and self._answered_on.congested:
-            # What lies in its socket's buffer escapes max_buffered; an honest client has read it by now.
+        if self.stuck:
+            # An honest client has read it by now; nobody would count what lies in the buffer of yet another.
             self.session.lost(self, reasons.TRANSPORT_ERROR, "poll before the last answer was read")
             answer(request, 400, headers)
             return
@@ -120,21 +135,61 @@ class PollingTransport:
         if request is None:
             raise LocalProtocolError("send on a polling transport without a waiting poll")
         headers = [*_no_store(request), _PACKETS_TYPE, *self._poll_headers]
-        body = encode_payload(packets)
-        threshold = self._options.compression_threshold
-        if threshold is not None and len(body) >= threshold:
-            encoding = choose_encoding((request.getHeader(b"accept-encoding") or b"").decode("latin-1"))
-            if encoding is not None:
-                headers.append(("Content-Encoding", encoding))
-                body = compress(body, encoding)
+        size, pieces = self._body(request, packets, headers)
         self._answered_on = request.channel
-        answer(request, 200, headers, body)
+        if size <= PIECE:
+            answer(request, 200, headers, b"".join(pieces))
+        else:
+            self._answering, self.unsent = request, packets
+            LongAnswer(request, headers, size, pieces, self._answer_moved).start()
         self._flusher.wrote(self._answered_on.transport)
 
     def close(self) -> None:
-        """Tell a waiting client that the session has ended."""
+        """Tell a waiting client that the session has ended; to read the last answer it has `close_timeout`."""
         if self._poll is not None:
             self.send((CLOSE,))
+        if self._answered_on is not None:
+            self._answered_on.expect_reading()
+        self._stop_posting()
+
+    def abort(self) -> None:
+        """Cut the connection that is not read from; without one there is nobody to tell."""
+        if self._poll is not None:
+            self._poll.channel.transport.abortConnection()
+        if self._answered_on is not None and self.stuck:
+            self._answered_on.transport.abortConnection()
+        self._stop_posting()
+
+    def _body(self, request: Request, packets: Sequence[Packet], headers: Headers) -> tuple[int, Iterable[bytes]]:
+        size = sum([len(packet.segment) for packet in packets]) + len(packets) - 1
+        encoding = self._encoding(request, size)
+        # A single packet may be for many clients, so this is done once for all; a long backlog is of one client
+        # only, and would keep the others waiting.
+        if encoding is not None and len(packets) == 1:
+            pieces: Sequence[bytes] = packets[0].pieces(encoding, lambda one: compress(one.segment, encoding))
+        elif encoding is not None and size <= _MOST_COMPRESSED:
+            pieces = in_pieces(compress(encode_payload(packets), encoding))
+        else:
+            return size, payload_pieces(packets)
+        headers.append(("Content-Encoding", encoding))
+        return sum(map(len, pieces)), pieces
+
+    def _encoding(self, request: Request, size: int) -> str | None:
+        threshold = self._options.compression_threshold
+        if threshold is None or size < threshold:
+            return None
+        return choose_encoding((request.getHeader(b"accept-encoding") or b"").decode("latin-1"))
+
+    def _answer_moved(self, done: bool) -> None:
+        if self._answered_on is not None:
+            self._flusher.wrote(self._answered_on.transport)
+        if done:
+            self._answering, self.unsent = None, ()
+            self.session.ready(self)
+        else:
+            self.session.blocked(self)
+
+    def _stop_posting(self) -> None:
         posting, self._posting = self._posting, None
         if posting is not None and not posting.whole:
             # Its body would come for nobody.
@@ -164,8 +219,8 @@ class PollingTransport:
         return wait
 
     def _poll_lost(self, _failure: Failure, request: Request) -> None:
-        if self._poll is request:
-            self._poll = None
+        if request in (self._poll, self._answering):
+            self._poll = self._answering = None
             self.session.lost(self, reasons.TRANSPORT_ERROR, "poll connection closed prematurely")
 
     def _post_answered(self, request: Request) -> None:

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from rtwist.engineio import reasons
 from rtwist.engineio.admission import Admission
+from rtwist.engineio.backlog import Backlog
 from rtwist.engineio.cors import Cors
 from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.http import Request
@@ -27,7 +28,8 @@ class Server:
     """Engine.IO for any layer above.
 
     `connected` is called with each new `Session`, to which it can send at once; it returns the `Listener` that
-    hears of the session's messages and end. `now` returns the seconds since 1970.
+    hears of the session's messages and end. `now` returns the seconds since 1970. `backlog` knows what waits for
+    clients that are behind, and counts those that were cut.
     """
 
     _log = Logger()
@@ -43,6 +45,7 @@ class Server:
         self.clock = clock
         self.cors = Cors(options.cors_origins)
         self.admission = Admission(options, clock)
+        self.backlog = Backlog(clock, options)
         self.flusher = Flusher(clock)
         self.websocket_factory = WebSocketFactory(options, clock, self.admission, self.flusher)
         self._connected = connected
@@ -107,7 +110,15 @@ class Server:
 
     def _new_session(self, handshake: Handshake, transport: PollingTransport | WebSocketTransport) -> Session:
         sid = secrets.token_urlsafe(_SID_BYTES)
-        session = Session(sid, handshake, transport, clock=self.clock, options=self.options, registry=self)
+        session = Session(
+            sid,
+            handshake,
+            transport,
+            clock=self.clock,
+            options=self.options,
+            registry=self,
+            backlog=self.backlog,
+        )
         self._sessions[sid] = session
         self.admission.opened(handshake.address)
         return session

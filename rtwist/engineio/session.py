@@ -10,32 +10,15 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from rtwist.engineio import lifecycle, reasons
-from rtwist.engineio.lifecycle import Action, Event, Probe, State
+from rtwist.engineio.backlog import Backlog
+from rtwist.engineio.lifecycle import Action, Event, State
 from rtwist.engineio.options import POLLING, WEBSOCKET, Options
-from rtwist.engineio.packet import NOOP, PING, PROBE_PONG, Packet, PacketType, decode_packet
+from rtwist.engineio.outbox import IfBehind, Outbox
+from rtwist.engineio.packet import NOOP, PING, Packet, PacketType, decode_packet
 from rtwist.engineio.request import Handshake
+from rtwist.engineio.transport import Transport
+from rtwist.engineio.upgrade import Upgrade
 from rtwist.errors import RemoteProtocolError
-
-_NOOP_INTERVAL = 0.1
-# What a waiting packet takes beside its data, so that empty ones count too.
-_PACKET_COST = 100
-
-
-class Transport(Protocol):
-    """A way to the client. Its news go to the session: `received`, `ready`, `lost`."""
-
-    name: str
-    session: Session
-
-    @property
-    def writable(self) -> bool:
-        """Whether `send` may be called now."""
-
-    def send(self, packets: Sequence[Packet]) -> None:
-        """Put `packets` on the wire in order; the transport must be writable."""
-
-    def close(self) -> None:
-        """Let the client know and leave; nothing is received or sent afterwards."""
 
 
 class Listener(Protocol):
@@ -72,8 +55,7 @@ class Session:
 
     _log = Logger()
     __slots__ = (
-        "_buffer",
-        "_buffered",
+        "_backlog",
         "_clock",
         "_drain_timer",
         "_ended",
@@ -85,6 +67,7 @@ class Session:
         "_state",
         "_upgrade",
         "handshake",
+        "outbox",
         "sid",
         "transport",
     )
@@ -98,6 +81,7 @@ class Session:
         clock: IReactorTime,
         options: Options,
         registry: Registry,
+        backlog: Backlog,
     ) -> None:
         self.sid = sid
         self.handshake = handshake
@@ -107,12 +91,13 @@ class Session:
         self._registry = registry
         self._state = State.OPENING
         self._listener: Listener = _Nobody()
-        self._buffer: list[Packet] = []
-        self._buffered = 0
+        self._backlog = backlog
+        # There is one only while the client is behind.
+        self.outbox: Outbox | None = None
         self._ended = ("", "")
         self._heartbeat: IDelayedCall | None = None
         self._pong_due = False
-        self._upgrade: _Upgrade | None = None
+        self._upgrade: Upgrade | None = None
         self._drain_timer: IDelayedCall | None = None
         transport.session = self
 
@@ -126,7 +111,7 @@ class Session:
     @property
     def writable(self) -> bool:
         """Whether a message sent now would leave at once."""
-        return self._state is State.OPEN and not self._buffer and self.transport.writable
+        return self._state is State.OPEN and self.outbox is None and self.transport.writable
 
     @property
     def transport_name(self) -> str:
@@ -145,35 +130,50 @@ class Session:
         if self._state is State.CLOSED:
             self._tell_end(*self._ended)
 
-    def send(self, packets: Sequence[Packet]) -> None:
-        """Send `packets` in order; they wait when the transport cannot take them now.
+    def send(self, packets: Sequence[Packet], if_behind: IfBehind = None) -> None:
+        """Send `packets` in order; `if_behind` says what becomes of them when they cannot leave now.
 
-        Does nothing on a session that is not open. A client whose packets wait beyond `max_buffered` bytes
-        is disconnected with reason `transport error`.
+        Does nothing on a session that is not open. A client for which more than `max_buffered` bytes wait, or
+        any for longer than `max_buffered_age`, is cut: its listener hears `transport error` in the next turn.
         """
         if self._state is not State.OPEN:
             return
-        if not self._buffer and self.transport.writable:
+        if self.outbox is None and self.transport.writable:
             self.transport.send(packets)
-            return
-        self._buffer.extend(packets)
-        self._buffered += sum(len(packet.data) + _PACKET_COST for packet in packets)
-        if self._buffered > self._options.max_buffered:
-            self._end(reasons.TRANSPORT_ERROR, "slow consumer: more than max_buffered bytes wait for it")
+        else:
+            self._backlog.wait(self, packets, if_behind)
 
     def close(self) -> None:
-        """End the session with reason `forced close` once what is buffered has gone out."""
+        """End the session with reason `forced close` once what waits has gone out.
+
+        A client that takes nothing is left after `close_timeout`, one that does not poll after
+        `poll_close_timeout`.
+        """
         if self._advance(Event.CLOSE_ASKED):
             self._cancel_heartbeat()
-            if self.transport.name == WEBSOCKET or self.transport.writable:
+            if self.outbox is None and self.transport.writable:
                 self._finish_close()
             else:
-                timeout = self._options.poll_close_timeout
-                self._drain_timer = self._clock.callLater(timeout, self._finish_close)
+                waits_for_poll = self.transport.name == POLLING and not self.transport.stuck
+                options = self._options
+                timeout = options.poll_close_timeout if waits_for_poll else options.close_timeout
+                self._drain_timer = self._clock.callLater(timeout, self._finish_close, at_once=True)
 
     def abort(self, reason: str, description: str = "") -> None:
-        """End the session at once for `reason`; what is buffered is lost."""
+        """End the session at once for `reason`; what waits is lost."""
         self._end(reason, description)
+
+    # What the backlog calls
+
+    def cut(self, description: str) -> str:
+        """End the session of a slow client and its connection; returns the client's address.
+
+        The listener hears of it in a turn of its own: what it does then, such as to tell others, must not happen
+        in the middle of a broadcast, nor nest when it makes others too slow in turn.
+        """
+        if self._leave(reasons.TRANSPORT_ERROR, description, at_once=True):
+            self._clock.callLater(0, self._tell_end, reasons.TRANSPORT_ERROR, description)
+        return self.handshake.address
 
     # What transports call
 
@@ -192,15 +192,19 @@ class Session:
             return
         self._act(packet)
 
+    def blocked(self, transport: Transport) -> None:
+        """`transport` holds bytes that the connection does not take; `ready` comes when it has."""
+        if transport is self.transport and self._state is not State.CLOSED:
+            self._backlog.block(self)
+
     def ready(self, transport: Transport) -> None:
-        """`transport` has become writable: a poll has come, or a full socket has drained."""
+        """`transport` has become writable, or has at least drained: a poll, its end, a full socket's room."""
         if transport is not self.transport:
             return
-        if self._buffer:
-            packets, self._buffer, self._buffered = self._buffer, [], 0
-            transport.send(packets)
+        if self.outbox is not None:
+            self._backlog.flush(self)
         # Not in the same poll: a client drops what comes together with a close packet.
-        if self._state is State.CLOSING and transport.writable:
+        if self._state is State.CLOSING and self.outbox is None and transport.writable:
             self._finish_close()
 
     def lost(self, transport: Transport, reason: str, description: str = "") -> None:
@@ -217,7 +221,7 @@ class Session:
         if self._state is not State.OPEN or self._upgrade is not None or self.transport.name != POLLING:
             transport.close()
             return
-        self._upgrade = _Upgrade(self, transport, self._clock, self._options.upgrade_timeout)
+        self._upgrade = Upgrade(self, transport, self._clock, self._options.upgrade_timeout)
 
     # What the upgrade calls
 
@@ -229,6 +233,9 @@ class Session:
         former, self.transport = self.transport, replacement
         if former.writable:
             former.send((NOOP,))
+        elif former.stuck:
+            # Who upgrades has read what came by polling; nobody would watch the rest of it.
+            former.abort()
         if replacement.writable:
             self.ready(replacement)
 
@@ -288,26 +295,34 @@ class Session:
             self._cancel_heartbeat()
             self._schedule(self._options.ping_interval, self._send_ping)
 
-    def _finish_close(self) -> None:
-        if self._buffer and self.transport.name == WEBSOCKET:
-            self.transport.send(self._buffer)
-        self._end(reasons.FORCED_CLOSE, "closed by the server")
+    def _finish_close(self, *, at_once: bool = False) -> None:
+        self._end(reasons.FORCED_CLOSE, "closed by the server", at_once=at_once)
 
-    def _end(self, reason: str, description: str) -> None:
+    def _end(self, reason: str, description: str, *, at_once: bool = False) -> None:
+        try:
+            ended = self._leave(reason, description, at_once=at_once)
+        except BaseException:
+            self._tell_end(reason, description)
+            raise
+        if ended:
+            self._tell_end(reason, description)
+
+    def _leave(self, reason: str, description: str, *, at_once: bool) -> bool:
         if not self._advance(Event.ENDED):
-            return
+            return False
         self._cancel_heartbeat()
         if self._drain_timer is not None and self._drain_timer.active():
             self._drain_timer.cancel()
-        self._buffer, self._buffered = [], 0
+        self._backlog.forget(self)
         if self._upgrade is not None:
             self._upgrade.give_up()
         self._registry.forget(self)
         self._ended = (reason, description)
-        try:
+        if at_once:
+            self.transport.abort()
+        else:
             self.transport.close()
-        finally:
-            self._tell_end(reason, description)
+        return True
 
     def _tell_end(self, reason: str, description: str) -> None:
         listener, self._listener = self._listener, _Nobody()
@@ -328,55 +343,3 @@ class Session:
                 "maxPayload": options.max_payload,
             }
         ).decode()
-
-
-class _Upgrade:
-    """A WebSocket on probation beside a polling session."""
-
-    __slots__ = ("_clock", "_noop_timer", "_session", "_timer", "transport")
-
-    def __init__(self, session: Session, transport: Transport, clock: IReactorTime, timeout: float) -> None:
-        self.transport = transport
-        self._session = session
-        self._clock = clock
-        self._noop_timer: IDelayedCall | None = None
-        self._timer = clock.callLater(timeout, self.give_up)
-
-    def received(self, encoded: str | bytes) -> None:
-        """The WebSocket on probation received a packet."""
-        try:
-            packet = decode_packet(encoded)
-            probe = lifecycle.probe_step(packet.type, packet.data)
-        except RemoteProtocolError:
-            probe = Probe.REFUSED
-        if probe is Probe.PROBED:
-            self.transport.send((PROBE_PONG,))
-            self._cancel_noop()
-            self._noop_timer = self._clock.callLater(_NOOP_INTERVAL, self._flush_poll)
-        elif probe is Probe.UPGRADED:
-            self._cancel()
-            self._session.upgrade_ended(self.transport)
-        else:
-            self.give_up()
-
-    def give_up(self) -> None:
-        """Stay on polling; only the WebSocket ends."""
-        self._cancel()
-        self._session.upgrade_ended(None)
-        self.transport.close()
-
-    def _flush_poll(self) -> None:
-        # The client upgrades only once its pending poll is answered.
-        polling = self._session.transport
-        if polling.writable:
-            polling.send((NOOP,))
-        self._noop_timer = self._clock.callLater(_NOOP_INTERVAL, self._flush_poll)
-
-    def _cancel_noop(self) -> None:
-        if self._noop_timer is not None and self._noop_timer.active():
-            self._noop_timer.cancel()
-
-    def _cancel(self) -> None:
-        self._cancel_noop()
-        if self._timer.active():
-            self._timer.cancel()

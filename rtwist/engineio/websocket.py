@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -18,8 +18,9 @@ from rtwist.engineio.admission import RATES, Admission
 from rtwist.engineio.buckets import Budget
 from rtwist.engineio.deflate import Agreement
 from rtwist.engineio.flushing import Flusher
+from rtwist.engineio.inflow import Inflow
 from rtwist.engineio.options import WEBSOCKET, Options
-from rtwist.engineio.packet import Packet
+from rtwist.engineio.packet import PIECE, Packet
 from rtwist.engineio.session import Session
 
 # RFC 6455, section 7.4.1
@@ -28,13 +29,6 @@ _INVALID_DATA = 1007
 _POLICY_VIOLATION = 1008
 _TOO_BIG = 1009
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
-
-
-# Bytes parsed at a time: some milliseconds of work when they are the smallest frames.
-_SLICE = 1024
-_FRAMES_A_TURN = 20
-# Seconds without sending too much after which a flood counts as over.
-_BREAK = 1.0
 
 
 class _Silent:
@@ -52,27 +46,27 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     """One WebSocket connection; each packet is one message.
 
     Autobahn parses frames and does the closing handshake. Outgoing frames come ready made with their packet and
-    go straight to the connection.
+    go straight to the connection, large ones piece by piece: no more than two pieces lie in its buffer, and what
+    remains of a frame is shared with all who receive it.
     """
 
     log = _Silent()
     name = WEBSOCKET
+    batch = PIECE - 1
     session: Session
     factory: WebSocketFactory
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, factory: WebSocketFactory, budget: Budget) -> None:
         super().__init__()
+        self.factory = factory
         self.left: Callable[[], None] = _nothing
-        self._budget = budget
+        self.writable = True
+        self.stuck = False
+        self.unsent: Sequence[Packet] = ()
+        self._pieces: deque[bytes] | None = None
+        self._inflow = Inflow(self, budget, factory.clock, factory.options.flood_timeout)
         self._compress_from: int | None = None
-        self._flooding_since = 0.0
-        self._debt_until = -math.inf
-        self._frames = 0
-        self._octets = 0
-        self._held = bytearray()
-        self._resume_timer: IDelayedCall | None = None
         self._message_timer: IDelayedCall | None = None
-        self._paused = False
         self._heard_end = False
         self._gone = False
         self._fragments = 0
@@ -81,26 +75,16 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     # Transport
 
-    @property
-    def writable(self) -> bool:
-        """Whether the connection takes more bytes now."""
-        return not self._paused
-
     def send(self, packets: Sequence[Packet]) -> None:
-        """Write each packet as one frame, all of them in one piece."""
+        """Write each packet as one frame, all of them in one piece unless they are large."""
         if self.state != self.STATE_OPEN:
             return
-        if self._compress_from is not None:
-            self.transport.write(b"".join([self._frame_of(packet) for packet in packets]))
-        elif len(packets) == 1:
-            self.transport.write(packets[0].frame)
+        frames = [self._frame_of(packet) for packet in packets]
+        if sum(map(len, frames)) >= PIECE:
+            self._write_large(packets)
         else:
-            self.transport.write(b"".join([packet.frame for packet in packets]))
+            self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
         self.factory.flusher.wrote(self.transport)
-
-    def _frame_of(self, packet: Packet) -> bytes:
-        frame = packet.frame
-        return frame if len(frame) < (self._compress_from or 0) else packet.compressed_frame
 
     def close(self) -> None:
         """Start the closing handshake without a status, as the Node server does (seen as 1005)."""
@@ -108,6 +92,12 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         if self.state == self.STATE_OPEN:
             self.sendClose()
         self._abort_later()
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._heard_end = True
+        self._pieces = None
+        self.transport.abortConnection()
 
     def shake_hands(self, key: str, compression: Agreement | None = None) -> None:
         """Open the WebSocket for the client that sent `key`; `compression` is what was agreed on."""
@@ -120,60 +110,27 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     # What the connection brings
 
     def dataReceived(self, data: bytes) -> None:
-        """Bytes have come: parsed at once, or held while the client has sent more than its share.
+        """Bytes have come."""
+        self._inflow.received(data)
 
-        Many frames at once are parsed over several turns of the reactor: a read may bring ten thousand.
-        """
-        if self._resume_timer is None and len(data) <= _SLICE:
-            self._parse(data)
-        else:
-            self._held += data
-            self._parse_held()
+    @property
+    def rest_of_frame(self) -> int:
+        """The payload bytes that the frame which has begun still lacks."""
+        frame = self.current_frame
+        return 0 if frame is None else frame.length - self.current_frame_masker.pointer()
 
-    def _parse_held(self) -> None:
-        while self._held and self._resume_timer is None:
-            # The rest of a large frame is one piece of work.
-            frame = self.current_frame
-            size = _SLICE if frame is None else max(_SLICE, frame.length - self.current_frame_masker.pointer())
-            data = bytes(self._held[:size])
-            del self._held[:size]
-            self._parse(data)
-
-    def _parse(self, data: bytes) -> None:
+    def parse(self, data: bytes) -> None:
+        """Read frames; a message that has begun must end in time."""
         self._dataReceived(data)
-        frames, self._frames, octets, self._octets = self._frames, 0, self._octets, 0
-        wait = 0.0
-        if self._budget.spend(frames, max(len(data), octets)):
-            now = self.factory.clock.seconds()
-            wait = self._budget.settle(now)
-            self._count_flood(wait, now)
-        if wait or (self._held and frames > _FRAMES_A_TURN):
-            self._pause_reading(wait)
         if self.inside_message and self._message_timer is None and not self._gone:
             timeout = self.factory.options.body_timeout
             self._message_timer = self.factory.clock.callLater(timeout, self._message_timed_out)
 
-    def _count_flood(self, wait: float, now: float) -> None:
-        # A client that has gone is not noticed while nothing is read from it, so this must end.
-        if not wait:
-            return
+    def overrun(self, too_long: bool) -> None:
+        """The client sends more than it may, and has for longer than `flood_timeout` when `too_long`."""
         self.factory.admission.note(RATES, self.session.handshake.address)
-        if now > self._debt_until + _BREAK:
-            self._flooding_since = now
-        self._debt_until = now + wait
-        if now - self._flooding_since >= self.factory.options.flood_timeout and not self.failedByMe:
+        if too_long and not self.failedByMe:
             self._fail_connection(_POLICY_VIOLATION, "rate_limited: too much for too long")
-
-    def _pause_reading(self, seconds: float) -> None:
-        if not self._gone:
-            self.transport.pauseProducing()
-            self._resume_timer = self.factory.clock.callLater(seconds, self._read_on)
-
-    def _read_on(self) -> None:
-        self._resume_timer = None
-        self._parse_held()
-        if self._resume_timer is None and not self._gone:
-            self.transport.resumeProducing()
 
     def _message_timed_out(self) -> None:
         self._message_timer = None
@@ -195,7 +152,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def onMessageFrameBegin(self, length: int) -> None:
         """A frame of a message begins: check the limits before its payload comes."""
-        self._frames += 1
+        self._inflow.frames += 1
         self._fragments += 1
         self.message_data_total_length += length
         options = self.factory.options
@@ -208,7 +165,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def onMessageFrameData(self, payload: bytes) -> None:
         """Payload bytes have come."""
-        self._octets += len(payload)  # inflated, when it came compressed
+        self._inflow.octets += len(payload)  # inflated, when it came compressed
         if not self.failedByMe:
             self._incoming += payload
 
@@ -238,13 +195,20 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def onPing(self, payload: bytes) -> None:
         """A ping of the WebSocket protocol: answered unless the peer does not read, for answers would pile up."""
-        self._frames += 1
-        if not self._paused:
+        self._inflow.frames += 1
+        if self.writable:
             self.sendPong(payload)
 
     def onPong(self, payload: bytes) -> None:
         """A pong of the WebSocket protocol: nobody asked for it, and it counts as a frame."""
-        self._frames += 1
+        self._inflow.frames += 1
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:  # noqa: N802
+        """Write what Autobahn has to say, not into the middle of a frame."""
+        if self._pieces:
+            self._pieces.append(data)
+        else:
+            super().sendData(data, sync, chopsize)
 
     def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> bool | None:  # noqa: N803
         """The client closes: Autobahn answers; a client that does not read the answer is aborted later."""
@@ -264,7 +228,8 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         """The connection is gone, cleanly or not."""
         self._gone = True
         self.left()
-        for timer in (self._abort_timer, self._resume_timer, self._message_timer):
+        self._inflow.stop()
+        for timer in (self._abort_timer, self._message_timer):
             if timer is not None and timer.active():
                 timer.cancel()
         super().connectionLost(reason)
@@ -279,18 +244,52 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def pauseProducing(self) -> None:
         """The socket's buffer is full."""
-        self._paused = True
+        if not self.stuck:
+            self.stuck = True
+            self.writable = False
+            if not self._heard_end:
+                self.session.blocked(self)
 
     def resumeProducing(self) -> None:
         """The socket's buffer has drained."""
-        self._paused = False
-        if not self._heard_end:
+        self.stuck = False
+        if self._pieces is not None:
+            self._write_pieces()
+            self.factory.flusher.wrote(self.transport)
+        self.writable = not self.stuck
+        if self.writable and not self._heard_end:
             self.session.ready(self)
 
     def stopProducing(self) -> None:
         """The connection is ending; `connectionLost` follows."""
 
     # Within
+
+    def _write_large(self, packets: Sequence[Packet]) -> None:
+        self.unsent = packets
+        self.writable = False
+        self._pieces = deque(piece for packet in packets for piece in self._pieces_of(packet))
+        self._write_pieces()
+
+    def _frame_of(self, packet: Packet) -> bytes:
+        frame = packet.frame
+        if self._compress_from is None or len(frame) < self._compress_from:
+            return frame
+        return packet.compressed_frame
+
+    def _pieces_of(self, packet: Packet) -> tuple[bytes, ...]:
+        if self._frame_of(packet) is packet.frame:
+            return packet.pieces("frame", _plain)
+        return packet.pieces("compressed frame", _compressed)
+
+    def _write_pieces(self) -> None:
+        pieces = self._pieces
+        while pieces and not self.stuck:
+            self.transport.write(pieces.popleft())
+        if not pieces:
+            self._pieces = None
+            self.unsent = ()
+            self.writable = not self.stuck
 
     def _tell_session(self, reason: str, description: str) -> None:
         if not self._heard_end:
@@ -305,6 +304,14 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
 def _nothing() -> None:
     pass
+
+
+def _plain(packet: Packet) -> bytes:
+    return packet.frame
+
+
+def _compressed(packet: Packet) -> bytes:
+    return packet.compressed_frame
 
 
 def _close_fault(code: int | None, reason: bytes | None) -> tuple[int, str] | None:
@@ -351,9 +358,7 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
         """A transport for one connection."""
         options = self.options
         now = self.clock.seconds()
-        transport = WebSocketTransport(Budget(options.max_packets_per_second, options.max_bytes_per_second, now))
-        transport.factory = self
-        return transport
+        return WebSocketTransport(self, Budget(options.max_packets_per_second, options.max_bytes_per_second, now))
 
 
 def _accept(compression: Agreement, offers: Sequence[PerMessageDeflateOffer]) -> PerMessageDeflateOfferAccept:

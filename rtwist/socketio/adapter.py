@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from rtwist.engineio.outbox import IfBehind
 from rtwist.engineio.packet import Packet as EnginePacket
 from rtwist.socketio.packet import Packet, encode
 from rtwist.socketio.rooms import Rooms
@@ -24,8 +25,8 @@ class Receiver(Protocol):
 
     id: str
 
-    def deliver(self, encoded: Sequence[EnginePacket], *, volatile: bool) -> None:
-        """Send packets that are encoded already."""
+    def deliver(self, encoded: Sequence[EnginePacket], if_behind: IfBehind) -> None:
+        """Send packets that are encoded already; `if_behind` says what becomes of them if they must wait."""
 
 
 class Adapter:
@@ -53,11 +54,11 @@ class Adapter:
         """The sockets of this node that `selection` means, each once."""
         return self.rooms.members(selection.rooms, selection.excluded)
 
-    def broadcast(self, packet: Packet, selection: Selection, *, volatile: bool = False) -> int:
+    def broadcast(self, packet: Packet, selection: Selection, if_behind: IfBehind = None) -> int:
         """Send `packet`, encoded once, to every selected socket; returns how many there are on this node."""
         encoded = encode(packet)
         count = 0
         for socket in self.select(selection):
-            socket.deliver(encoded, volatile=volatile)
+            socket.deliver(encoded, if_behind)
             count += 1
         return count

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from rtwist.engineio.outbox import DROP, IfBehind, Latest
 from rtwist.socketio.acks import BroadcastAck
 from rtwist.socketio.adapter import Selection
+from rtwist.socketio.behind import latest
 from rtwist.socketio.packet import Packet, PacketType, event_data
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ class BroadcastOperator:
     _namespace: Namespace
     _rooms: tuple[str, ...] = ()
     _excluded: tuple[str, ...] = ()
-    _volatile: bool = False
+    _if_behind: IfBehind = None
     _timeout: float | None = None
 
     def to(self, room: RoomNames) -> BroadcastOperator:
@@ -44,7 +46,11 @@ class BroadcastOperator:
     @property
     def volatile(self) -> BroadcastOperator:
         """Drop the event for sockets that cannot take it at once."""
-        return replace(self, _volatile=True)
+        return replace(self, _if_behind=DROP)
+
+    def latest(self, key: Hashable = None) -> BroadcastOperator:
+        """Of what waits for a socket, keep only the last of this event with this `key`."""
+        return replace(self, _if_behind=Latest(key))
 
     def timeout(self, seconds: float) -> BroadcastOperator:
         """How long `emit_with_ack` waits."""
@@ -55,8 +61,13 @@ class BroadcastOperator:
 
         Raises `LocalProtocolError` for a reserved name and `TypeError` for arguments without a JSON form.
         """
-        packet = Packet(PacketType.EVENT, self._namespace.name, event_data(event, args))
-        return self._namespace.adapter.broadcast(packet, self.selection, volatile=self._volatile)
+        namespace, if_behind = self._namespace, self._if_behind
+        packet = Packet(PacketType.EVENT, namespace.name, event_data(event, args))
+        if if_behind is None:
+            if_behind = namespace.behind.of(namespace.name, event, args)
+        elif if_behind is not DROP:
+            if_behind = latest(namespace.name, event, if_behind.key)
+        return namespace.adapter.broadcast(packet, self.selection, if_behind)
 
     def emit_with_ack(self, event: str, *args: Any) -> Deferred[list[Any]]:
         """Send `event`; fires with the first argument of each acknowledgement once all have come.

@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from rtwist.engineio.outbox import IfBehind
 from rtwist.engineio.packet import Packet as EnginePacket
 from rtwist.engineio.packet import wire_size
 from rtwist.engineio.session import Session
@@ -104,16 +105,15 @@ class Client:
         self._stop_timer()
         self._stop_waiting()
         for socket in self.sockets:
+            socket.remark = description
             socket.closed(reason)
         self._server.forget_client(self)
 
     # What sockets call
 
-    def send(self, encoded: Sequence[EnginePacket], *, volatile: bool = False) -> None:
-        """Send the packets of one Socket.IO packet; a volatile one is dropped when it would have to wait."""
-        session = self.session
-        if not volatile or session.writable:
-            session.send(encoded)
+    def send(self, encoded: Sequence[EnginePacket], if_behind: IfBehind = None) -> None:
+        """Send the packets of one Socket.IO packet; `if_behind` says what becomes of it if it must wait."""
+        self.session.send(encoded, if_behind)
 
     def forget(self, socket: Socket) -> None:
         """A socket has left its namespace."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReactorTime
 
 from rtwist.socketio.adapter import Adapter
+from rtwist.socketio.behind import BehindRules
 from rtwist.socketio.broadcast import BroadcastOperator, RoomNames
 from rtwist.socketio.events import Handlers, Subscribable
 from rtwist.socketio.socket import Handshake, Socket
@@ -24,11 +25,15 @@ Middleware = Callable[[Socket], Any]
 
 
 class Namespace(Subscribable):
-    """The sockets that connected under one name. The event `connection` comes with each new `Socket`."""
+    """The sockets that connected under one name. The event `connection` comes with each new `Socket`.
 
-    def __init__(self, name: str, clock: IReactorTime) -> None:
+    `behind` says what becomes of events for clients that are behind.
+    """
+
+    def __init__(self, name: str, clock: IReactorTime, behind: BehindRules) -> None:
         self.name = name
         self.clock = clock
+        self.behind = behind
         self.adapter = Adapter()
         self.middleware: list[Middleware] = []
         self._sockets: dict[str, Socket] = {}
@@ -68,6 +73,10 @@ class Namespace(Subscribable):
     def volatile(self) -> BroadcastOperator:
         """All sockets that can take an event at once."""
         return self.operator().volatile
+
+    def latest(self, key: Hashable = None) -> BroadcastOperator:
+        """All sockets; of what waits for one, only the last of the event with this `key` is kept."""
+        return self.operator().latest(key)
 
     def timeout(self, seconds: float) -> BroadcastOperator:
         """All sockets, with a limit on how long acknowledgements may take."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rtwist.engineio.options import Options as EngineOptions
 from rtwist.engineio.options import check_positive, check_positive_or_none
 from rtwist.errors import ConfigError
+from rtwist.socketio.behind import BehindRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,7 @@ class Options(EngineOptions):
     - `max_queued_events`: events of one client that wait while an earlier one is being handled.
     - `max_queued_bytes`: the same in bytes on the wire; at least one event of `max_payload` should fit.
     - `attachment_timeout`: how long the attachments of one packet may take; what has come of them is in memory.
+    - `slow_consumers`: what becomes of events for clients that are behind, by name, as `BehindRules` reads them.
     - `client_dist`: folder with the JavaScript client (`dist` of the npm package socket.io-client), to be
       served below `path` as `socket.io.js` and so on; None serves no files.
     """
@@ -40,6 +43,7 @@ class Options(EngineOptions):
     max_queued_events: int = 1000
     max_queued_bytes: int = 4_000_000
     attachment_timeout: float = 30.0
+    slow_consumers: Mapping[str, str] = field(default_factory=dict)
     client_dist: Path | None = None
 
     def __post_init__(self) -> None:
@@ -53,3 +57,4 @@ class Options(EngineOptions):
         check_positive_or_none("max_events_per_second", self.max_events_per_second)
         if not self.max_attachments >= 0:
             raise ConfigError(f"max_attachments is {self.max_attachments!r}; it must be 0 or more")
+        BehindRules(self.slow_consumers)

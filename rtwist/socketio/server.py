@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -10,6 +10,7 @@ from twisted.web.resource import IResource
 
 from rtwist.engineio import Server as EngineServer
 from rtwist.engineio import Session, Site
+from rtwist.socketio.behind import BehindRules
 from rtwist.socketio.broadcast import BroadcastOperator, RoomNames
 from rtwist.socketio.client import Client
 from rtwist.socketio.events import H
@@ -37,6 +38,7 @@ class Server:
         self.options = Options() if options is None else options
         self.tasks = Tasks()
         self.engine = EngineServer(clock, self.options, self._connected)
+        self._behind = BehindRules(self.options.slow_consumers)
         self._namespaces: dict[str, Namespace] = {}
         self._clients: set[Client] = set()
         self.root = self.of(ROOT)
@@ -56,7 +58,7 @@ class Server:
         name = name if name.startswith("/") else f"/{name}"
         namespace = self._namespaces.get(name)
         if namespace is None:
-            namespace = self._namespaces[name] = Namespace(name, self.clock)
+            namespace = self._namespaces[name] = Namespace(name, self.clock, self._behind)
         return namespace
 
     def site(
@@ -119,6 +121,10 @@ class Server:
     def volatile(self) -> BroadcastOperator:
         """The sockets of `/` that can take an event at once."""
         return self.root.volatile
+
+    def latest(self, key: Hashable = None) -> BroadcastOperator:
+        """The sockets of `/`; of what waits for one, only the last of the event with this `key` is kept."""
+        return self.root.latest(key)
 
     def timeout(self, seconds: float) -> BroadcastOperator:
         """The sockets of `/`, with a limit on how long acknowledgements may take."""

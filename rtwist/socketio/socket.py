@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
+from rtwist.engineio.outbox import DROP, IfBehind
 from rtwist.engineio.packet import Packet as EnginePacket
 from rtwist.errors import RtwistError
 from rtwist.socketio.acks import AckCallback, PendingAcks, first_argument, wait_for_one
+from rtwist.socketio.behind import latest
 from rtwist.socketio.broadcast import BroadcastOperator, RoomNames, names
 from rtwist.socketio.events import Handlers, Subscribable
 from rtwist.socketio.packet import Packet, PacketType, encode, event_data
@@ -42,7 +44,8 @@ class Handshake:
 class Socket(Subscribable):
     """One client in one namespace.
 
-    `id` is public and, as a room name, addresses this socket alone. `data` is for the application.
+    `id` is public and, as a room name, addresses this socket alone. `data` is for the application. `remark` is
+    what is known of the connection's end besides the reason, "" before.
     Events `disconnecting` and `disconnect` come with the reason, `error` with what event middleware raised.
     """
 
@@ -64,6 +67,7 @@ class Socket(Subscribable):
         "handshake",
         "id",
         "namespace",
+        "remark",
     )
 
     def __init__(self, socket_id: str, namespace: Namespace, client: Client, handshake: Handshake) -> None:
@@ -73,6 +77,7 @@ class Socket(Subscribable):
         self.data: dict[str, Any] = {}
         self.acks = PendingAcks(client.options.max_pending_acks)
         self.connected = False
+        self.remark = ""
         self._client = client
         self._handlers = Handlers()
         self._middleware: list[EventMiddleware] = []
@@ -120,7 +125,9 @@ class Socket(Subscribable):
             return
         if ack is not None and packet_id is not None:
             self.acks.expect(packet_id, lambda *args: self._acknowledged(event, ack, args))
-        self._client.send(encoded)
+            self._client.send(encoded)
+        else:
+            self._client.send(encoded, self.namespace.behind.of(self.namespace.name, event, args))
 
     def emit_with_ack(self, event: str, *args: Any) -> Deferred[Any]:
         """Send `event`; fires with the first argument of the acknowledgement, fails with `AckLost`."""
@@ -131,9 +138,13 @@ class Socket(Subscribable):
         return TimedEmitter(self, seconds)
 
     @property
-    def volatile(self) -> VolatileEmitter:
+    def volatile(self) -> LossyEmitter:
         """Emit only if it can leave at once."""
-        return VolatileEmitter(self)
+        return LossyEmitter(self, lambda _: DROP)
+
+    def latest(self, key: Hashable = None) -> LossyEmitter:
+        """Emit; of what waits for the client, only the last of the event with this `key` is kept."""
+        return LossyEmitter(self, lambda event: latest(self.namespace.name, event, key))
 
     @property
     def broadcast(self) -> BroadcastOperator:
@@ -187,10 +198,10 @@ class Socket(Subscribable):
         if pending:
             self._wait("connection", connection_handlers.finish, "connection", pending)
 
-    def deliver(self, encoded: Sequence[EnginePacket], *, volatile: bool) -> None:
-        """Send packets that are encoded already."""
+    def deliver(self, encoded: Sequence[EnginePacket], if_behind: IfBehind) -> None:
+        """Send packets that are encoded already; `if_behind` says what becomes of them if they must wait."""
         if self.connected:
-            self._client.send(encoded, volatile=volatile)
+            self._client.send(encoded, if_behind)
 
     def received(self, packet: Packet, size: int) -> None:
         """The client sent an EVENT, ACK or DISCONNECT, `size` bytes on the wire."""
@@ -345,14 +356,15 @@ class TimedEmitter:
         return self._socket._emit_and_wait(self._seconds, event, args).addCallback(first_argument)
 
 
-class VolatileEmitter:
-    """A socket's emit that drops what cannot leave at once."""
+class LossyEmitter:
+    """A socket's emit of what a client that is behind can do without."""
 
-    def __init__(self, socket: Socket) -> None:
+    def __init__(self, socket: Socket, if_behind: Callable[[str], IfBehind]) -> None:
         self._socket = socket
+        self._if_behind = if_behind
 
     def emit(self, event: str, *args: Any) -> None:
-        """Send `event` if the connection can take it now."""
+        """Send `event`, unless the client is behind and the rule leaves it out."""
         socket = self._socket
         packet = Packet(PacketType.EVENT, socket.namespace.name, event_data(event, args))
-        socket.deliver(encode(packet), volatile=True)
+        socket.deliver(encode(packet), self._if_behind(event))

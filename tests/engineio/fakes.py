@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
+from rtwist.engineio.backlog import Backlog
 from rtwist.engineio.options import POLLING, WEBSOCKET, Options
 from rtwist.engineio.packet import Packet, message
 from rtwist.engineio.request import Handshake
@@ -26,14 +27,21 @@ class FakeTransport:
     """Remembers what was sent; checks that it is used as `Transport` demands."""
 
     name = ""
+    batch = 65536
     session: Session
 
     def __init__(self) -> None:
         self.sent: list[Packet] = []
         self.closed = 0
+        self.aborted = 0
+        self.unsent: Sequence[Packet] = ()
 
     @property
     def writable(self) -> bool:
+        raise NotImplementedError
+
+    @property
+    def stuck(self) -> bool:
         raise NotImplementedError
 
     def send(self, packets: Sequence[Packet]) -> None:
@@ -43,6 +51,11 @@ class FakeTransport:
 
     def close(self) -> None:
         self.closed += 1
+
+    def abort(self) -> None:
+        assert self.closed == 0, "aborted after close"
+        self.closed += 1
+        self.aborted += 1
 
     @property
     def texts(self) -> list[str]:
@@ -67,6 +80,10 @@ class FakePolling(FakeTransport):
     @property
     def writable(self) -> bool:
         return self.waiting
+
+    @property
+    def stuck(self) -> bool:
+        return False
 
     def send(self, packets: Sequence[Packet]) -> None:
         assert self.waiting, "sent without a waiting poll"
@@ -97,6 +114,16 @@ class FakeWebSocket(FakeTransport):
     def writable(self) -> bool:
         return not self.full
 
+    @property
+    def stuck(self) -> bool:
+        return self.full
+
+    def fill(self) -> None:
+        """The socket takes no more."""
+        if not self.full:
+            self.full = True
+            self.session.blocked(self)
+
     def drain(self) -> None:
         """The socket has room again."""
         self.full = False
@@ -113,8 +140,15 @@ class Life:
         self.messages: list[str | bytes] = []
         self.ends: list[tuple[str, str]] = []
         self.forgotten: list[Session] = []
+        self.backlog = Backlog(self.clock, self.options)
         self.session = Session(
-            "secret", handshake(), self.transport, clock=self.clock, options=self.options, registry=self
+            "secret",
+            handshake(),
+            self.transport,
+            clock=self.clock,
+            options=self.options,
+            registry=self,
+            backlog=self.backlog,
         )
         if opened:
             self.open()

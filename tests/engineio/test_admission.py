@@ -288,7 +288,7 @@ def test_a_flood_of_posts_is_answered_at_the_rate(fronts: Fronts) -> None:
 
 
 def test_the_packets_of_one_post_are_handed_on_at_the_rate(fronts: Fronts) -> None:
-    front = fronts(max_packets_per_second=10.0)
+    front = fronts(max_packets_per_second=10.0, max_buffered_age=1000.0)
     client = front.open()
     with pytest.raises(Ended):
         client.post(*["4x"] * 1000)

@@ -201,6 +201,8 @@ def test_a_client_may_be_behind_by_max_buffered_and_no_more(live: Lives, last: i
     life = live(max_buffered=300)
     life.send("x" * 90, "x" * last)
     assert life.session.is_open is alive
+    assert life.reasons == []
+    life.clock.advance(0)
     assert life.reasons == ([] if alive else ["transport error"])
 
 
@@ -209,6 +211,7 @@ def test_packets_without_data_count_too(live: Lives, count: int, alive: bool) ->
     life = live(max_buffered=1000)
     life.send(*[""] * count)
     assert life.session.is_open is alive
+    life.clock.advance(0)
 
 
 def test_what_has_gone_out_no_longer_counts_as_buffered(live: Lives) -> None:
@@ -225,6 +228,7 @@ def test_a_client_too_far_behind_at_a_ping_leaves_no_timer(live: Lives) -> None:
     life.session.send([message("x" * 100)])
     life.clock.advance(25)
     life.session.send([PING, message("x")])
+    life.clock.advance(0)
     assert life.reasons == ["transport error"]
     assert life.clock.getDelayedCalls() == []
 
@@ -232,7 +236,13 @@ def test_a_client_too_far_behind_at_a_ping_leaves_no_timer(live: Lives) -> None:
 # Close
 
 
-def test_close_on_a_websocket_is_at_once_and_after_what_waits(live: Lives) -> None:
+def test_close_on_a_websocket_is_at_once(live: Lives) -> None:
+    life = live(FakeWebSocket)
+    life.session.close()
+    assert (life.reasons, life.transport.closed, life.transport.aborted) == (["forced close"], 1, 0)
+
+
+def test_close_on_a_full_websocket_lets_out_what_waits(live: Lives) -> None:
     life = live(FakeWebSocket)
     socket = life.transport
     assert isinstance(socket, FakeWebSocket)
@@ -240,8 +250,30 @@ def test_close_on_a_websocket_is_at_once_and_after_what_waits(live: Lives) -> No
     socket.full = True
     life.send("last words")
     life.session.close()
-    assert socket.take()[0] == "4last words"
-    assert (life.reasons, socket.closed) == (["forced close"], 1)
+    life.send("too late")
+    life.receive("4too late")
+    assert (life.session.is_open, life.reasons, life.messages) == (False, [], [])
+    socket.drain()
+    assert socket.take() == ["4last words"]
+    assert (life.reasons, socket.closed, socket.aborted) == (["forced close"], 1, 0)
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+def test_a_full_websocket_that_does_not_drain_is_left_when_close_has_taken_too_long(
+    live: Lives, waiting: bool
+) -> None:
+    life = live(FakeWebSocket, close_timeout=5)
+    socket = life.transport
+    assert isinstance(socket, FakeWebSocket)
+    socket.full = True
+    life.session.blocked(socket)
+    if waiting:
+        life.send("last words")
+    life.session.close()
+    life.clock.advance(4.9)
+    assert life.reasons == []
+    life.clock.advance(0.1)
+    assert (life.reasons, socket.aborted) == (["forced close"], 1)
 
 
 def test_close_answers_a_waiting_poll(live: Lives) -> None:

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from rtwist.engineio.packet import PacketType
 from tests.engineio.fakes import FakePolling, FakeTransport, FakeWebSocket, Life
 
-INTERVAL, TIMEOUT, UPGRADE, DRAIN = 8, 4, 6, 16
+INTERVAL, TIMEOUT, UPGRADE, DRAIN, CLOSE = 8, 4, 6, 16, 5
 
 
 class SessionLife(RuleBasedStateMachine):
@@ -24,6 +24,7 @@ class SessionLife(RuleBasedStateMachine):
         self.life = Life(
             FakePolling() if polling else FakeWebSocket(),
             ping_interval=INTERVAL, ping_timeout=TIMEOUT, upgrade_timeout=UPGRADE, poll_close_timeout=DRAIN,
+            close_timeout=CLOSE,
         )  # fmt: skip
         self.current: FakeTransport = self.life.transport
         self.probing: FakeWebSocket | None = None
@@ -63,9 +64,10 @@ class SessionLife(RuleBasedStateMachine):
     @precondition(lambda self: self.alive)
     @rule()
     def server_closes(self) -> None:
-        at_once = isinstance(self.current, FakeWebSocket) or self.current.writable
+        at_once = self.current.writable
         self.closing = True
         self.closed_at = self.life.clock.seconds()
+        self.patience = CLOSE if self.current.stuck else DRAIN
         self.life.session.close()
         if at_once:
             self.end("forced close")
@@ -148,7 +150,7 @@ class SessionLife(RuleBasedStateMachine):
     def socket_fills_or_drains(self, full: bool) -> None:
         assert isinstance(self.current, FakeWebSocket)
         if full:
-            self.current.full = True
+            self.current.fill()
         else:
             self.current.drain()
             if self.closing:
@@ -185,7 +187,7 @@ class SessionLife(RuleBasedStateMachine):
             if self.life.ends and self.expected_end is None:
                 self.end("forced close" if self.closing else "ping timeout")
                 since = self.closed_at if self.closing else None
-                assert since is None or self.life.clock.seconds() - since == DRAIN
+                assert since is None or self.life.clock.seconds() - since == self.patience
         if self.probing is not None and self.life.clock.seconds() - self.probing_since >= UPGRADE:
             assert self.probing.closed == 1
             self.probing = None
@@ -215,7 +217,16 @@ class SessionLife(RuleBasedStateMachine):
         expected = 0
         if self.expected_end is None:
             expected = 1 if self.probing is None else 3
-        assert self.life.timers() == expected
+        behind = self.life.backlog.clients
+        assert self.life.timers() == expected + behind
+
+    @invariant()
+    def nobody_is_behind_who_takes_what_comes(self) -> None:
+        backlog = self.life.backlog
+        if self.expected_end is not None or (isinstance(self.current, FakeWebSocket) and not self.current.full):
+            assert (backlog.clients, backlog.size) == (0, 0)
+        if self.alive and backlog.clients == 0:
+            assert self.seen == self.sent
 
     def teardown(self) -> None:
         if hasattr(self, "life"):

@@ -15,6 +15,7 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.python.failure import Failure
 
 from rtwist.engineio.admission import Admission
+from rtwist.engineio.backlog import Backlog
 from rtwist.engineio.deflate import Agreement
 from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.options import Options
@@ -72,8 +73,15 @@ class Peer:
         head = parse_headers(BytesIO(self.wire.value().partition(b"\r\n")[2]))
         self.extensions = head["Sec-WebSocket-Extensions"]
         self.wire.registerProducer(self.transport, True)
+        self.backlog = Backlog(self.clock, chosen)
         self.session = Session(
-            "secret", handshake(), self.transport, clock=self.clock, options=chosen, registry=self
+            "secret",
+            handshake(),
+            self.transport,
+            clock=self.clock,
+            options=chosen,
+            registry=self,
+            backlog=self.backlog,
         )
         self.session.open()
         self.session.listen(self)

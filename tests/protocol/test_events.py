@@ -243,13 +243,21 @@ def test_binary_arguments_may_be_nested_and_out_of_order(sio: Server) -> None:
         assert [client.read_binary() for _ in range(3)] == [b"two", b"zero", b"one"]
 
 
-def test_an_attachment_may_be_used_twice_or_never(sio: Server) -> None:
+def test_an_attachment_may_be_named_nowhere(sio: Server) -> None:
     with SocketIo.joined(sio) as client:
-        client.send_text(f'452-["message",{attached(0, 0)}]')
+        client.send_text(f'452-["message",{attached(0)}]')
         client.send_binary(b"used")
         client.send_binary(b"unused")
-        assert client.read_text().startswith('452-["message-back"')
-        assert [client.read_binary(), client.read_binary()] == [b"used", b"used"]
+        assert client.read_text().startswith('451-["message-back"')
+        assert client.read_binary() == b"used"
+
+
+def test_an_attachment_named_twice_ends_the_connection(sio: Server) -> None:
+    with SocketIo.joined(sio) as client:
+        client.send_text(f'452-["message",{attached(0, 0)}]')
+        client.send_binary(b"one")
+        client.send_binary(b"other")
+        assert client.close_code() == 1005
 
 
 def test_ten_attachments_are_allowed(sio: Server) -> None:

@@ -113,11 +113,23 @@ def test_answers_that_are_left_unread_do_not_pile_up(eio: Server) -> None:
         client.getter.send_request("GET", client.target)
         assert client.getter.read_head().status == 200
         for _ in range(15):
-            answer = client.post("4" + "x" * 999_000)
+            answer = client.post("4" + "x" * 1000)
             assert (answer.status, answer.text) == (200, "ok")
         with HttpClient(eio.port) as other:
             other.send_request("GET", client.target)
             assert other.read_head().status == 400
+        assert client.is_gone()
+        assert eio.closing_reason(client.sid) == "transport error"
+
+
+def test_an_answer_that_is_left_unread_counts_as_waiting(eio: Server) -> None:
+    with Polling(eio) as client:
+        for _ in range(15):
+            client.send("4" + "x" * 999_000)
+        client.getter.send_request("GET", client.target)
+        assert client.getter.read_head().status == 200
+        statuses = [client.post("4" + "x" * 999_000).status for _ in range(5)]
+        assert (statuses[0], statuses[-1]) == (200, 400)
         assert client.is_gone()
         assert eio.closing_reason(client.sid) == "transport error"
 

@@ -15,7 +15,7 @@ def test_a_receiver_lost_under_the_broadcast_does_not_stop_it() -> None:
         def __init__(self, name: str) -> None:
             self.id = name
 
-        def deliver(self, encoded: Any, *, volatile: bool) -> None:
+        def deliver(self, encoded: Any, if_behind: Any) -> None:
             sent.append(self.id)
             adapter.remove_all(self)
 
@@ -32,7 +32,7 @@ def test_rooms_are_entered_and_left_through_the_adapter() -> None:
     class Receiver:
         id = "me"
 
-        def deliver(self, encoded: Any, *, volatile: bool) -> None:
+        def deliver(self, encoded: Any, if_behind: Any) -> None:
             raise AssertionError("nobody sends")
 
     adapter, one = Adapter(), Receiver()

@@ -1,0 +1,79 @@
+"""What becomes of events for clients that are behind: rules by the event's name; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+from rtwist.engineio.outbox import DROP, IfBehind, Latest
+from rtwist.errors import ConfigError
+
+_USAGE = "write drop, latest, latest:field, latest:field+field or disconnect"
+_LATEST = "latest"
+
+Fields = tuple[str, ...]
+_Rule = IfBehind | Fields
+
+
+class BehindRules:
+    """Rules such as `{"position": "drop", "stock:*": "latest:productId"}`.
+
+    A name with `*` at its end is for all events that begin so; of several that fit, the longest counts. An event
+    without a rule waits, and the client is disconnected when too much does: `disconnect`. Raises `ConfigError`,
+    which says which rule cannot be used and what to write.
+    """
+
+    def __init__(self, rules: Mapping[str, str]) -> None:
+        self._exact: dict[str, _Rule] = {}
+        self._prefixes: list[tuple[str, _Rule]] = []
+        for name, text in sorted(rules.items(), key=lambda rule: -len(rule[0])):
+            if not name or "*" in name[:-1]:
+                raise ConfigError(f"{name!r} is no event; write its name, or its beginning and then *")
+            rule = _read(name, text)
+            if name.endswith("*"):
+                self._prefixes.append((name[:-1], rule))
+            else:
+                self._exact[name] = rule
+
+    def of(self, namespace: str, event: str, args: Sequence[Any]) -> IfBehind:
+        """What becomes of this event for a client that is behind."""
+        rule = self._rule(event)
+        if not isinstance(rule, tuple):
+            return rule
+        return _latest(namespace, event, rule, args)
+
+    def _rule(self, event: str) -> _Rule:
+        if event in self._exact:
+            return self._exact[event]
+        return next((rule for prefix, rule in self._prefixes if event.startswith(prefix)), None)
+
+
+def latest(namespace: str, event: str, key: Hashable) -> Latest:
+    """Keep only the last waiting `event` with this key; the same key of another event is another one."""
+    return Latest((namespace, event, key))
+
+
+def _read(name: str, text: str) -> _Rule:
+    kind, colon, fields = text.partition(":")
+    if kind == _LATEST and not colon:
+        return ()
+    if kind == _LATEST and all(fields.split("+")):
+        return tuple(fields.split("+"))
+    if text == "drop":
+        return DROP
+    if text == "disconnect":
+        return None
+    raise ConfigError(f"the rule {text!r} for {name} is unknown; {_USAGE}")
+
+
+def _latest(namespace: str, event: str, fields: Fields, args: Sequence[Any]) -> Latest | None:
+    if not fields:
+        return latest(namespace, event, None)
+    data = args[0] if args else None
+    if not isinstance(data, dict):
+        return None
+    values = tuple(data.get(field) for field in fields)
+    if not all(type(value) in (str, int) for value in values):
+        return None
+    # One that says less than the last does not make it obsolete, so it has a place of its own.
+    return latest(namespace, event, (values, frozenset(data)))
