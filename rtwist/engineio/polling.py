@@ -13,9 +13,9 @@ from rtwist.engineio.admission import RATES, Admission
 from rtwist.engineio.answers import LongAnswer, answer
 from rtwist.engineio.buckets import Budget
 from rtwist.engineio.compression import choose_encoding, compress
-from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.http import Channel, Request
 from rtwist.engineio.options import POLLING, Options
+from rtwist.engineio.outflow import Outflow
 from rtwist.engineio.packet import CLOSE, PIECE, Packet, encode_payload, in_pieces, payload_pieces, split_payload
 from rtwist.engineio.session import Session
 from rtwist.errors import LocalProtocolError, RemoteProtocolError
@@ -37,8 +37,8 @@ class PollingTransport:
         "_answering",
         "_budget",
         "_clock",
-        "_flusher",
         "_options",
+        "_outflow",
         "_poll",
         "_poll_headers",
         "_posting",
@@ -52,13 +52,13 @@ class PollingTransport:
     session: Session
     unsent: Sequence[Packet]
 
-    def __init__(self, options: Options, clock: IReactorTime, admission: Admission, flusher: Flusher) -> None:
+    def __init__(self, options: Options, clock: IReactorTime, admission: Admission, outflow: Outflow) -> None:
         self._admission = admission
         self._budget = Budget(options.max_packets_per_second, options.max_bytes_per_second, clock.seconds())
         self._options = options
         self._clock = clock
         self.unsent = ()
-        self._flusher = flusher
+        self._outflow = outflow
         self._answered_on: Channel | None = None
         self._answering: Request | None = None
         self._poll: Request | None = None
@@ -142,7 +142,7 @@ class PollingTransport:
         else:
             self._answering, self.unsent = request, packets
             LongAnswer(request, headers, size, pieces, self._answer_moved).start()
-        self._flusher.wrote(self._answered_on.transport)
+        self._outflow.wrote(self._answered_on.transport)
 
     def close(self) -> None:
         """Tell a waiting client that the session has ended; to read the last answer it has `close_timeout`."""
@@ -182,7 +182,7 @@ class PollingTransport:
 
     def _answer_moved(self, done: bool) -> None:
         if self._answered_on is not None:
-            self._flusher.wrote(self._answered_on.transport)
+            self._outflow.wrote(self._answered_on.transport)
         if done:
             self._answering, self.unsent = None, ()
             self.session.ready(self)

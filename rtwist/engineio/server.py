@@ -13,9 +13,9 @@ from rtwist.engineio import reasons
 from rtwist.engineio.admission import Admission
 from rtwist.engineio.backlog import Backlog
 from rtwist.engineio.cors import Cors
-from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.http import Request
 from rtwist.engineio.options import Options
+from rtwist.engineio.outflow import Outflow
 from rtwist.engineio.polling import Headers, PollingTransport
 from rtwist.engineio.request import ErrorCode, Handshake, Refusal, verify
 from rtwist.engineio.session import Listener, Session
@@ -46,8 +46,8 @@ class Server:
         self.cors = Cors(options.cors_origins)
         self.admission = Admission(options, clock)
         self.backlog = Backlog(clock, options)
-        self.flusher = Flusher(clock)
-        self.websocket_factory = WebSocketFactory(options, clock, self.admission, self.flusher)
+        self.outflow = Outflow(clock)
+        self.websocket_factory = WebSocketFactory(options, clock, self.admission, self.outflow)
         self._connected = connected
         self._refused: Callable[[Handshake, Refusal], None] = _ignore
         self.now = now
@@ -85,7 +85,7 @@ class Server:
 
     def open_polling(self, handshake: Handshake, request: Request, headers: Headers) -> None:
         """A handshake by GET: open a session and answer with its handshake packet."""
-        transport = PollingTransport(self.options, self.clock, self.admission, self.flusher)
+        transport = PollingTransport(self.options, self.clock, self.admission, self.outflow)
         session = self._new_session(handshake, transport)
         if self.options.cookie is not None:
             headers = [*headers, ("Set-Cookie", self.options.cookie.header(session.sid))]

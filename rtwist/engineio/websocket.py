@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
-from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -17,9 +16,10 @@ from rtwist.engineio import reasons
 from rtwist.engineio.admission import RATES, Admission
 from rtwist.engineio.buckets import Budget
 from rtwist.engineio.deflate import Agreement
-from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.inflow import Inflow
+from rtwist.engineio.opening import accept, handshake_bytes
 from rtwist.engineio.options import WEBSOCKET, Options
+from rtwist.engineio.outflow import Outflow, Outlet
 from rtwist.engineio.packet import PIECE, Packet
 from rtwist.engineio.session import Session
 
@@ -54,6 +54,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     name = WEBSOCKET
     batch = PIECE - 1
     session: Session
+    outlet: Outlet
     factory: WebSocketFactory
 
     def __init__(self, factory: WebSocketFactory, budget: Budget) -> None:
@@ -74,18 +75,23 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         self._incoming = bytearray()
         self._abort_timer: IDelayedCall | None = None
 
+    def makeConnection(self, transport: Any) -> None:
+        """The connection is handed over."""
+        self.outlet = self.factory.outflow.outlet(transport)
+        super().makeConnection(transport)
+
     # Transport
 
     def send(self, packets: Sequence[Packet]) -> None:
-        """Write each packet as one frame, all of them in one piece unless they are large."""
+        """Write each packet as one frame."""
         if self.state != self.STATE_OPEN:
             return
         frames = [self._frame_of(packet) for packet in packets]
         if sum(map(len, frames)) >= PIECE:
             self._write_large(packets)
-        else:
-            self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
-        self.factory.flusher.wrote(self.transport)
+            return
+        for frame in frames:
+            self.outlet.write(frame)
 
     def close(self) -> None:
         """Start the closing handshake without a status, as the Node server does (seen as 1005)."""
@@ -103,7 +109,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     def shake_hands(self, key: str, compression: Agreement | None = None) -> None:
         """Open the WebSocket for the client that sent `key`; `compression` is what was agreed on."""
         if compression is not None:
-            self.perMessageCompressionAccept = partial(_accept, compression)
+            self.perMessageCompressionAccept = partial(accept, compression)
             if compression.sends_compressed:
                 self._compress_from = self.factory.options.compression_threshold
         self._dataReceived(handshake_bytes(key, compression))
@@ -209,13 +215,14 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         if self._pieces:
             self._pieces.append(data)
         else:
-            super().sendData(data, sync, chopsize)
+            self.outlet.write(data)
 
     def dropConnection(self, abort: bool = False) -> None:  # noqa: N802
         """End the connection; what is being written, the answer to a close frame at its end, goes out first."""
         if self._pieces and not abort:
             self._ends_after_pieces = True
         else:
+            self.outlet.flush()
             super().dropConnection(abort)
 
     def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> bool | None:  # noqa: N803
@@ -263,7 +270,6 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         self.stuck = False
         if self._pieces is not None:
             self._write_pieces()
-            self.factory.flusher.wrote(self.transport)
         self.writable = not self.stuck
         if self.writable and not self._heard_end:
             self.session.ready(self)
@@ -293,12 +299,13 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     def _write_pieces(self) -> None:
         pieces = self._pieces
         while pieces and not self.stuck:
-            self.transport.write(pieces.popleft())
+            self.outlet.write(pieces.popleft())
         if not pieces:
             self._pieces = None
             self.unsent = ()
             self.writable = not self.stuck
             if self._ends_after_pieces:
+                self.outlet.flush()
                 super().dropConnection()
 
     def _tell_session(self, reason: str, description: str) -> None:
@@ -341,12 +348,12 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
     protocol = WebSocketTransport
     log = _Silent()
 
-    def __init__(self, options: Options, clock: IReactorTime, admission: Admission, flusher: Flusher) -> None:
+    def __init__(self, options: Options, clock: IReactorTime, admission: Admission, outflow: Outflow) -> None:
         super().__init__(server=None, reactor=clock)
         self.options = options
         self.admission = admission
         self.clock = clock
-        self.flusher = flusher
+        self.outflow = outflow
         self.setProtocolOptions(
             versions=[13],
             webStatus=False,
@@ -369,27 +376,3 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
         options = self.options
         now = self.clock.seconds()
         return WebSocketTransport(self, Budget(options.max_packets_per_second, options.max_bytes_per_second, now))
-
-
-def _accept(compression: Agreement, offers: Sequence[PerMessageDeflateOffer]) -> PerMessageDeflateOfferAccept:
-    # The one offer is that of `Agreement.request`.
-    return PerMessageDeflateOfferAccept(
-        offers[0],
-        request_no_context_takeover=True,
-        request_max_window_bits=compression.client_window or 0,
-        no_context_takeover=True,
-    )
-
-
-def handshake_bytes(key: str, compression: Agreement | None = None) -> bytes:
-    """The opening handshake for Autobahn, made of what was checked and nothing else of the client's request."""
-    lines = [
-        "GET / HTTP/1.1",
-        "Host: localhost",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Version: 13",
-        f"Sec-WebSocket-Key: {key}",
-        *([] if compression is None else [f"Sec-WebSocket-Extensions: {compression.request}"]),
-    ]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")

@@ -76,7 +76,7 @@ class Intake:
         self._window = Window() if window is None else window
         self._live = live
         self._log_payloads = log_payloads
-        io.engine.flusher.active = True
+        io.engine.outflow.active = True
 
     def accept(
         self, values: Sequence[Any], *, routing_key: str | None = None, message_id: str | None = None

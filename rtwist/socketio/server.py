@@ -74,7 +74,7 @@ class Server:
 
         A crash of the process cannot take it back then.
         """
-        self.engine.flusher.flush()
+        self.engine.outflow.flush()
 
     def close(self) -> None:
         """End every connection and every handler; clients see their transport close and reconnect elsewhere.

@@ -39,11 +39,13 @@ class Descriptor(FileDescriptor):
         return sum(map(len, self.pieces)) - self.offset
 
     def read(self, size: int) -> None:
-        """The peer reads at most `size` bytes more."""
+        """The peer reads at most `size` bytes more; turns of the reactor go by meanwhile."""
         self._room = size
+        self._clock.advance(0)
         while self._writing and self._room and self.connected:
             if self.doWrite() is not None:
                 self._lose()
+            self._clock.advance(0)
         self._room = 0
 
     def read_all(self) -> None:

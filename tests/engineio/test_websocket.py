@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 from rtwist.engineio.admission import Admission
 from rtwist.engineio.backlog import Backlog
 from rtwist.engineio.deflate import Agreement
-from rtwist.engineio.flushing import Flusher
 from rtwist.engineio.options import Options
+from rtwist.engineio.outflow import Outflow
 from rtwist.engineio.packet import message
 from rtwist.engineio.session import Session
 from rtwist.engineio.websocket import WebSocketFactory, WebSocketTransport
@@ -64,7 +64,7 @@ class Peer:
         self.ends: list[str] = []
         chosen = Options(**options)  # type: ignore[arg-type]
         self.admission = Admission(chosen, self.clock)
-        factory = WebSocketFactory(chosen, self.clock, self.admission, Flusher(self.clock))
+        factory = WebSocketFactory(chosen, self.clock, self.admission, Outflow(self.clock))
         self.transport: WebSocketTransport = factory.buildProtocol(ADDRESS)
         self.wire = Wire(peerAddress=ADDRESS)
         self.wire.protocol = self.transport

@@ -12,15 +12,15 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import StringTransport
 
-from rtwist.engineio.flushing import Flusher
+from rtwist.engineio.outflow import Outflow
 
 reactor: Any = installed
 
 
-def active(clock: Any) -> Flusher:
-    flusher = Flusher(clock)
-    flusher.active = True
-    return flusher
+def active(clock: Any) -> Outflow:
+    outflow = Outflow(clock)
+    outflow.active = True
+    return outflow
 
 
 class Peer:
@@ -52,24 +52,24 @@ class Peer:
 
 @ensureDeferred
 async def test_it_is_out_at_once() -> None:
-    peer, flusher = await Peer().open(), active(reactor)
+    peer, outflow = await Peer().open(), active(reactor)
     peer.transport.write(b"one ")
-    flusher.wrote(peer.transport)
+    outflow.wrote(peer.transport)
     peer.transport.write(b"two")
     assert peer.received() == b"", "Twisted would write in its next turn"
-    flusher.flush()
+    outflow.flush()
     assert peer.received() == b"one two"
     await peer.close()
 
 
 @ensureDeferred
 async def test_a_full_socket_keeps_the_rest_in_order() -> None:
-    peer, flusher = await Peer().open(), active(reactor)
+    peer, outflow = await Peer().open(), active(reactor)
     data = bytes(range(256)) * 40_000
     for start in range(0, len(data), 1_000_000):
         peer.transport.write(data[start : start + 1_000_000])
-        flusher.wrote(peer.transport)
-        flusher.flush()
+        outflow.wrote(peer.transport)
+        outflow.flush()
     got = b""
     while len(got) < len(data):
         got += peer.received()
@@ -80,11 +80,11 @@ async def test_a_full_socket_keeps_the_rest_in_order() -> None:
 
 @ensureDeferred
 async def test_a_connection_that_is_closing_still_closes() -> None:
-    peer, flusher = await Peer().open(), active(reactor)
+    peer, outflow = await Peer().open(), active(reactor)
     peer.transport.write(b"bye")
-    flusher.wrote(peer.transport)
+    outflow.wrote(peer.transport)
     peer.transport.loseConnection()
-    flusher.flush()
+    outflow.flush()
     peer.client.setblocking(True)
     peer.client.settimeout(0.001)
     got, ended = b"", False
@@ -101,37 +101,37 @@ async def test_a_connection_that_is_closing_still_closes() -> None:
 
 @ensureDeferred
 async def test_a_connection_that_is_gone_is_left_alone() -> None:
-    peer, flusher = await Peer().open(), active(reactor)
+    peer, outflow = await Peer().open(), active(reactor)
     peer.transport.write(b"bye")
-    flusher.wrote(peer.transport)
+    outflow.wrote(peer.transport)
     peer.transport.abortConnection()
     while peer.transport.connected:
         await deferLater(reactor, 0)
-    flusher._written.add(peer.transport)
-    flusher.flush()
+    outflow._written.add(peer.transport)
+    outflow.flush()
     await peer.close()
 
 
 def test_what_nobody_flushes_is_forgotten_with_the_turn() -> None:
     clock = Clock()
-    flusher = active(clock)
+    outflow = active(clock)
     for _ in range(3):
-        flusher.wrote(object())
+        outflow.wrote(object())
     assert len(clock.getDelayedCalls()) == 1
     clock.advance(0)
-    assert flusher._written == set()
+    assert outflow._written == set()
 
 
 def test_other_kinds_of_connections_are_written_as_ever() -> None:
-    flusher = active(Clock())
+    outflow = active(Clock())
     transport = StringTransport()
-    flusher.wrote(transport)
-    flusher.flush()
+    outflow.wrote(transport)
+    outflow.flush()
     assert transport.value() == b""
 
 
 def test_nothing_is_kept_unless_somebody_will_ask() -> None:
     clock = Clock()
-    flusher = Flusher(clock)
-    flusher.wrote(object())
-    assert (flusher._written, clock.getDelayedCalls()) == (set(), [])
+    outflow = Outflow(clock)
+    outflow.wrote(object())
+    assert (outflow._written, clock.getDelayedCalls()) == (set(), [])
