@@ -53,6 +53,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     log = _Silent()
     name = WEBSOCKET
     batch = PIECE - 1
+    patience = 0.0
     session: Session
     outlet: Outlet
     factory: WebSocketFactory
