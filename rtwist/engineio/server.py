@@ -13,6 +13,7 @@ from rtwist.engineio import reasons
 from rtwist.engineio.admission import Admission
 from rtwist.engineio.backlog import Backlog
 from rtwist.engineio.cors import Cors
+from rtwist.engineio.heartbeat import Heartbeats
 from rtwist.engineio.http import Request
 from rtwist.engineio.options import Options
 from rtwist.engineio.outflow import Outflow
@@ -46,6 +47,7 @@ class Server:
         self.cors = Cors(options.cors_origins)
         self.admission = Admission(options, clock)
         self.backlog = Backlog(clock, options)
+        self._heartbeats = Heartbeats(clock, options.ping_interval, options.ping_timeout)
         self.outflow = Outflow(clock)
         self.websocket_factory = WebSocketFactory(options, clock, self.admission, self.outflow)
         self._connected = connected
@@ -118,6 +120,7 @@ class Server:
             options=self.options,
             registry=self,
             backlog=self.backlog,
+            heartbeats=self._heartbeats,
         )
         self._sessions[sid] = session
         self.admission.opened(handshake.address)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from rtwist.engineio import lifecycle, reasons
 from rtwist.engineio.backlog import Backlog
+from rtwist.engineio.heartbeat import Heartbeats
 from rtwist.engineio.lifecycle import Action, Event, State
 from rtwist.engineio.options import POLLING, WEBSOCKET, Options
 from rtwist.engineio.outbox import IfBehind, Outbox
@@ -59,10 +60,9 @@ class Session:
         "_clock",
         "_drain_timer",
         "_ended",
-        "_heartbeat",
+        "_heartbeats",
         "_listener",
         "_options",
-        "_pong_due",
         "_registry",
         "_state",
         "_upgrade",
@@ -82,6 +82,7 @@ class Session:
         options: Options,
         registry: Registry,
         backlog: Backlog,
+        heartbeats: Heartbeats,
     ) -> None:
         self.sid = sid
         self.handshake = handshake
@@ -95,8 +96,7 @@ class Session:
         # There is one only while the client is behind.
         self.outbox: Outbox | None = None
         self._ended = ("", "")
-        self._heartbeat: IDelayedCall | None = None
-        self._pong_due = False
+        self._heartbeats = heartbeats
         self._upgrade: Upgrade | None = None
         self._drain_timer: IDelayedCall | None = None
         transport.session = self
@@ -121,7 +121,7 @@ class Session:
     def open(self) -> None:
         """Send the handshake packet and start the heartbeat."""
         if self._advance(Event.OPEN_SENT):
-            self._schedule(self._options.ping_interval, self._send_ping)
+            self._heartbeats.start(self)
             self.send((Packet(PacketType.OPEN, self._handshake_json()),))
 
     def listen(self, listener: Listener) -> None:
@@ -150,7 +150,7 @@ class Session:
         `poll_close_timeout`.
         """
         if self._advance(Event.CLOSE_ASKED):
-            self._cancel_heartbeat()
+            self._heartbeats.stop(self)
             if self.outbox is None and self.transport.writable:
                 self._finish_close()
             else:
@@ -162,6 +162,16 @@ class Session:
     def abort(self, reason: str, description: str = "") -> None:
         """End the session at once for `reason`; what waits is lost."""
         self._end(reason, description)
+
+    # What the heartbeats call
+
+    def ping(self) -> None:
+        """A ping is due."""
+        self.send((PING,))
+
+    def ping_timed_out(self) -> None:
+        """The client has not answered a ping in time."""
+        self._end(reasons.PING_TIMEOUT, "no pong in time")
 
     # What the backlog calls
 
@@ -247,7 +257,7 @@ class Session:
         if action is Action.DELIVER:
             self._deliver(packet.data)
         elif action is Action.HEARTBEAT:
-            self._pong()
+            self._heartbeats.answered(self)
         elif action is Action.CLOSE:
             if self.transport.writable:
                 self.transport.send((NOOP,))
@@ -271,30 +281,6 @@ class Session:
         self._state = state
         return True
 
-    def _schedule(self, delay: float, call: Callable[[], None]) -> None:
-        self._heartbeat = self._clock.callLater(delay, call)
-
-    def _cancel_heartbeat(self) -> None:
-        if self._heartbeat is not None:
-            self._heartbeat.cancel()
-            self._heartbeat = None
-
-    def _send_ping(self) -> None:
-        self._pong_due = True
-        self._schedule(self._options.ping_timeout, self._ping_timed_out)
-        self.send((PING,))
-
-    def _ping_timed_out(self) -> None:
-        self._heartbeat = None
-        self._end(reasons.PING_TIMEOUT, "no pong in time")
-
-    def _pong(self) -> None:
-        # A pong nobody asked for must not move the timer: a flood of them would cost one each.
-        if self._pong_due:
-            self._pong_due = False
-            self._cancel_heartbeat()
-            self._schedule(self._options.ping_interval, self._send_ping)
-
     def _finish_close(self, *, at_once: bool = False) -> None:
         self._end(reasons.FORCED_CLOSE, "closed by the server", at_once=at_once)
 
@@ -310,7 +296,7 @@ class Session:
     def _leave(self, reason: str, description: str, *, at_once: bool) -> bool:
         if not self._advance(Event.ENDED):
             return False
-        self._cancel_heartbeat()
+        self._heartbeats.stop(self)
         if self._drain_timer is not None and self._drain_timer.active():
             self._drain_timer.cancel()
         self._backlog.forget(self)

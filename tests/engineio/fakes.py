@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from rtwist.engineio.backlog import Backlog
+from rtwist.engineio.heartbeat import Heartbeats
 from rtwist.engineio.options import POLLING, WEBSOCKET, Options
 from rtwist.engineio.packet import Packet, message
 from rtwist.engineio.request import Handshake
@@ -151,6 +152,7 @@ class Life:
             options=self.options,
             registry=self,
             backlog=self.backlog,
+            heartbeats=Heartbeats(self.clock, self.options.ping_interval, self.options.ping_timeout),
         )
         if opened:
             self.open()

@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 
 from rtwist.engineio.backlog import STUCK_COST, Backlog
+from rtwist.engineio.heartbeat import Heartbeats
 from rtwist.engineio.options import Options
 from rtwist.engineio.outbox import DROP, PACKET_COST, SPARE, IfBehind, Latest
 from rtwist.engineio.packet import Packet, message
@@ -26,6 +27,7 @@ class Crowd:
         self.clock = Clock()
         self.options = Options(ping_interval=1000, ping_timeout=1000, **options)
         self.backlog = Backlog(self.clock, self.options)
+        self.heartbeats = Heartbeats(self.clock, 1000, 1000)
         self.ends: list[tuple[str, str, str]] = []
         self.sessions: list[Session] = []
 
@@ -39,6 +41,7 @@ class Crowd:
             options=self.options,
             registry=self,
             backlog=self.backlog,
+            heartbeats=self.heartbeats,
         )
         if isinstance(transport, FakePolling):
             transport.waiting = True

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from rtwist.engineio.admission import Admission
 from rtwist.engineio.backlog import Backlog
 from rtwist.engineio.deflate import Agreement
+from rtwist.engineio.heartbeat import Heartbeats
 from rtwist.engineio.options import Options
 from rtwist.engineio.outflow import Outflow
 from rtwist.engineio.packet import message
@@ -82,6 +83,7 @@ class Peer:
             options=chosen,
             registry=self,
             backlog=self.backlog,
+            heartbeats=Heartbeats(self.clock, chosen.ping_interval, chosen.ping_timeout),
         )
         self.session.open()
         self.session.listen(self)
