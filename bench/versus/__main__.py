@@ -1,0 +1,90 @@
+"""rtwist beside its peers on this machine: `python -m bench.versus [--quick] [--rounds N] [--works a,b] [--servers a,b]`.
+
+Starts rtwist, the same service on Node and the same on python-socketio, one after another, round by round, and gives
+each the same work from one load generator, with one RabbitMQ. The server has one core to itself. Writes the report,
+pictures and raw results to docs/benchmarks, or to the folder of --output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from bench.versus import floor, servers
+from bench.versus.catalogue import WORKS
+from bench.versus.machine import Cores, description, raise_file_limit
+from bench.versus.publisher import Publisher
+from bench.versus.results import Result, Results
+from bench.versus.stage import FULL, QUICK, Scale, Stage
+from bench.versus.works import session
+from tests.support.rabbitmq import RabbitMQ
+
+FILES = 11_000
+
+
+def chosen(text: str, all_of_them: tuple[str, ...], what: str) -> tuple[str, ...]:
+    """The names in `text`, with commas; all without any. SystemExit for one that is unknown."""
+    names = tuple(filter(None, text.split(","))) or all_of_them
+    for name in names:
+        if name not in all_of_them:
+            raise SystemExit(f"{name} is no {what}: choose from {', '.join(all_of_them)}")
+    return names
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench.versus", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--quick", action="store_true", help="small numbers and one round, in three minutes")
+    parser.add_argument("--rounds", type=int, help="5, or 1 with --quick")
+    parser.add_argument("--works", default="", help="only these, with commas")
+    parser.add_argument("--servers", default="", help="only these, with commas")
+    parser.add_argument("--log-level", default="info", help="of all servers")
+    parser.add_argument("--output", type=Path, help="folder of the report")
+    return parser.parse_args()
+
+
+def rounds(
+    options: argparse.Namespace, names: tuple[str, ...], works: tuple[str, ...], cores: Cores, scale: Scale
+) -> Iterator[Result]:
+    """Every result, as soon as it is there."""
+    with RabbitMQ() as broker, tempfile.TemporaryDirectory() as directory:
+        for number in range(1, options.rounds + 1):
+            yield Result("floor", "send", number, floor.measure(cores, scale.fan_seconds))
+            for name in names:
+                with servers.running(name, cores, broker, Path(directory), options.log_level) as server:
+                    publisher = Publisher(broker.port)
+                    stage = Stage(server, publisher, cores, scale)
+                    for work, figures in session(stage, works.__contains__):
+                        yield Result(work, name, number, figures)
+                    publisher.close()
+                gc.collect()
+
+
+def main() -> None:
+    options = arguments()
+    names = chosen(options.servers, servers.NAMES, "server")
+    works = chosen(options.works, tuple(work.name for work in WORKS), "work")
+    options.rounds = options.rounds or (1 if options.quick else 5)
+    scale = QUICK if options.quick else FULL
+    raise_file_limit(FILES)
+    cores = Cores.of_this_machine()
+    cores.take_others()
+    if servers.NODE_NAME in names:
+        servers.install_node_packages()
+    gc.disable()
+    results = Results(description(), servers.versions(names), scale, options.log_level)
+    started = time.monotonic()
+    for result in rounds(options, names, works, cores, scale):
+        results.add(result)
+        print(f"{time.monotonic() - started:6.0f} s  round {result.round}/{options.rounds}  {result}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
