@@ -47,6 +47,7 @@ class PollingTransport:
     )
 
     name = POLLING
+    direct = None
     # As other servers do: one poll fetches all there is.
     batch = sys.maxsize
     # Seconds between two polls over a bad network, and little enough to hold what comes meanwhile.

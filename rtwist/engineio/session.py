@@ -15,7 +15,8 @@ from rtwist.engineio.heartbeat import Heartbeats
 from rtwist.engineio.lifecycle import Action, Event, State
 from rtwist.engineio.options import POLLING, WEBSOCKET, Options
 from rtwist.engineio.outbox import IfBehind, Outbox
-from rtwist.engineio.packet import NOOP, PING, Packet, PacketType, decode_packet
+from rtwist.engineio.outflow import Outlet
+from rtwist.engineio.packet import NOOP, PIECE, PING, Packet, PacketType, decode_packet
 from rtwist.engineio.request import Handshake
 from rtwist.engineio.transport import Transport
 from rtwist.engineio.upgrade import Upgrade
@@ -58,6 +59,7 @@ class Session:
     __slots__ = (
         "_backlog",
         "_clock",
+        "_direct",
         "_drain_timer",
         "_ended",
         "_heartbeats",
@@ -93,6 +95,8 @@ class Session:
         self._state = State.OPENING
         self._listener: Listener = _Nobody()
         self._backlog = backlog
+        # Where a frame can go straight away: a broadcast should not have to ask many objects for it.
+        self._direct: Outlet | None = None
         # There is one only while the client is behind.
         self.outbox: Outbox | None = None
         self._ended = ("", "")
@@ -136,12 +140,19 @@ class Session:
         Does nothing on a session that is not open. A client for which more than `max_buffered` bytes wait, or
         any for longer than `max_buffered_age`, is cut: its listener hears `transport error` in the next turn.
         """
+        direct = self._direct
+        if direct is not None and len(packets) == 1:
+            frame = packets[0].frame
+            if len(frame) < PIECE:
+                direct.write(frame)
+                return
         if self._state is not State.OPEN:
             return
         if self.outbox is None and self.transport.writable:
             self.transport.send(packets)
         else:
             self._backlog.wait(self, packets, if_behind)
+        self._look_for_direct()
 
     def close(self) -> None:
         """End the session with reason `forced close` once what waits has gone out.
@@ -150,6 +161,7 @@ class Session:
         `poll_close_timeout`.
         """
         if self._advance(Event.CLOSE_ASKED):
+            self._direct = None
             self._heartbeats.stop(self)
             if self.outbox is None and self.transport.writable:
                 self._finish_close()
@@ -205,6 +217,7 @@ class Session:
     def blocked(self, transport: Transport) -> None:
         """`transport` holds bytes that the connection does not take; `ready` comes when it has."""
         if transport is self.transport and self._state is not State.CLOSED:
+            self._direct = None
             self._backlog.block(self)
 
     def ready(self, transport: Transport) -> None:
@@ -213,6 +226,7 @@ class Session:
             return
         if self.outbox is not None:
             self._backlog.flush(self)
+        self._look_for_direct()
         # Not in the same poll: a client drops what comes together with a close packet.
         if self._state is State.CLOSING and self.outbox is None and transport.writable:
             self._finish_close()
@@ -250,6 +264,10 @@ class Session:
             self.ready(replacement)
 
     # Within
+
+    def _look_for_direct(self) -> None:
+        open_to_all = self._state is State.OPEN and self.outbox is None and self.transport.writable
+        self._direct = self.transport.direct if open_to_all else None
 
     def _act(self, packet: Packet) -> None:
         table = lifecycle.ON_POLLING if self.transport.name == POLLING else lifecycle.ON_WEBSOCKET
@@ -296,6 +314,7 @@ class Session:
     def _leave(self, reason: str, description: str, *, at_once: bool) -> bool:
         if not self._advance(Event.ENDED):
             return False
+        self._direct = None
         self._heartbeats.stop(self)
         if self._drain_timer is not None and self._drain_timer.active():
             self._drain_timer.cancel()

@@ -286,6 +286,11 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         self._pieces = deque(piece for packet in packets for piece in self._pieces_of(packet))
         self._write_pieces()
 
+    @property
+    def direct(self) -> Outlet | None:
+        """The way out, unless frames are compressed."""
+        return self.outlet if self._compress_from is None else None
+
     def _frame_of(self, packet: Packet) -> bytes:
         frame = packet.frame
         if self._compress_from is None or len(frame) < self._compress_from:

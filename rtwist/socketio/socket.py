@@ -61,6 +61,7 @@ class Socket(Subscribable):
         "_middleware",
         "_queue",
         "_queued",
+        "_session",
         "acks",
         "connected",
         "data",
@@ -79,6 +80,7 @@ class Socket(Subscribable):
         self.connected = False
         self.remark = ""
         self._client = client
+        self._session = client.session
         self._handlers = Handlers()
         self._middleware: list[EventMiddleware] = []
         self._queue: deque[tuple[str, list[Any], int]] = deque()
@@ -201,7 +203,7 @@ class Socket(Subscribable):
     def deliver(self, encoded: Sequence[EnginePacket], if_behind: IfBehind) -> None:
         """Send packets that are encoded already; `if_behind` says what becomes of them if they must wait."""
         if self.connected:
-            self._client.send(encoded, if_behind)
+            self._session.send(encoded, if_behind)
 
     def received(self, packet: Packet, size: int) -> None:
         """The client sent an EVENT, ACK or DISCONNECT, `size` bytes on the wire."""

@@ -30,6 +30,7 @@ class FakeTransport:
     name = ""
     batch = 65536
     patience = 0.0
+    direct = None
     session: Session
 
     def __init__(self) -> None:
