@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from typing import Any
 from typing import Protocol as Interface
@@ -251,7 +252,8 @@ class Channel(HTTPChannel):
         _cancel(self._header_timer)
         # Sooner than the heartbeat would, the kernel must not give up a client whose network fails for a while.
         _limit_unread(transport, self.site.heartbeat_timeout)
-        protocol.left = self._left
+        # Not a method of the channel, which would stay in memory with its request as long as the connection.
+        protocol.left = partial(self.site.admission.disconnected, self._peer_host())
         transport.unregisterProducer()
         if ISSLTransport.providedBy(transport) and hasattr(transport, "wrappedProtocol"):
             transport.wrappedProtocol = protocol

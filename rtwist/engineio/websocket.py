@@ -17,7 +17,7 @@ from rtwist.engineio.admission import RATES, Admission
 from rtwist.engineio.buckets import Budget
 from rtwist.engineio.deflate import Agreement
 from rtwist.engineio.inflow import Inflow
-from rtwist.engineio.opening import accept, handshake_bytes
+from rtwist.engineio.opening import accept, configured, forget_opening, handshake_bytes
 from rtwist.engineio.options import WEBSOCKET, Options
 from rtwist.engineio.outflow import Outflow, Outlet
 from rtwist.engineio.packet import PIECE, Packet
@@ -114,6 +114,8 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
             if compression.sends_compressed:
                 self._compress_from = self.factory.options.compression_threshold
         self._dataReceived(handshake_bytes(key, compression))
+        if self.state == self.STATE_OPEN:
+            forget_opening(self)
 
     # What the connection brings
 
@@ -376,9 +378,13 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
             allowedOrigins=["*"],
             allowNullOrigin=True,
         )
+        self._configured = configured(WebSocketTransport, self)
 
     def buildProtocol(self, addr: object) -> WebSocketTransport:
         """A transport for one connection."""
         options = self.options
         now = self.clock.seconds()
-        return WebSocketTransport(self, Budget(options.max_packets_per_second, options.max_bytes_per_second, now))
+        made: WebSocketTransport = self._configured(
+            self, Budget(options.max_packets_per_second, options.max_bytes_per_second, now)
+        )
+        return made
