@@ -1,33 +1,32 @@
-"""rtwist beside its peers on this machine: `python -m bench.versus [--quick] [--rounds N] [--works a,b] [--servers a,b]`.
+"""rtwist beside its peers on this machine: `python -m bench.versus [--quick] [--rounds N]`.
 
-Starts rtwist, the same service on Node and the same on python-socketio, one after another, round by round, and gives
-each the same work from one load generator, with one RabbitMQ. The server has one core to itself. Writes the report,
-pictures and raw results to docs/benchmarks, or to the folder of --output.
+Starts rtwist, the same service on Node and the same on python-socketio, one after another, round by round, and
+gives each the same work from one load generator, with one RabbitMQ. The server has one core to itself. Writes the
+report, pictures and raw results.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
 from bench.versus import floor, servers
 from bench.versus.catalogue import WORKS
 from bench.versus.machine import Cores, description, raise_file_limit
 from bench.versus.publisher import Publisher
+from bench.versus.report import Report
 from bench.versus.results import Result, Results
 from bench.versus.stage import FULL, QUICK, Scale, Stage
 from bench.versus.works import session
 from tests.support.rabbitmq import RabbitMQ
 
+ROOT = Path(__file__).resolve().parents[2]
 FILES = 11_000
+"""Open files that the largest crowd needs, in the generator as in the server."""
 
 
 def chosen(text: str, all_of_them: tuple[str, ...], what: str) -> tuple[str, ...]:
@@ -46,7 +45,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--works", default="", help="only these, with commas")
     parser.add_argument("--servers", default="", help="only these, with commas")
     parser.add_argument("--log-level", default="info", help="of all servers")
-    parser.add_argument("--output", type=Path, help="folder of the report")
+    parser.add_argument(
+        "--output", type=Path, help="folder of the report: docs/benchmarks, or .bench with --quick"
+    )
     return parser.parse_args()
 
 
@@ -84,6 +85,10 @@ def main() -> None:
     for result in rounds(options, names, works, cores, scale):
         results.add(result)
         print(f"{time.monotonic() - started:6.0f} s  round {result.round}/{options.rounds}  {result}", flush=True)
+    folder = options.output or ROOT / (".bench" if options.quick else "docs/benchmarks")
+    report = Report(results)
+    report.write(folder)
+    print(report.goals(), f"written to {folder}", sep="\n")
 
 
 if __name__ == "__main__":

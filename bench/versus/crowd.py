@@ -27,8 +27,7 @@ class Crowd:
         self._talks: dict[int, Dialogue[Any]] = {}
         self._done: list[Any] = []
         self._epoll = select.epoll()
-        self._piece = bytearray(PIECE)
-        self._view = memoryview(self._piece)
+        self._view = memoryview(bytearray(PIECE))
         self._size = 0
         self._count = 0
         self.watch: Callable[[bytes, float], None] | None = None
@@ -121,7 +120,7 @@ class Crowd:
         if self._size and not client.rest and not size % self._size:
             self._count += size // self._size
             return
-        for payload in client.take(self._piece[:size]):
+        for payload in client.take(bytes(self._view[:size])):
             if payload.startswith(wire.EVENT):
                 self._count += 1
                 if self.watch is not None:
@@ -131,7 +130,7 @@ class Crowd:
 
     def _poll(self, poller: Poller) -> None:
         size = self._received(poller.sock)
-        body = poller.take(self._piece[:size])
+        body = poller.take(bytes(self._view[:size]))
         if body is not None:
             self._count += body.count(wire.EVENT + b"[")
             poller.poll()

@@ -115,9 +115,7 @@ class Stage:
         )
         return {**figures, **percentiles(arrivals)}
 
-    def _fan_out_for(
-        self, seconds: float, product: str, receivers: int, burst: int, arrivals: Arrivals
-    ) -> int:
+    def _fan_out_for(self, seconds: float, product: str, receivers: int, burst: int, arrivals: Arrivals) -> int:
         deadline, delivered = time.monotonic() + seconds, 0
         while time.monotonic() < deadline:
             events = [stock(product, number) for number in itertools.islice(self._numbers, burst)]

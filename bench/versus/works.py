@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from bench.versus import dialogues
 from bench.versus.crowd import STILL
@@ -34,11 +35,10 @@ def connections(stage: Stage) -> Found:
     stage.collect()
     base = stage.server.process.resident()
     users = stage.tokens("u", stage.scale.users)
-    talks = [dialogues.websocket(stage.server.port, *one) for one in users]
     clients: list[dialogues.Client] = []
 
     def connect() -> int:
-        clients.extend(stage.crowd.talk(talks))
+        clients.extend(stage.crowd.talk(dialogues.websocket(stage.server.port, *one) for one in users))
         return len(clients)
 
     yield "connect", stage.measure(connect)
@@ -58,7 +58,7 @@ def users_work(stage: Stage, clients: list[dialogues.Client]) -> Found:
     yield "one-user", figures
     yield "offered", offered(stage, users)
     stage.crowd.talk(dialogues.asked(client, "subscribe_inventory", "p-all") for client in clients)
-    yield "room-10000", stage.fan_out("p-all", len(clients))
+    yield "room-all", stage.fan_out("p-all", len(clients))
 
 
 def offered(stage: Stage, users: Iterator[str]) -> Figures:
@@ -98,16 +98,13 @@ def upgrades(stage: Stage) -> Found:
     """Users connect as the JavaScript client does by default."""
     for count in (stage.scale.upgrades // 5, stage.scale.upgrades):
         users = stage.tokens(f"up{count}-", count)
-        talks = [dialogues.upgrading(stage.server.port, *one) for one in users]
-        clients: list[dialogues.Client] = []
-
-        def connect(talks: list[dialogues.Dialogue[dialogues.Client]] = talks) -> int:
-            clients.extend(stage.crowd.talk(talks))
-            return len(clients)
-
-        figures = stage.measure(connect)
-        stage.crowd.adopt(clients)
+        figures = stage.measure(partial(_upgrade, stage, [*users]))
     yield "upgrade", figures
+
+
+def _upgrade(stage: Stage, users: list[tuple[str, str]]) -> int:
+    stage.crowd.adopt(stage.crowd.talk(dialogues.upgrading(stage.server.port, *one) for one in users))
+    return len(users)
 
 
 def rooms_work(stage: Stage) -> Found:
@@ -171,7 +168,7 @@ def unheard(stage: Stage) -> Found:
 
 
 PARTS: dict[tuple[str, ...], Callable[[Stage], Found]] = {
-    ("connect", "memory", "one-user", "offered", "room-10000"): connections,
+    ("connect", "memory", "one-user", "offered", "room-all"): connections,
     ("upgrade",): upgrades,
     ("room-100", "fanout", "burst"): rooms_work,
     ("polling",): pollers,
