@@ -34,7 +34,7 @@ class Crowd:
         """Called with the payload and the time of every event, when set; else events are only counted."""
 
     def talk(self, dialogues: Iterable[Dialogue[Any]], at_once: int = 32) -> list[Any]:
-        """Hold all dialogues, so many at a time; their values."""
+        """Hold all dialogues, so many at a time; the clients, which are listened to from then on."""
         coming = iter(dialogues)
         self._done = []
         for dialogue in coming:
@@ -47,16 +47,10 @@ class Crowd:
         return self._done
 
     def adopt(self, clients: Iterable[Client]) -> None:
-        """From now on read what comes to these."""
+        """From now on read what comes to these, which have not talked here."""
         for client in clients:
-            with contextlib.suppress(FileExistsError):
-                self._epoll.register(client.sock, select.EPOLLIN)
-            self.clients[client.sock.fileno()] = client
-
-    def adopt_pollers(self, pollers: Iterable[Poller]) -> None:
-        """From now on answer each of their polls with the next."""
-        for poller in pollers:
-            self.pollers[poller.sock.fileno()] = poller
+            self._epoll.register(client.sock, select.EPOLLIN)
+            self._keep(client)
 
     def everybody(self) -> list[Client | Poller]:
         """All clients."""
@@ -110,10 +104,17 @@ class Crowd:
             sock = next(dialogue)
         except StopIteration as end:
             self._done.append(end.value)
+            self._keep(end.value)
             return
         with contextlib.suppress(FileExistsError):
             self._epoll.register(sock, select.EPOLLIN)
         self._talks[sock.fileno()] = dialogue
+
+    def _keep(self, client: Client | Poller) -> None:
+        if isinstance(client, Client):
+            self.clients[client.sock.fileno()] = client
+        else:
+            self.pollers[client.sock.fileno()] = client
 
     def _read(self, client: Client) -> None:
         size = self._received(client.sock)

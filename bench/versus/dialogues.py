@@ -30,7 +30,7 @@ class Client:
         self.rest = rest
 
     def take(self, chunk: bytes) -> list[bytes]:
-        """The payloads that `chunk` completes; pings, of WebSocket and of Engine.IO, are answered and left out."""
+        """The payloads that `chunk` completes, without the pings, which are answered."""
         data, at, found = self.rest + chunk, 0, []
         for kind, payload, end in wire.frames(data):
             at = end

@@ -64,7 +64,6 @@ class Stage:
         port = self.server.port
         talks = (dialogues.websocket(port, *one, product) for one in self.tokens(prefix, count))
         clients: list[dialogues.Client] = self.crowd.talk(talks)
-        self.crowd.adopt(clients)
         return clients
 
     def leave(self, some: Iterable[dialogues.Client] | None = None) -> None:

@@ -42,7 +42,6 @@ def connections(stage: Stage) -> Found:
         return len(clients)
 
     yield "connect", stage.measure(connect)
-    stage.crowd.adopt(clients)
     stage.collect()
     yield "memory", {"bytes": (stage.server.process.resident() - base) / len(clients), "base": base}
     yield from users_work(stage, clients)
@@ -103,7 +102,7 @@ def upgrades(stage: Stage) -> Found:
 
 
 def _upgrade(stage: Stage, users: list[tuple[str, str]]) -> int:
-    stage.crowd.adopt(stage.crowd.talk(dialogues.upgrading(stage.server.port, *one) for one in users))
+    stage.crowd.talk(dialogues.upgrading(stage.server.port, *one) for one in users)
     return len(users)
 
 
@@ -122,7 +121,7 @@ def pollers(stage: Stage) -> Found:
     """Events to a room of polling clients."""
     users = stage.tokens("poll", POLLERS)
     talks = (dialogues.polling_subscribed(stage.server.port, token, "p-poll") for _, token in users)
-    stage.crowd.adopt_pollers(stage.crowd.talk(talks))
+    stage.crowd.talk(talks)
     yield "polling", stage.fan_out("p-poll", POLLERS)
 
 
