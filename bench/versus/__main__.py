@@ -21,7 +21,7 @@ from bench.versus.publisher import Publisher
 from bench.versus.report import Report
 from bench.versus.results import Result, Results
 from bench.versus.stage import FULL, QUICK, Scale, Stage
-from bench.versus.works import session
+from bench.versus.works import PARTS
 from tests.support.rabbitmq import RabbitMQ
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,20 +52,21 @@ def arguments() -> argparse.Namespace:
 
 
 def rounds(
-    options: argparse.Namespace, names: tuple[str, ...], works: tuple[str, ...], cores: Cores, scale: Scale
+    options: argparse.Namespace, names: tuple[str, ...], wanted: tuple[str, ...], cores: Cores, scale: Scale
 ) -> Iterator[Result]:
-    """Every result, as soon as it is there."""
+    """Every result, as soon as it is there. The servers take turns with each part."""
     with RabbitMQ() as broker, tempfile.TemporaryDirectory() as directory:
         for number in range(1, options.rounds + 1):
-            yield Result("floor", "send", number, floor.measure(cores, scale.fan_seconds))
-            for name in names:
-                with servers.running(name, cores, broker, Path(directory), options.log_level) as server:
-                    publisher = Publisher(broker.port)
-                    stage = Stage(server, publisher, cores, scale)
-                    for work, figures in session(stage, works.__contains__):
-                        yield Result(work, name, number, figures)
-                    publisher.close()
-                gc.collect()
+            yield Result("send", "floor", number, floor.measure(cores, scale.fan_seconds))
+            for finds, part in PARTS.items():
+                for name in names if set(finds) & set(wanted) else ():
+                    with servers.running(name, cores, broker, Path(directory), options.log_level) as server:
+                        publisher = Publisher(broker.port)
+                        for work, figures in part(Stage(server, publisher, cores, scale)):
+                            if work in wanted:
+                                yield Result(work, name, number, figures)
+                        publisher.close()
+                    gc.collect()
 
 
 def main() -> None:

@@ -95,7 +95,7 @@ class Crowd:
                 self._step(self._talks.pop(descriptor))
             elif descriptor in self.clients:
                 self._read(self.clients[descriptor])
-            else:
+            elif descriptor in self.pollers:
                 self._poll(self.pollers[descriptor])
         return len(self._done) - before
 

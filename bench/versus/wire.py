@@ -84,7 +84,7 @@ def response(data: bytes) -> tuple[bytes, int] | None:
 
 
 def _chunks(data: bytes, at: int) -> tuple[bytes, int] | None:
-    found = []
+    found: list[bytes] = []
     while (line := data.find(b"\r\n", at)) >= 0:
         start = line + 2
         end = start + int(data[at:line], 16)

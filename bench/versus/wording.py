@@ -30,8 +30,8 @@ METHOD = (
     "same rooms. They do not do what else rtwist does: dead letters, repeated ids, limits, entitlement to "
     "orders, the end of a token.",
     "All three log connections, joins and emissions to a file, at their default level.",
-    "A server starts anew in each round and does all works. All but the connections have a warm-up that does "
-    "not count. Each user has a company and a shop of its own, so a connection is in three rooms.",
+    "The servers take turns with each part of the work, and each starts anew for it. Everything has a warm-up "
+    "that does not count. Each user has a company and a shop of its own, so a connection is in three rooms.",
     "CPU is that of the process and its children, from the operating system, for each unit of work.",
     f"From a full queue: the events lie in RabbitMQ before the server may take them. At a fixed rate: {RATE:,}"
     " a second.",

@@ -1,4 +1,4 @@
-"""What is done to each server in each round, from the first connection to the last."""
+"""What is done to each server in each round."""
 
 from __future__ import annotations
 
@@ -16,16 +16,6 @@ from bench.versus.stage import BURST, POLLERS, RATE, ROOM, SMALL_ROOM, Stage
 
 Found = Iterator[tuple[str, Figures]]
 """The name of a work of the catalogue and what it has cost."""
-
-
-def session(stage: Stage, wanted: Callable[[str], bool]) -> Found:
-    """All works of which a name is wanted, on a server that has just started."""
-    for names, part in PARTS.items():
-        if any(map(wanted, names)):
-            for name, figures in part(stage):
-                if wanted(name):
-                    yield name, figures
-            stage.leave()
 
 
 def connections(stage: Stage) -> Found:
@@ -128,6 +118,8 @@ def pollers(stage: Stage) -> Found:
 def many_rooms(stage: Stage) -> Found:
     """Joining, leaving and going, with few rooms on the server and then with very many."""
     each = 100
+    for _ in _moves(stage, "warm"):
+        pass
     holders = stage.connect("holder", stage.scale.rooms // each)
     yield from _moves(stage, "few")
     stage.crowd.talk(
@@ -174,4 +166,4 @@ PARTS: dict[tuple[str, ...], Callable[[Stage], Found]] = {
     tuple(f"{what}-{among}" for among in ("few", "many") for what in ("join", "leave", "disconnect")): many_rooms,
     ("no-audience",): unheard,
 }
-"""What each part of a session finds out."""
+"""What each part finds out, on a server that has just started."""
