@@ -13,7 +13,7 @@ from bench.versus import dialogues
 from bench.versus.crowd import Crowd
 from bench.versus.events import stock, written
 from bench.versus.figures import percentiles
-from bench.versus.machine import Cores
+from bench.versus.machine import PATIENCE, Cores
 from bench.versus.meter import Figures, Meter
 from bench.versus.publisher import Event, Publisher
 from bench.versus.servers import RTWIST, Server, token
@@ -71,7 +71,7 @@ class Stage:
         gone = list(self.crowd.everybody() if some is None else some)
         files = self.server.process.open_files() - len(gone)
         self.crowd.close(gone)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while self.server.process.open_files() > files and time.monotonic() < deadline:
             time.sleep(0.02)
         self.server.process.rest()
