@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-WIDTH, LEFT, RIGHT, BAR, GAP, TOP = 880, 150, 220, 15, 5, 62
+WIDTH, LEFT, RIGHT, BAR, GAP, TOP = 880, 130, 110, 15, 5, 62
 COLOURS = {"rtwist": "#1f5fa8", "node": "#5d8a3c", "python-socketio": "#b0762b"}
 _STYLE = (
     "text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #1d2733; } "
@@ -62,17 +62,16 @@ def draw(title: str, about: str, groups: Sequence[Group]) -> str:
 
 
 def _group(group: Group, y: int) -> tuple[list[str], int]:
-    top = y
     parts = [f'<text x="12" y="{y + 14}">{escape(group.title)}</text>']
     most = max([bar.most for bar in group.bars] + [group.goal or 0.0]) or 1.0
     scale = (WIDTH - LEFT - RIGHT) / most
     y += 20
+    if group.goal is not None:
+        x = LEFT + group.goal * scale
+        parts.append(f'<line class="goal" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 4}" y2="{y + BAR + 4}"/>')
     for bar in group.bars:
         parts += _bar(bar, y, scale)
         y += BAR + GAP
-    if group.goal is not None:
-        x = LEFT + group.goal * scale
-        parts.append(f'<line class="goal" x1="{x:.1f}" x2="{x:.1f}" y1="{top + 18}" y2="{y - GAP + 2}"/>')
     return parts, y + 12
 
 
@@ -82,4 +81,4 @@ def _bar(bar: Bar, y: int, scale: float) -> Iterable[str]:
     yield f'<rect x="{LEFT}" y="{y}" width="{max(bar.value * scale, 1):.1f}" height="{BAR}" fill="{colour}"/>'
     low, high = LEFT + bar.least * scale, LEFT + bar.most * scale
     yield f'<line class="range" x1="{low:.1f}" x2="{high:.1f}" y1="{middle}" y2="{middle}"/>'
-    yield f'<text class="small" x="{high + 8:.1f}" y="{y + 12}">{escape(bar.text)}</text>'
+    yield f'<text class="small" x="{WIDTH - 12}" y="{y + 12}" text-anchor="end">{escape(bar.text)}</text>'
