@@ -19,6 +19,7 @@ from rtwist.engineio.admission import Admission
 from rtwist.engineio.request import Handshake
 
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Rules(Interface):
@@ -107,12 +108,14 @@ class Request(_Request):
 
     def _too_slow(self) -> None:
         self._deadline = None
-        self.channel.transport.abortConnection()
+        self.channel.note("body_timeout")
+        self.channel.refuse(_TOO_SLOW)
 
     def _too_large(self) -> None:
         channel = self.channel
         if not channel.refusing:
             self._cancel_deadline()
+            channel.note("max_payload")
             channel.site.body_dropped(self)
             channel.refuse(channel.site.too_large_answer(self))
 
@@ -153,7 +156,7 @@ class Channel(HTTPChannel):
             self.refusing = True
             self.transport.write(over.raw)
             self.transport.loseConnection()
-            self._abort_timer = self.site.clock.callLater(self.site.close_timeout, self.transport.abortConnection)
+            self._abort_later(self._abort)
             return
         super().connectionMade()
         _limit_unread(self.transport, self.site.unread_timeout)
@@ -227,7 +230,7 @@ class Channel(HTTPChannel):
     def expect_reading(self) -> None:
         """Cut the client off in `close_timeout` seconds, if it still leaves so much unread."""
         if self.congested and self._abort_timer is None:
-            self._abort_timer = self.site.clock.callLater(self.site.close_timeout, self._abort_unread)
+            self._abort_later(self._abort_unread)
 
     def refuse(self, answer: bytes) -> None:
         """Answer in the middle of a body, throw the rest of it away and close within `close_timeout`.
@@ -237,7 +240,7 @@ class Channel(HTTPChannel):
         self.refusing = True
         transport = self.transport
         _cancel(self._abort_timer)
-        self._abort_timer = self.site.clock.callLater(self.site.close_timeout, transport.abortConnection)
+        self._abort_later(self._abort)
         transport.unregisterProducer()
         transport.write(answer)
         if ISSLTransport.providedBy(transport) or not hasattr(transport, "loseWriteConnection"):
@@ -260,16 +263,28 @@ class Channel(HTTPChannel):
         self._upgraded = protocol
         protocol.makeConnection(transport)
 
+    def note(self, limit: str, *, common: bool = False) -> None:
+        """Count that the other end of this connection has passed `limit`."""
+        self.site.admission.note(limit, self._peer_host(), common=common)
+
     def _peer_host(self) -> str:
         return getattr(self.transport.getPeer(), "host", "")
 
     def _left(self) -> None:
         self.site.admission.disconnected(self._peer_host())
 
+    def _abort_later(self, abort: Callable[[], None]) -> None:
+        self._abort_timer = self.site.clock.callLater(self.site.close_timeout, abort)
+
+    def _abort(self) -> None:
+        self._abort_timer = None
+        self.note("close_timeout", common=True)
+        self.transport.abortConnection()
+
     def _abort_unread(self) -> None:
         self._abort_timer = None
         if self.congested:
-            self.transport.abortConnection()
+            self._abort()
 
     def _send100Continue(self) -> None:
         if not self.refusing:
@@ -287,7 +302,16 @@ class Channel(HTTPChannel):
     def _expect_headers(self) -> None:
         # twisted.web's own timeout begins anew with every byte.
         timeout = self.site.header_timeout
-        self._header_timer = self.site.clock.callLater(timeout, self.transport.abortConnection)
+        self._header_timer = self.site.clock.callLater(timeout, self._headers_timed_out)
+
+    def _headers_timed_out(self) -> None:
+        # Browsers connect ahead of need, and say nothing if there is none.
+        begun = self._headers_begun()
+        self.note("header_timeout", common=not begun)
+        if begun:
+            self.refuse(_TOO_SLOW)
+        else:
+            self.transport.abortConnection()
 
 
 def _limit_unread(transport: Any, seconds: float) -> None:
