@@ -63,6 +63,11 @@ class AuthError(RtwistError):
         self.message = message
         self.code = code
 
+    @property
+    def limit(self) -> str | None:
+        """The option that the token passed, if that is the cause."""
+        return self.__cause__.limit if isinstance(self.__cause__, LimitPassed) else None
+
 
 class KeysUnavailable(RtwistError):
     """The keys that verify tokens cannot be had at the moment; trying again later may help."""

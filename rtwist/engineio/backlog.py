@@ -30,7 +30,7 @@ _RELIEF = 0.9
 
 @dataclass(slots=True)
 class Counters:
-    """Since the server was made: `cut` clients by the limit they passed, and messages that a client was spared."""
+    """Since the server was made: `cut` clients by the limit passed, and messages that a client was spared."""
 
     cut: Counter[str]
     dropped: int = 0

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime, ISSLTranspor
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
+from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request as _Request
 
@@ -312,6 +313,20 @@ class Channel(HTTPChannel):
             self.refuse(_TOO_SLOW)
         else:
             self.transport.abortConnection()
+
+
+def header_fields(request: IRequest) -> dict[str, str]:
+    """The headers of a request by their lower-case names; what is repeated is joined with commas."""
+    return {
+        name.decode("latin-1").lower(): b", ".join(values).decode("latin-1")
+        for name, values in request.requestHeaders.getAllRawHeaders()
+    }
+
+
+def client_address(request: IRequest, admission: Admission) -> str:
+    """The address of the client that a request is from; "" when it has none."""
+    peer = getattr(request.getClientAddress(), "host", "")
+    return admission.client_address(peer, header_fields(request))
 
 
 def _limit_unread(transport: Any, seconds: float) -> None:

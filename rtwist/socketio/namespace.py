@@ -28,7 +28,8 @@ Middleware = Callable[[Socket], Any]
 class Namespace(Subscribable):
     """The sockets that connected under one name. The event `connection` comes with each new `Socket`.
 
-    `behind` says what becomes of events for clients that are behind, `patience` how long acknowledgements may take.
+    `behind` says what becomes of events for clients that are behind, `patience` how long an acknowledgement may
+    take.
     """
 
     def __init__(self, name: str, clock: IReactorTime, behind: BehindRules, patience: Patience) -> None:
