@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from rtwist.engineio.options import Options
-from rtwist.engineio.outbox import DROP, PACKET_COST, IfBehind, Outbox
+from rtwist.engineio.outbox import DROP, PACKET_COST, Drop, IfBehind, Outbox
 from rtwist.engineio.packet import PIECE, Packet
 from rtwist.engineio.tally import Tally
 from rtwist.engineio.transport import Transport
@@ -87,14 +87,16 @@ class Backlog:
 
     def wait(self, client: Behind, packets: Sequence[Packet], if_behind: IfBehind) -> None:
         """The client cannot take `packets` now: what becomes of them is for `if_behind` to say."""
-        if if_behind is DROP:
+        outbox, now = client.outbox, self._clock.seconds()
+        if if_behind is not DROP and (0.0 if outbox is None else now - outbox.since) < client.transport.patience:
+            if_behind = None
+        if isinstance(if_behind, Drop):
             self.counters.dropped += 1
             return
-        outbox = client.outbox
         if outbox is None:
             outbox = self._open(client)
         self._hold(packets)
-        obsolete = outbox.put(packets, self._clock.seconds(), if_behind)
+        obsolete = outbox.put(packets, now, if_behind)
         if obsolete:
             self.counters.replaced += 1
             self._release(obsolete)

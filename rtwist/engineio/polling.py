@@ -50,6 +50,8 @@ class PollingTransport:
     name = POLLING
     # As other servers do: one poll fetches all there is.
     batch = sys.maxsize
+    # Seconds between two polls over a bad network, and little enough to hold what comes meanwhile.
+    patience = 2.0
     session: Session
     unsent: Sequence[Packet]
 

@@ -47,6 +47,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     log = _Silent()
     name = WEBSOCKET
     batch = PIECE - 1
+    patience = 0.0
     session: Session
     factory: WebSocketFactory
 
@@ -58,6 +59,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         self.stuck = False
         self.unsent: Sequence[Packet] = ()
         self._pieces: deque[bytes] | None = None
+        self._ends_after_pieces = False
         self._inflow = Inflow(self, budget, factory.clock, factory.options.flood_timeout)
         self._compress_from: int | None = None
         self._message_timer: IDelayedCall | None = None
@@ -207,6 +209,13 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         else:
             super().sendData(data, sync, chopsize)
 
+    def dropConnection(self, abort: bool = False) -> None:  # noqa: N802
+        """End the connection; what is being written, the answer to a close frame at its end, goes out first."""
+        if self._pieces and not abort:
+            self._ends_after_pieces = True
+        else:
+            super().dropConnection(abort)
+
     def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> bool | None:  # noqa: N803
         """The client closes: Autobahn answers; a client that does not read the answer is aborted later."""
         self._abort_later()
@@ -292,6 +301,8 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
             self._pieces = None
             self.unsent = ()
             self.writable = not self.stuck
+            if self._ends_after_pieces:
+                super().dropConnection()
 
     def _tell_session(self, reason: str, description: str) -> None:
         if not self._heard_end:

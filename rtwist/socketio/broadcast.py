@@ -65,7 +65,7 @@ class BroadcastOperator:
         packet = Packet(PacketType.EVENT, namespace.name, event_data(event, args))
         if if_behind is None:
             if_behind = namespace.behind.of(namespace.name, event, args)
-        elif if_behind is not DROP:
+        elif isinstance(if_behind, Latest):
             if_behind = latest(namespace.name, event, if_behind.key)
         return namespace.adapter.broadcast(packet, self.selection, if_behind)
 

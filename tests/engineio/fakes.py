@@ -28,6 +28,7 @@ class FakeTransport:
 
     name = ""
     batch = 65536
+    patience = 0.0
     session: Session
 
     def __init__(self) -> None:
@@ -72,6 +73,7 @@ class FakePolling(FakeTransport):
     """Polling: what is sent answers the one waiting poll."""
 
     name = POLLING
+    patience = 2.0
 
     def __init__(self) -> None:
         super().__init__()

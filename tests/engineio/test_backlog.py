@@ -13,7 +13,7 @@ from twisted.logger import LogLevel, capturedLogs
 
 from rtwist.engineio.backlog import STUCK_COST, Backlog
 from rtwist.engineio.options import Options
-from rtwist.engineio.outbox import DROP, PACKET_COST, IfBehind, Latest
+from rtwist.engineio.outbox import DROP, PACKET_COST, SPARE, IfBehind, Latest
 from rtwist.engineio.packet import Packet, message
 from rtwist.engineio.session import Session
 from tests.engineio.fakes import FakePolling, FakeTransport, FakeWebSocket, handshake
@@ -242,6 +242,30 @@ def test_what_may_be_dropped_is_dropped_only_while_behind() -> None:
     session.send([message("d")], DROP)
     assert socket_of(session).take() == ["4a", "4c", "4d"]
     assert crowd.backlog.counters.dropped == 1
+
+
+@pytest.mark.parametrize("rule_", [SPARE, Latest("p1")])
+def test_between_two_polls_a_client_is_not_behind(rule_: IfBehind) -> None:
+    crowd = Crowd()
+    session = crowd.session(polling=True)
+    for number in range(3):
+        session.send([message(f"{number}")], rule_)
+        crowd.clock.advance(0.9)
+    polling_of(session).poll()
+    for number in range(3, 9):
+        session.send([message(f"{number}")], rule_)
+        crowd.clock.advance(0.9)
+    polling_of(session).poll()
+    late = ["48"] if rule_ is not SPARE else []
+    assert polling_of(session).take() == ["40", "41", "42", "43", "44", "45", *late]
+
+
+def test_what_must_leave_at_once_does_not_wait_for_a_poll() -> None:
+    crowd = Crowd()
+    session = crowd.session(polling=True)
+    polling_of(session).waiting = False
+    session.send([message("a")], DROP)
+    assert (session.outbox, crowd.backlog.counters.dropped) == (None, 1)
 
 
 def test_the_last_of_a_key_waits_behind_what_was_sent_before_it() -> None:

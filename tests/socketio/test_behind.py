@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtwist.engineio.outbox import DROP, Latest
+from rtwist.engineio.outbox import SPARE, Latest
 from rtwist.errors import ConfigError
 from rtwist.socketio import Options
 from rtwist.socketio.behind import BehindRules
@@ -37,17 +37,17 @@ def of(event: str, *args: Any) -> Any:
     ("event", "kind"),
     [
         ("price", Latest), ("prices", None), ("stock:", Latest), ("stock:alert", None), ("stock:alerts", Latest),
-        ("stock:low:x", DROP), ("stock:low", Latest), ("headline", Latest), ("", None), ("*", None),
+        ("stock:low:x", SPARE), ("stock:low", Latest), ("headline", Latest), ("", None), ("*", None),
     ],
 )  # fmt: skip
 def test_the_longest_name_that_fits_says_the_rule(event: str, kind: Any) -> None:
     rule = of(event, {"id": 1, "product": "p", "shop": "s"})
-    assert rule is kind if kind in (None, DROP) else isinstance(rule, Latest)
+    assert rule is kind if kind in (None, SPARE) else isinstance(rule, Latest)
 
 
 def test_a_star_alone_is_for_all_events() -> None:
     rules = BehindRules({"*": "drop", "order": "disconnect"})
-    assert rules.of("/", "x", ()) is DROP
+    assert rules.of("/", "x", ()) is SPARE
     assert rules.of("/", "order", ()) is None
 
 
@@ -84,7 +84,7 @@ def test_an_event_without_the_field_waits_as_any_other(args: Any) -> None:
 def test_a_rule_is_read_or_refused_with_what_to_write(event: str, text: str) -> None:
     name = event.rstrip("*")
     if text in ("drop", "latest", "disconnect") and event and "*" not in event[:-1]:
-        expected = {"drop": DROP, "latest": Latest(("/", name, None)), "disconnect": None}[text]
+        expected = {"drop": SPARE, "latest": Latest(("/", name, None)), "disconnect": None}[text]
         assert BehindRules({event: text}).of("/", name, ()) == expected
     elif not text.startswith("latest:"):
         with pytest.raises(ConfigError, match="write"):
