@@ -12,7 +12,6 @@ from rtwist.auth.identity import Identity
 from rtwist.auth.policy import Policy
 from rtwist.auth.token import TokenVerifier
 from rtwist.authorization import Authorizer
-from rtwist.domain.ids import MAX_ID_CHARS
 from rtwist.domain.owners import OwnerView
 from rtwist.domain.timestamps import iso
 from rtwist.engineio.backlog import SLOW_CONSUMER
@@ -20,7 +19,7 @@ from rtwist.engineio.request import Handshake, Refusal
 from rtwist.errors import AuthError, KeysUnavailable
 from rtwist.leases import LeaseOptions, Leases
 from rtwist.presence import Presence
-from rtwist.requests import DEFAULT_MAX_ROOMS, Requests
+from rtwist.requests import DEFAULT_MAX_ROOM_NAME, DEFAULT_MAX_ROOMS, Requests
 from rtwist.socketio import ConnectionRefused, ConnectLater, Server, Socket
 from rtwist.socketio.server import SHUTTING_DOWN
 
@@ -49,7 +48,7 @@ class Gateway:
         owners: OwnerView,
         now: Callable[[], float],
         max_rooms: int = DEFAULT_MAX_ROOMS,
-        max_room_name: int = MAX_ID_CHARS,
+        max_room_name: int = DEFAULT_MAX_ROOM_NAME,
         lease: LeaseOptions | None = None,
         policy: Policy | None = None,
         authorizer: Authorizer | None = None,

@@ -32,6 +32,9 @@ from rtwist.socketio import Server, Socket
 DEFAULT_MAX_ROOMS = 5000
 """Rooms one socket may ask for; following an order takes one for each shop of the user, and two or three more."""
 
+DEFAULT_MAX_ROOM_NAME = 200
+"""Characters of a room's name, which stays in memory with the room; as many as an id may have."""
+
 _QUOTED = 100
 """Characters of a client's words that are sent back and logged."""
 

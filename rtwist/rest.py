@@ -45,6 +45,7 @@ from rtwist.errors import (
 from rtwist.front import JSON, Front, error_body
 from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
+from rtwist.requests import DEFAULT_MAX_ROOM_NAME
 from rtwist.socketio import Server
 from rtwist.socketio.jsoncodec import loads, where_wrong
 
@@ -90,7 +91,7 @@ class Rest:
         now: Callable[[], float],
         revoke: Callable[[Revoke], int],
         max_depth: int = 64,
-        max_room_name: int = MAX_ID_CHARS,
+        max_room_name: int = DEFAULT_MAX_ROOM_NAME,
         broker: Broker | None = None,
     ) -> None:
         self._io = io

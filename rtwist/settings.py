@@ -18,7 +18,6 @@ from rtwist.authorization import (
     DEFAULT_TIMEOUT,
     DEFAULT_TTL,
 )
-from rtwist.domain.ids import MAX_ID_CHARS
 from rtwist.domain.owners import DEFAULT_MAX_ORDERS
 from rtwist.intake.amqp.url import read_urls
 from rtwist.intake.settings import (
@@ -65,7 +64,7 @@ from rtwist.readers import (
     as_wait,
     as_yes_or_no,
 )
-from rtwist.requests import DEFAULT_MAX_ROOMS
+from rtwist.requests import DEFAULT_MAX_ROOM_NAME, DEFAULT_MAX_ROOMS
 from rtwist.slowness import SLOW_CONSUMERS, as_slow_consumers
 from rtwist.socketio import Options as SocketOptions
 
@@ -209,7 +208,8 @@ SETTINGS: tuple[Setting, ...] = (
             DEFAULT_MAX_CONNECTIONS_PER_USER, as_limit),
     Setting("max-handshakes-per-second", "new connections a second, 0 for no limit", DEFAULT_MAX_HANDSHAKES,
             as_limit),
-    Setting("max-handshakes-per-second-per-address", "new connections of one address a second, 0 for no limit",
+    Setting("max-handshakes-per-second-per-address", "new connections of one address a second, "
+            "and its REST requests without the API key, 0 for no limit",
             DEFAULT_MAX_HANDSHAKES_PER_ADDRESS, as_limit),
     Setting("max-packets-per-second", "packets a second that are read from one connection, 0 for no limit",
             DEFAULT_MAX_PACKETS, as_limit),
@@ -234,7 +234,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("websocket-compression", "compress WebSocket messages where the client can (permessage-deflate)",
             False, as_yes_or_no, flag=True),
     Setting("max-rooms", "rooms one socket may ask for", DEFAULT_MAX_ROOMS, as_count),
-    Setting("max-room-name", "characters of a room's name", MAX_ID_CHARS, as_count),
+    Setting("max-room-name", "characters of a room's name", DEFAULT_MAX_ROOM_NAME, as_count),
     Setting("max-orders", "orders whose owners are remembered", DEFAULT_MAX_ORDERS, as_count),
     Setting("dedup-window", "seconds for which an event id is remembered, so that a repeated event is "
             "emitted once", DEFAULT_SECONDS, as_seconds),

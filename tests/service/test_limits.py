@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import socket
 import sys
 import time
@@ -141,6 +142,22 @@ def test_one_user_has_so_many_connections() -> None:
         wait_for(service, sessions=3)
         assert late.connect(token(user)) is None
         assert state(service)["refused"] == {"max_connections_per_user": 1}
+
+
+def test_a_crowd_that_comes_while_it_is_busy_waits_at_the_door() -> None:
+    with limited() as service:
+        quiet = service.join(fresh("u"))
+        service.program.process.send_signal(signal.SIGSTOP)
+        try:
+            crowd = [HttpClient(service.port) for _ in range(500)]
+        finally:
+            service.program.process.send_signal(signal.SIGCONT)
+        for client in crowd:
+            client.send_request("GET", "/health")
+        assert {client.read_response().status for client in crowd} == {200}
+        for client in crowd:
+            client.close()
+        quiet_client_is_served(service, quiet)
 
 
 # Handshakes
