@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,5 +30,5 @@ def test_each_is_counted_and_each_limit_is_heard_of_by_itself(passed: list[tuple
     assert set(heard) == {limit for limit, _ in passed}
     assert tally.counts.total() == len(passed)
     for times in heard.values():
-        pauses = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        pauses = [later - earlier for earlier, later in pairwise(times)]
         assert all(pause >= SECONDS_BETWEEN_WARNINGS - 1e-9 for pause in pauses)
