@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger
 
 from rtwist.engineio.addresses import Proxies, address_key
 from rtwist.engineio.buckets import Bucket, Buckets
@@ -163,11 +163,12 @@ class Admission:
     def note(self, limit: str, who: str, *, common: bool = False) -> None:
         """Count that `who` passed `limit`; the log hears of a limit once in ten seconds at most.
 
-        What is `common` among honest clients is counted, and logged for debugging only.
+        What is `common` among honest clients is only counted.
         """
-        if self._tally.add(limit, self._clock.seconds()):
-            self._log.emit(
-                LogLevel.debug if common else LogLevel.warn,
+        if common:
+            self.refused[limit] += 1
+        elif self._tally.add(limit, self._clock.seconds()):
+            self._log.warn(
                 "{limit} passed by {who}; {count} times since the start",
                 limit=limit,
                 who=who,

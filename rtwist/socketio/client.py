@@ -41,7 +41,7 @@ class Directory(Protocol):
         """The client has gone."""
 
     def note_limit(self, limit: str, who: str, *, common: bool = False) -> None:
-        """`who` has passed a limit, which is to be counted; what is `common` is logged for debugging only."""
+        """`who` has passed a limit, which is to be counted; what is `common` is not logged."""
 
 
 class Client:

@@ -163,7 +163,7 @@ class Server:
         self._clients.discard(client)
 
     def note_limit(self, limit: str, who: str, *, common: bool = False) -> None:
-        """Called when `who` has passed a limit; what is `common` is logged for debugging only."""
+        """Called when `who` has passed a limit; what is `common` is not logged."""
         self.engine.admission.note(limit, who, common=common)
 
     def _connected(self, session: Session) -> Client:
