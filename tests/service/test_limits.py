@@ -27,7 +27,7 @@ from tests.service.servers import (
     twistd,
 )
 from tests.support.processes import Program
-from tests.support.wire import HOST, PING, TEXT, HttpClient, Response, WebSocketClient, frame, http_request
+from tests.support.wire import HOST, PING, TEXT, Ended, HttpClient, Response, WebSocketClient, frame, http_request
 
 POLLING = "/socket.io/?EIO=4&transport=polling"
 PROXIED = ("--trusted-proxies", "127.0.0.0/8")
@@ -369,6 +369,16 @@ def test_more_connections_than_files_are_pointed_out() -> None:
         program.wait_for_output("at most 644 connections")
 
 
+def wait_until_open(service: Service) -> None:
+    """Return once a newcomer is answered: until the crowd is gone it is turned away, with a word or without."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with contextlib.suppress(Ended):
+            if service.request("GET", "/health").status == 200:
+                return
+    raise AssertionError("nobody is let in any more")
+
+
 def test_out_of_files_it_refuses_and_recovers() -> None:
     with starting_with(150, 150) as program:
         service = Service(program)
@@ -377,6 +387,7 @@ def test_out_of_files_it_refuses_and_recovers() -> None:
         quiet_client_is_served(service, old)
         for client in crowd:
             client.close()
+        wait_until_open(service)
         wait_for(service, connections=2)
         service.join(fresh("u"))
         quiet_client_is_served(service, old)
