@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Any
 from typing import Protocol as Interface
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime, ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
@@ -335,8 +335,10 @@ def _limit_unread(transport: Any, seconds: float) -> None:
     """Have the kernel end the connection when the peer takes no data for `seconds`, where it can (Linux)."""
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
     under = getattr(transport, "transport", transport) if ISSLTransport.providedBy(transport) else transport
-    if option is not None and ITCPTransport.providedBy(under) and hasattr(under, "socket"):
-        under.socket.setsockopt(socket.IPPROTO_TCP, option, min(round(seconds * 1000), 2**31 - 1))
+    handle = getattr(under, "socket", None)
+    # Not by the interface: Twisted's UNIX sockets say that they are TCP's.
+    if option is not None and handle is not None and handle.family in (socket.AF_INET, socket.AF_INET6):
+        handle.setsockopt(socket.IPPROTO_TCP, option, min(round(seconds * 1000), 2**31 - 1))
 
 
 def _cancel(timer: IDelayedCall | None) -> None:
