@@ -119,7 +119,7 @@ class Local(WebSocketClient):
 def test_with_a_unix_socket(start: Callable[..., Service], tmp_path: Path) -> None:
     Local.path = tmp_path / "rtwist.sock"
     service = start(f"unix:{Local.path}", port=0)
-    service.program.wait_for_output("Site starting on")
+    service.program.wait_for_output("listening on unix:")
     wires = [joined(Local.open(0, SOCKET_IO), "u1") for _ in range(3)]
     with Local(0) as publisher:
         answer = publisher.request(
