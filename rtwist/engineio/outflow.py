@@ -24,6 +24,9 @@ class Outlet(Protocol):
     def flush(self) -> None:
         """Hand what was written to the connection, which may be asked to close then."""
 
+    def flush_if_behind(self) -> None:
+        """The same if the connection has bytes from before, so that it says at once when they are too many."""
+
 
 class Outflow:
     """Knows the ways out that were used in this turn of the reactor.
@@ -94,6 +97,9 @@ class _Buffered:
     def flush(self) -> None:
         pass
 
+    def flush_if_behind(self) -> None:
+        pass
+
 
 class _Direct:
     """The way out of a plain connection."""
@@ -135,6 +141,10 @@ class _Direct:
                 data = data[sent:]
             # Otherwise the connection is lost, which the reactor finds out by the write below.
         transport.write(data)
+
+    def flush_if_behind(self) -> None:
+        if self._transport.dataBuffer or self._transport._tempDataBuffer:
+            self.flush()
 
 
 _NOTHING: Final[list[bytes]] = []

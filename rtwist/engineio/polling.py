@@ -142,8 +142,14 @@ class PollingTransport:
         if exchange is None or manner is None:
             raise LocalProtocolError("send on a polling transport without a waiting poll")
         self._poll = None
-        head, size, pieces = self._body(packets, manner)
         self._answered_on = exchange.channel
+        size = sum([len(packet.segment) for packet in packets]) + len(packets) - 1
+        threshold = self._options.compression_threshold
+        encoded = None if threshold is None or size < threshold else manner.encoded
+        if encoded is None and size <= PIECE:
+            exchange.answer(200, manner.packets, encode_payload(packets))
+            return
+        head, size, pieces = _body(packets, size, manner, encoded)
         if size <= PIECE:
             exchange.answer(200, head, b"".join(pieces))
         else:
@@ -165,23 +171,6 @@ class PollingTransport:
         if self._answered_on is not None and self.stuck:
             self._answered_on.transport.abortConnection()
         self._stop_posting()
-
-    def _body(self, packets: Sequence[Packet], manner: Manner) -> tuple[Head, int, Iterable[bytes]]:
-        size = sum([len(packet.segment) for packet in packets]) + len(packets) - 1
-        threshold = self._options.compression_threshold
-        encoded = None if threshold is None or size < threshold else manner.encoded
-        if encoded is None:
-            return manner.packets, size, payload_pieces(packets)
-        encoding, head = encoded
-        # A single packet may be for many clients, so this is done once for all; a long backlog is of one client
-        # only, and would keep the others waiting.
-        if len(packets) == 1:
-            pieces: Sequence[bytes] = packets[0].pieces(encoding, lambda one: compress(one.segment, encoding))
-        elif size <= _MOST_COMPRESSED:
-            pieces = in_pieces(compress(encode_payload(packets), encoding))
-        else:
-            return manner.packets, size, payload_pieces(packets)
-        return head, sum(map(len, pieces)), pieces
 
     def _answer_moved(self, done: bool) -> None:
         if self._answered_on is not None:
@@ -220,3 +209,20 @@ class PollingTransport:
         if wait:
             self._admission.note(RATES, self.session.handshake.address)
         return wait
+
+
+def _body(
+    packets: Sequence[Packet], size: int, manner: Manner, encoded: tuple[str, Head] | None
+) -> tuple[Head, int, Iterable[bytes]]:
+    if encoded is None:
+        return manner.packets, size, payload_pieces(packets)
+    encoding, head = encoded
+    # A single packet may be for many clients, so this is done once for all; a long backlog is of one client only,
+    # and would keep the others waiting.
+    if len(packets) == 1:
+        pieces: Sequence[bytes] = packets[0].pieces(encoding, lambda one: compress(one.segment, encoding))
+    elif size <= _MOST_COMPRESSED:
+        pieces = in_pieces(compress(encode_payload(packets), encoding))
+    else:
+        return manner.packets, size, payload_pieces(packets)
+    return head, sum(map(len, pieces)), pieces

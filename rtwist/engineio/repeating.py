@@ -41,8 +41,8 @@ class RepeatRules(Interface):
 class RepeatingChannel(HTTPChannel):
     """A connection that remembers the last GET and the last POST of a session that were let in.
 
-    A request that repeats one of them, as `Pattern` says, gets there at once. All else is read by twisted.web: what
-    comes in pieces or before the last answer, and what is not lawful any more.
+    A request that repeats one of them, as `Pattern` says, gets there at once. All else is read by twisted.web:
+    what comes in pieces or before the last answer, and what is not lawful any more.
     """
 
     site: RepeatRules
@@ -166,7 +166,9 @@ class Repeated:
 
     def answer(self, status: int, head: Head, body: bytes = b"") -> None:
         """Send a whole answer before the turn of the reactor ends."""
-        self.channel.outlet.write(self._head(status, head, len(body)) + body)
+        outlet = self.channel.outlet
+        outlet.write(self._head(status, head, len(body)) + body)
+        outlet.flush_if_behind()
         self.finish()
 
     def answer_long(self, head: Head, size: int, pieces: Iterable[bytes], moved: Callable[[bool], None]) -> None:
