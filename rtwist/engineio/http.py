@@ -240,7 +240,6 @@ class Channel(RepeatingChannel):
 
     def expect_reading(self) -> None:
         """Cut the client off in `close_timeout` seconds, if it still leaves so much unread."""
-        self.outlet.flush()
         if self.congested and self._abort_timer is None:
             self._abort_timer = self.site.clock.callLater(self.site.close_timeout, self._abort_unread)
 

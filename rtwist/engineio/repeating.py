@@ -108,8 +108,6 @@ class RepeatingChannel(HTTPChannel):
 
     def repeated_done(self, request: Repeated) -> None:
         """A request that was not parsed is answered."""
-        if request.gone:
-            return
         self._answered_at = self.site.clock.seconds()
         if any(self._dataBuffer):
             self.requestDone(request)
