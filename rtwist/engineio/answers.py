@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.web.server import NOT_DONE_YET, Request
@@ -11,33 +12,41 @@ from zope.interface import implementer
 
 def answer(request: Request, status: int, headers: Iterable[tuple[str, str]], body: bytes = b"") -> int:
     """Send a whole answer and finish `request`; returns what a resource's `render` must return."""
-    _set_head(request, status, headers, len(body))
+    set_head(request, status, headers, len(body))
     request.write(b"" if request.method == b"HEAD" else body)
     request.finish()
     return NOT_DONE_YET
 
 
+class Stream(Protocol):
+    """What a long answer needs of a request."""
+
+    def write(self, data: bytes) -> object:
+        """Hand a part of the answer to the connection."""
+
+    def registerProducer(self, producer: IPushProducer, streaming: bool) -> object:  # noqa: N802
+        """Let `producer` be paused while the connection's buffer is full."""
+
+    def unregisterProducer(self) -> object:  # noqa: N802
+        """The producer is done."""
+
+    def finish(self) -> object:
+        """The answer is complete."""
+
+
 @implementer(IPushProducer)
 class LongAnswer:
-    """An answer to a GET that is too large to be written at once: a piece at a time, as the client reads.
+    """The body of an answer that is too large to be written at once: a piece at a time, as the client reads.
 
-    `size` is that of all `pieces` together. `moved` is called whenever some have been handed to the connection,
-    with whether those were the last.
+    `moved` is called whenever some of `pieces` have been handed to the connection, with whether those were the
+    last.
     """
 
-    def __init__(
-        self,
-        request: Request,
-        headers: Iterable[tuple[str, str]],
-        size: int,
-        pieces: Iterable[bytes],
-        moved: Callable[[bool], None],
-    ) -> None:
+    def __init__(self, request: Stream, pieces: Iterable[bytes], moved: Callable[[bool], None]) -> None:
         self._request = request
         self._pieces = iter(pieces)
         self._moved = moved
         self._paused = False
-        _set_head(request, 200, headers, size)
 
     def start(self) -> None:
         """Write as much as the connection takes."""
@@ -64,7 +73,8 @@ class LongAnswer:
         """The connection is lost."""
 
 
-def _set_head(request: Request, status: int, headers: Iterable[tuple[str, str]], size: int) -> None:
+def set_head(request: Request, status: int, headers: Iterable[tuple[str, str]], size: int) -> None:
+    """Give `request` the status and the headers of its answer, whose body is `size` bytes long."""
     request.setResponseCode(status)
     request.responseHeaders.removeHeader(b"content-type")
     for name, value in headers:

@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from io import BytesIO
 from typing import Any
 from typing import Protocol as Interface
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime, ISSLTransport
+from twisted.internet.interfaces import IDelayedCall, ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request as _Request
 
 from rtwist.engineio.admission import Admission
+from rtwist.engineio.answers import LongAnswer, answer, set_head
+from rtwist.engineio.exchange import Head, Watcher
+from rtwist.engineio.repeating import RepeatingChannel, RepeatRules
 from rtwist.engineio.request import Handshake
 
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class Rules(Interface):
+class Rules(RepeatRules, Interface):
     """What requests and connections ask of the site they belong to; times in seconds."""
 
-    clock: IReactorTime
-    max_body: int
     header_timeout: float
     body_timeout: float
     close_timeout: float
     unread_timeout: float
     heartbeat_timeout: float
-    max_requests: int
     admission: Admission
 
     def body_begun(self, request: Request) -> None:
@@ -92,6 +91,21 @@ class Request(_Request):
             self.whole = True
             super().requestReceived(command, _origin_form(path), version)
 
+    def watch(self, watcher: Watcher) -> None:
+        """Tell `watcher` whether the answer was sent or the client left."""
+        self.notifyFinish().addCallbacks(lambda _: watcher.answered(self), lambda _: watcher.left(self))
+
+    def answer(self, status: int, head: Head, body: bytes = b"") -> None:
+        """Send a whole answer."""
+        channel = self.channel
+        answer(self, status, head.headers, body)
+        channel.wrote()
+
+    def answer_long(self, head: Head, size: int, pieces: Iterable[bytes], moved: Callable[[bool], None]) -> None:
+        """Send an answer of `size` bytes as the client reads it; `moved` is that of `LongAnswer`."""
+        set_head(self, 200, head.headers, size)
+        LongAnswer(self, pieces, moved).start()
+
     def render(self, resrc: IResource) -> None:
         """Render without telling the world which server version answers."""
         self.responseHeaders.removeHeader(b"server")
@@ -134,7 +148,7 @@ class Upgraded(Interface):
         """Bytes have come."""
 
 
-class Channel(HTTPChannel):
+class Channel(RepeatingChannel):
     """One HTTP connection; it can be refused in the middle of a body, or become a WebSocket.
 
     `congested` tells whether the client leaves much of what was written to it unread.
@@ -145,9 +159,7 @@ class Channel(HTTPChannel):
     refusing = False
     congested = False
     _gone = False
-    _in_request = False
     _upgraded: Upgraded | None = None
-    _requests_begun = 0
     _abort_timer: IDelayedCall | None = None
     _header_timer: IDelayedCall | None = None
 
@@ -166,14 +178,17 @@ class Channel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes have come; those of a refused body are thrown away."""
-        if self.refusing:
+        if self.refusing or self.repeats(data):
             return
+        self.read_in_full(data)
         try:
             super().dataReceived(data)
         except ValueError:
             # A Content-Length of thousands of digits.
             self.refuse(_BAD_REQUEST)
             return
+        finally:
+            self._arriving = b""
         if self._header_timer is None and self._upgraded is None and not self._gone and self._headers_begun():
             self._expect_headers()
 
@@ -199,7 +214,7 @@ class Channel(HTTPChannel):
         request.responseHeaders.setRawHeaders(b"connection", [b"close"])
         return False
 
-    def requestDone(self, request: Request) -> None:
+    def requestDone(self, request: Any) -> None:
         """A request is answered; one that was sent behind it begins in a turn of its own.
 
         It could otherwise run in the middle of whatever wrote the answer, such as a broadcast.
@@ -207,7 +222,6 @@ class Channel(HTTPChannel):
         if any(getattr(self, "_dataBuffer", ())):
             self.site.clock.callLater(0, self._next_request, request)
         else:
-            self._in_request = False
             super().requestDone(request)
 
     def pauseProducing(self) -> None:
@@ -293,9 +307,8 @@ class Channel(HTTPChannel):
         if not self.refusing:
             super()._send100Continue()
 
-    def _next_request(self, request: Request) -> None:
+    def _next_request(self, request: Any) -> None:
         if not self._gone:
-            self._in_request = False
             super().requestDone(request)
 
     def _headers_begun(self) -> bool:

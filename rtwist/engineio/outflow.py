@@ -22,7 +22,10 @@ class Outlet(Protocol):
         """Send `data` before the turn of the reactor ends."""
 
     def flush(self) -> None:
-        """Hand what was written to the connection, which may be asked to close then."""
+        """Hand what was written to the connection; it may be closed then, or written to in other ways."""
+
+    def flush_if_behind(self) -> None:
+        """The same if the connection has bytes from before, so that it says at once when they are too many."""
 
 
 class Outflow:
@@ -72,7 +75,7 @@ class Outflow:
         used, self._used = self._used, []
         for outlet in used:
             try:
-                outlet.flush()
+                outlet.send()
             except Exception:
                 # One connection must not keep the others waiting.
                 self._log.failure("writing to a connection failed")
@@ -92,6 +95,9 @@ class _Buffered:
         self._outflow.wrote(self._transport)
 
     def flush(self) -> None:
+        pass
+
+    def flush_if_behind(self) -> None:
         pass
 
 
@@ -125,9 +131,13 @@ class _Direct:
             else:
                 self._data = [waiting, data]
         if self._size > MOST:
-            self.flush()
+            self.send()
 
     def flush(self) -> None:
+        self.send()
+        self._filled = True
+
+    def send(self) -> None:
         data = self._data
         if data is None:
             return
@@ -150,6 +160,10 @@ class _Direct:
         transport = self._transport
         self._filled = bool(transport.dataBuffer or transport._tempDataBuffer)
         return self._filled
+
+    def flush_if_behind(self) -> None:
+        if self._holds_something():
+            self.flush()
 
 
 def _is_plain(transport: Any) -> bool:

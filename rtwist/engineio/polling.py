@@ -6,22 +6,17 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 
 from rtwist.engineio import reasons
 from rtwist.engineio.admission import Admission
-from rtwist.engineio.answers import LongAnswer, answer
 from rtwist.engineio.buckets import Budget
-from rtwist.engineio.compression import choose_encoding, compress
-from rtwist.engineio.http import Channel, Request
+from rtwist.engineio.compression import compress
+from rtwist.engineio.exchange import Connection, Exchange, Head, Manner
 from rtwist.engineio.options import POLLING, Options
-from rtwist.engineio.outflow import Outflow
 from rtwist.engineio.packet import CLOSE, PIECE, Packet, encode_payload, in_pieces, payload_pieces, split_payload
 from rtwist.engineio.session import Session
 from rtwist.errors import LimitPassed, LocalProtocolError, RemoteProtocolError
 
-Headers = list[tuple[str, str]]
-_PACKETS_TYPE = ("Content-Type", "text/plain; charset=UTF-8")
 _TEXT = ("Content-Type", "text/plain")
 _SLICE = 200
 _PACKETS_OF_A_POST = 10  # what a request costs, in packets of a WebSocket
@@ -39,9 +34,8 @@ class PollingTransport:
         "_budget",
         "_clock",
         "_options",
-        "_outflow",
         "_poll",
-        "_poll_headers",
+        "_poll_manner",
         "_posting",
         "session",
         "unsent",
@@ -56,18 +50,17 @@ class PollingTransport:
     session: Session
     unsent: Sequence[Packet]
 
-    def __init__(self, options: Options, clock: IReactorTime, admission: Admission, outflow: Outflow) -> None:
+    def __init__(self, options: Options, clock: IReactorTime, admission: Admission) -> None:
         self._admission = admission
         self._budget = Budget(options.max_packets_per_second, options.max_bytes_per_second, clock.seconds())
         self._options = options
         self._clock = clock
         self.unsent = ()
-        self._outflow = outflow
-        self._answered_on: Channel | None = None
-        self._answering: Request | None = None
-        self._poll: Request | None = None
-        self._poll_headers: Headers = []
-        self._posting: Request | None = None
+        self._answered_on: Connection | None = None
+        self._answering: Exchange | None = None
+        self._poll: Exchange | None = None
+        self._poll_manner: Manner | None = None
+        self._posting: Exchange | None = None
 
     @property
     def writable(self) -> bool:
@@ -79,45 +72,43 @@ class PollingTransport:
         """Whether much of the last answer has not been read."""
         return self._answered_on is not None and self._answered_on.congested
 
-    def poll(self, request: Request, headers: Headers) -> None:
-        """Park a GET; `headers` are added to its answer. A second one beside it ends the session."""
+    def poll(self, exchange: Exchange, manner: Manner) -> None:
+        """Park a GET. A second one beside it ends the session."""
         if self._poll is not None:
             self.session.lost(self, reasons.TRANSPORT_ERROR, "overlap from client")
-            answer(request, 400, headers)
+            exchange.answer(400, manner.refused)
             return
         if self.stuck:
             # An honest client has read it by now; nobody would count what lies in the buffer of yet another.
             self.session.lost(self, reasons.TRANSPORT_ERROR, "poll before the last answer was read")
-            answer(request, 400, headers)
+            exchange.answer(400, manner.refused)
             return
-        self._poll, self._poll_headers = request, headers
-        request.notifyFinish().addErrback(self._poll_lost, request)
+        self._poll, self._poll_manner = exchange, manner
+        exchange.watch(self)
         self.session.ready(self)
 
-    def post_begun(self, request: Request) -> bool:
-        """The headers of a POST have come, its body has not; a second one beside it ends the session.
+    def post_begun(self, exchange: Exchange) -> bool:
+        """The headers of a POST have come, its body perhaps not; a second one beside it ends the session.
 
         Returns whether the POST may go on.
         """
         if self._posting is not None:
             self.session.lost(self, reasons.TRANSPORT_ERROR, "data request overlap from client")
             return False
-        self._posting = request
-        request.notifyFinish().addCallbacks(
-            lambda _: self._post_answered(request), lambda _: self._post_lost(request)
-        )
+        self._posting = exchange
+        exchange.watch(self)
         return True
 
-    def post(self, request: Request, body: bytes, headers: Headers) -> None:
+    def post(self, exchange: Exchange, body: bytes, manner: Manner) -> None:
         """A whole POST has come: feed its packets, then answer `ok`."""
-        if self._posting not in (None, request):
+        if self._posting not in (None, exchange):
             self.session.lost(self, reasons.TRANSPORT_ERROR, "data request overlap from client")
-            answer(request, 400, headers)
+            exchange.answer(400, manner.refused)
             return
-        if (request.getHeader(b"content-type") or b"").strip().lower() == b"application/octet-stream":
+        if manner.octets:
             self._posting = None
             self.session.lost(self, reasons.TRANSPORT_ERROR, "invalid content")
-            answer(request, 400, headers)
+            exchange.answer(400, manner.refused)
             return
         try:
             segments = split_payload(body, self._options.max_payload_packets)
@@ -125,34 +116,53 @@ class PollingTransport:
             self._posting = None
             self._admission.note(passed.limit, self.session.handshake.address)
             self.session.lost(self, reasons.PARSE_ERROR, str(passed))
-            answer(request, 413, [_TEXT, *headers], str(passed).encode())
+            exchange.answer(413, Head(_TEXT, *manner.refused.headers), str(passed).encode())
             return
         except RemoteProtocolError as error:
             self._posting = None
             self.session.lost(self, reasons.PARSE_ERROR, str(error))
             segments = []
-        self._posting = request
+        self._posting = exchange
         self._budget.spend(_PACKETS_OF_A_POST, len(body))
-        self._feed(request, segments, headers)
+        self._feed(exchange, segments, manner)
 
-    def post_dropped(self, request: Request) -> None:
+    def post_dropped(self, exchange: Exchange) -> None:
         """A POST that had begun was answered without its packets; the next one may come."""
-        self._post_answered(request)
+        self.answered(exchange)
+
+    def answered(self, exchange: Exchange) -> None:
+        """The answer to a request has been handed to the connection."""
+        if self._posting is exchange:
+            self._posting = None
+
+    def left(self, exchange: Exchange) -> None:
+        """The client left before the answer to a request."""
+        if exchange in (self._poll, self._answering):
+            self._poll = self._answering = None
+            self.session.lost(self, reasons.TRANSPORT_ERROR, "poll connection closed prematurely")
+        elif self._posting is exchange:
+            self._posting = None
+            self.session.lost(self, reasons.TRANSPORT_ERROR, "data request connection closed prematurely")
 
     def send(self, packets: Sequence[Packet]) -> None:
         """Answer the waiting GET with `packets`."""
-        request, self._poll = self._poll, None
-        if request is None:
+        exchange, manner = self._poll, self._poll_manner
+        if exchange is None or manner is None:
             raise LocalProtocolError("send on a polling transport without a waiting poll")
-        headers = [*_no_store(request), _PACKETS_TYPE, *self._poll_headers]
-        size, pieces = self._body(request, packets, headers)
-        self._answered_on = request.channel
+        self._poll = None
+        self._answered_on = exchange.channel
+        size = sum([len(packet.segment) for packet in packets]) + len(packets) - 1
+        threshold = self._options.compression_threshold
+        encoded = None if threshold is None or size < threshold else manner.encoded
+        if encoded is None and size <= PIECE:
+            exchange.answer(200, manner.packets, encode_payload(packets))
+            return
+        head, size, pieces = _body(packets, size, manner, encoded)
         if size <= PIECE:
-            answer(request, 200, headers, b"".join(pieces))
+            exchange.answer(200, head, b"".join(pieces))
         else:
-            self._answering, self.unsent = request, packets
-            LongAnswer(request, headers, size, pieces, self._answer_moved).start()
-        self._outflow.wrote(self._answered_on.transport)
+            self._answering, self.unsent = exchange, packets
+            exchange.answer_long(head, size, pieces, self._answer_moved)
 
     def close(self) -> None:
         """Tell a waiting client that the session has ended; to read the last answer it has `close_timeout`."""
@@ -170,29 +180,9 @@ class PollingTransport:
             self._answered_on.transport.abortConnection()
         self._stop_posting()
 
-    def _body(self, request: Request, packets: Sequence[Packet], headers: Headers) -> tuple[int, Iterable[bytes]]:
-        size = sum([len(packet.segment) for packet in packets]) + len(packets) - 1
-        encoding = self._encoding(request, size)
-        # A single packet may be for many clients, so this is done once for all; a long backlog is of one client
-        # only, and would keep the others waiting.
-        if encoding is not None and len(packets) == 1:
-            pieces: Sequence[bytes] = packets[0].pieces(encoding, lambda one: compress(one.segment, encoding))
-        elif encoding is not None and size <= _MOST_COMPRESSED:
-            pieces = in_pieces(compress(encode_payload(packets), encoding))
-        else:
-            return size, payload_pieces(packets)
-        headers.append(("Content-Encoding", encoding))
-        return sum(map(len, pieces)), pieces
-
-    def _encoding(self, request: Request, size: int) -> str | None:
-        threshold = self._options.compression_threshold
-        if threshold is None or size < threshold:
-            return None
-        return choose_encoding((request.getHeader(b"accept-encoding") or b"").decode("latin-1"))
-
     def _answer_moved(self, done: bool) -> None:
         if self._answered_on is not None:
-            self._outflow.wrote(self._answered_on.transport)
+            self._answered_on.wrote()
         if done:
             self._answering, self.unsent = None, ()
             self.session.ready(self)
@@ -205,7 +195,7 @@ class PollingTransport:
             # Its body would come for nobody.
             posting.channel.transport.abortConnection()
 
-    def _feed(self, request: Request, segments: list[str], headers: Headers, start: int = 0) -> None:
+    def _feed(self, exchange: Exchange, segments: list[str], manner: Manner, start: int = 0) -> None:
         # In slices: a body of thousands of packets must not keep every other client waiting.
         batch = segments[start : start + _SLICE]
         for segment in batch:
@@ -213,12 +203,12 @@ class PollingTransport:
         start += _SLICE
         # The client sends no other POST before the answer: waiting with it is all it takes to slow it down.
         wait = self._owed(len(batch))
-        if (start < len(segments) or wait) and self._posting is request:
-            self._clock.callLater(wait, self._feed, request, segments, headers, start)
+        if (start < len(segments) or wait) and self._posting is exchange:
+            self._clock.callLater(wait, self._feed, exchange, segments, manner, start)
             return
-        self._post_answered(request)
-        if not request.gone:
-            answer(request, 200, [*_no_store(request), ("Content-Type", "text/html"), *headers], b"ok")
+        self.answered(exchange)
+        if not exchange.gone:
+            exchange.answer(200, manner.ok, b"ok")
 
     def _owed(self, packets: int) -> float:
         if not self._budget.spend(packets, 0):
@@ -228,25 +218,19 @@ class PollingTransport:
             self._admission.note(self._budget.passed, self.session.handshake.address)
         return wait
 
-    def _poll_lost(self, _failure: Failure, request: Request) -> None:
-        if request in (self._poll, self._answering):
-            self._poll = self._answering = None
-            self.session.lost(self, reasons.TRANSPORT_ERROR, "poll connection closed prematurely")
 
-    def _post_answered(self, request: Request) -> None:
-        if self._posting is request:
-            self._posting = None
-
-    def _post_lost(self, request: Request) -> None:
-        if self._posting is request:
-            self._posting = None
-            self.session.lost(self, reasons.TRANSPORT_ERROR, "data request connection closed prematurely")
-
-
-def _no_store(request: Request) -> Headers:
-    headers = [("Cache-Control", "no-store")]
-    agent = request.getHeader(b"user-agent") or b""
-    if b";MSIE" in agent or b"Trident/" in agent:
-        # Internet Explorer's filter would mangle answers that look like markup.
-        headers.append(("X-XSS-Protection", "0"))
-    return headers
+def _body(
+    packets: Sequence[Packet], size: int, manner: Manner, encoded: tuple[str, Head] | None
+) -> tuple[Head, int, Iterable[bytes]]:
+    if encoded is None:
+        return manner.packets, size, payload_pieces(packets)
+    encoding, head = encoded
+    # A single packet may be for many clients, so this is done once for all; a long backlog is of one client only,
+    # and would keep the others waiting.
+    if len(packets) == 1:
+        pieces: Sequence[bytes] = packets[0].pieces(encoding, lambda one: compress(one.segment, encoding))
+    elif size <= _MOST_COMPRESSED:
+        pieces = in_pieces(compress(encode_payload(packets), encoding))
+    else:
+        return manner.packets, size, payload_pieces(packets)
+    return head, sum(map(len, pieces)), pieces

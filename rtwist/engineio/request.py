@@ -147,7 +147,8 @@ def _verify_session(
     if request.asks_websocket:
         if transport != WEBSOCKET or not options.allow_upgrades:
             return Refusal(ErrorCode.BAD_REQUEST, "upgrade not allowed")
-    elif transport != session.transport_name:
+    elif transport != session.transport_name or transport == WEBSOCKET:
+        # Without an upgrade there is nothing to say to a session that is on a WebSocket.
         return Refusal(ErrorCode.BAD_REQUEST, "transport mismatch")
     if request.query.get("EIO") != _VERSION:
         return Refusal(ErrorCode.BAD_REQUEST, "protocol version mismatch")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -15,8 +16,9 @@ from twisted.web.server import Request as _Request
 from rtwist.engineio.admission import Over
 from rtwist.engineio.answers import answer
 from rtwist.engineio.deflate import Agreement, agree
+from rtwist.engineio.exchange import Headers, Manner
 from rtwist.engineio.http import header_fields
-from rtwist.engineio.polling import Headers, PollingTransport
+from rtwist.engineio.polling import PollingTransport
 from rtwist.engineio.request import ErrorCode, Handshake, Refusal, parse_query
 from rtwist.engineio.server import Server
 from rtwist.engineio.websocket import WebSocketTransport
@@ -86,15 +88,20 @@ class Root(Resource):
     def _render_polling(self, request: Request, handshake: Handshake, headers: Headers) -> int:
         sid = handshake.query.get("sid")
         if not sid:
-            self._server.open_polling(handshake, request, headers)
+            self._server.open_polling(
+                handshake, request, lambda more: Manner(request.getHeader, [*headers, *more])
+            )
             return NOT_DONE_YET
+        if handshake.method not in ("GET", "POST"):
+            return answer(request, 500, headers)
         transport = cast(PollingTransport, self._server.sessions[sid].transport)
+        manner = Manner(request.getHeader, headers)
+        # What was checked depends on the bytes of the request and on the session, so the next may do without.
+        request.channel.remember(manner, partial(self._server.polls_of, sid))
         if handshake.method == "GET":
-            transport.poll(request, headers)
-        elif handshake.method == "POST":
-            transport.post(request, request.content.getvalue(), headers)
+            transport.poll(request, manner)
         else:
-            answer(request, 500, headers)
+            transport.post(request, request.content.getvalue(), manner)
         return NOT_DONE_YET
 
     def _compression(self, handshake: Handshake) -> Agreement | None:

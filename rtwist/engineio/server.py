@@ -13,11 +13,11 @@ from rtwist.engineio import reasons
 from rtwist.engineio.admission import Admission
 from rtwist.engineio.backlog import Backlog
 from rtwist.engineio.cors import Cors
+from rtwist.engineio.exchange import Exchange, Headers, Manner
 from rtwist.engineio.heartbeat import Heartbeats
-from rtwist.engineio.http import Request
 from rtwist.engineio.options import Options
 from rtwist.engineio.outflow import Outflow
-from rtwist.engineio.polling import Headers, PollingTransport
+from rtwist.engineio.polling import PollingTransport
 from rtwist.engineio.request import ErrorCode, Handshake, Refusal, verify
 from rtwist.engineio.session import Listener, Session
 from rtwist.engineio.websocket import WebSocketFactory, WebSocketTransport
@@ -83,15 +83,24 @@ class Server:
             return None
         if verify(request, self._sessions, self.options, self.cors) is not None:
             return None
-        return session.transport if isinstance(session.transport, PollingTransport) else None
+        return self.polls_of(session.sid)
 
-    def open_polling(self, handshake: Handshake, request: Request, headers: Headers) -> None:
-        """A handshake by GET: open a session and answer with its handshake packet."""
-        transport = PollingTransport(self.options, self.clock, self.admission, self.outflow)
+    def polls_of(self, sid: str) -> PollingTransport | None:
+        """The polling transport of the session `sid`, if there is such a session and it is on that."""
+        session = self._sessions.get(sid)
+        transport = None if session is None else session.transport
+        return transport if isinstance(transport, PollingTransport) else None
+
+    def open_polling(self, handshake: Handshake, exchange: Exchange, manner: Callable[[Headers], Manner]) -> None:
+        """A handshake by GET: open a session and answer with its handshake packet.
+
+        `manner` gives the manner of the answer with some headers more.
+        """
+        transport = PollingTransport(self.options, self.clock, self.admission)
         session = self._new_session(handshake, transport)
-        if self.options.cookie is not None:
-            headers = [*headers, ("Set-Cookie", self.options.cookie.header(session.sid))]
-        transport.poll(request, headers)
+        cookie = self.options.cookie
+        more = [] if cookie is None else [("Set-Cookie", cookie.header(session.sid))]
+        transport.poll(exchange, manner(more))
         self._open(session)
 
     def open_websocket(self, handshake: Handshake, transport: WebSocketTransport) -> None:

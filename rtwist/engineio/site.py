@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from twisted.web.http import datetimeToString
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource
 from twisted.web.server import Site as _Site
@@ -47,12 +48,21 @@ class Site(_Site):
         self.heartbeat_timeout = options.ping_interval + options.ping_timeout
         self.max_requests = options.max_requests
         self.admission = server.admission
+        self.outflow = server.outflow
+        self._date = (0, b"")
         self._server = server
         self._path = options.path.encode()
         self._too_large = too_large
 
     def log(self, request: object) -> None:
         """Write no access log: request lines hold the secret sids of sessions."""
+
+    def date(self) -> bytes:
+        """The time for a Date header (RFC 9110, section 6.6.1), made once a second."""
+        now = int(self._server.now())
+        if self._date[0] != now:
+            self._date = now, datetimeToString(now)
+        return self._date[1]
 
     def body_begun(self, request: Request) -> None:
         """A request's headers have come and a body follows: a session takes one POST at a time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
@@ -16,6 +17,7 @@ class Descriptor(FileDescriptor):
     """What the peer has read is `read_bytes`; nothing leaves unless `read` says so."""
 
     protocol: Any
+    family = socket.AF_UNIX  # as a socket
 
     def __init__(self, clock: Turns) -> None:
         super().__init__(reactor=_NoReactor())  # type: ignore[arg-type]

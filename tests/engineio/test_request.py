@@ -58,6 +58,7 @@ def asking(query: str, method: str = "GET", **headers: str) -> Handshake:
         ("EIO=4&transport=websocket&sid=p", UPGRADE, None),
         ("EIO=4&transport=polling&sid=p", UPGRADE, 3),
         ("EIO=4&transport=websocket&sid=p", {}, 3),
+        ("EIO=4&transport=websocket&sid=w", {}, 3),
         ("transport=polling&sid=p", {}, 3),
         ("EIO=4&transport=polling&sid=", {}, None),
     ],
