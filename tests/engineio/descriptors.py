@@ -17,7 +17,6 @@ class Descriptor(FileDescriptor):
     """What the peer has read is `read_bytes`; nothing leaves unless `read` says so."""
 
     protocol: Any
-    family = socket.AF_UNIX  # as a socket
 
     def __init__(self, clock: Turns) -> None:
         super().__init__(reactor=_NoReactor())  # type: ignore[arg-type]
@@ -25,7 +24,7 @@ class Descriptor(FileDescriptor):
         self.read_bytes = bytearray()
         self.aborted = False
         self.lost = False
-        self.socket = self
+        self.socket = _Socket(self)
         self._clock = clock
         self._room = 0
         self._writing = False
@@ -67,13 +66,6 @@ class Descriptor(FileDescriptor):
         self._room -= size
         return size
 
-    def send(self, data: bytes) -> int:
-        """As a socket that does not block."""
-        size = self.writeSomeData(data)
-        if not size:
-            raise BlockingIOError
-        return size
-
     def abortConnection(self) -> None:  # noqa: N802
         if not self.aborted and not self.lost:
             self.aborted = True
@@ -110,6 +102,21 @@ class Descriptor(FileDescriptor):
             reason = Failure(ConnectionAborted())
             self.connectionLost(reason)
             self.protocol.connectionLost(reason)
+
+
+class _Socket:
+    """The descriptor's socket, which does not block."""
+
+    family = socket.AF_UNIX
+
+    def __init__(self, descriptor: Descriptor) -> None:
+        self._descriptor = descriptor
+
+    def send(self, data: bytes) -> int:
+        size = self._descriptor.writeSomeData(data)
+        if not size:
+            raise BlockingIOError
+        return size
 
 
 class _NoReactor:
