@@ -32,6 +32,7 @@ METHOD = (
     "All three log connections, joins and emissions to a file, at their default level.",
     "The servers take turns with each part of the work, and each starts anew for it. Everything has a warm-up "
     "that does not count. Each user has a company and a shop of its own, so a connection is in three rooms.",
+    "Clients send the headers of a browser, without an offer to compress.",
     "CPU is that of the process and its children, from the operating system, for each unit of work.",
     f"From a full queue: the events lie in RabbitMQ before the server may take them. At a fixed rate: {RATE:,}"
     " a second.",
