@@ -8,7 +8,10 @@ import sys
 
 from bench.versus.machine import Cores, Process
 
-BURN = "import time, sys; sum(range(3_000_000)); print(time.process_time(), flush=True); sys.stdin.read()"
+BURN = (
+    "import os, sys, time; [os.stat('/') for _ in range(100_000)]; "  # in user mode and in the system
+    "print(time.process_time(), flush=True); sys.stdin.read()"
+)
 
 
 def test_the_cpu_of_a_process_is_what_it_says_itself() -> None:

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from bench.versus.catalogue import GOALS
 from bench.versus.figures import Spread, versus
+from bench.versus.picture import LEFT, RIGHT, WIDTH
 from bench.versus.report import Report, number
 from bench.versus.results import Result, Results
 from bench.versus.stage import FULL
@@ -130,6 +131,7 @@ def test_pictures_are_drawn_to_scale_and_named_in_the_page(tmp_path: Path) -> No
     rtwist, node, python = bars[:3]
     assert round(node / rtwist, 1) == 2.0
     assert round(python / rtwist, 1) == 11.0
+    assert round(python * 67 / 66) == WIDTH - LEFT - RIGHT  # where the range of the longest ends
 
 
 def test_figures_have_about_three_digits() -> None:
