@@ -218,6 +218,9 @@ class Report:
 
     def _method(self) -> str:
         machine = [f"{name}: {value}" for name, value in self._results.machine.items()]
+        foreign = sorted(one.figures["foreign"] for one in self._results.all if "foreign" in one.figures)
+        if foreign:
+            machine.append(wording.quiet(foreign[len(foreign) // 2], foreign[-1]))
         versions = ", ".join(f"{name} {value}" for name, value in self._results.versions.items())
         return (
             rst.heading("How it was measured")

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from bench.versus.catalogue import GOALS
 from bench.versus.figures import Spread, versus
 from bench.versus.picture import LEFT, RIGHT, WIDTH
@@ -82,6 +84,15 @@ def test_what_failed_is_told(tmp_path: Path) -> None:
     Report(found).write(tmp_path)
     assert "- Failed: round 2, node, polling: it left" in (tmp_path / "README.rst").read_text()
     assert json.loads((tmp_path / "results.json").read_text())["failures"] == found.failures
+
+
+@pytest.mark.parametrize(("foreign", "told"), [(0.01, "took 1% of"), (0.3, "**The machine was not quiet**")])
+def test_a_machine_that_was_not_quiet_is_told(foreign: float, told: str) -> None:
+    found = results("fanout")
+    for one in found.all:
+        one.figures["foreign"] = foreign
+    assert told in Report(found).page()
+    assert ("not quiet" in Report(found).page()) == ("not quiet" in told)
 
 
 def test_the_summary_has_the_goals_in_columns() -> None:
