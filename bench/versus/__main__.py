@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.versus import floor, servers
 from bench.versus.catalogue import WORKS
+from bench.versus.dialogues import Refused
 from bench.versus.machine import Cores, description, raise_file_limit
 from bench.versus.publisher import Publisher
 from bench.versus.report import Report
@@ -53,19 +54,22 @@ def arguments() -> argparse.Namespace:
 
 def rounds(
     options: argparse.Namespace, names: tuple[str, ...], wanted: tuple[str, ...], cores: Cores, scale: Scale
-) -> Iterator[Result]:
-    """Every result, as soon as it is there. The servers take turns with each part."""
+) -> Iterator[Result | str]:
+    """Every result as soon as it is there, or what went wrong. The servers take turns with each part."""
     with RabbitMQ() as broker, tempfile.TemporaryDirectory() as directory:
         for number in range(1, options.rounds + 1):
             yield Result("send", "floor", number, floor.measure(cores, scale.fan_seconds))
             for finds, part in PARTS.items():
                 for name in names if set(finds) & set(wanted) else ():
-                    with servers.running(name, cores, broker, Path(directory), options.log_level) as server:
-                        publisher = Publisher(broker.port)
-                        for work, figures in part(Stage(server, publisher, cores, scale)):
-                            if work in wanted:
-                                yield Result(work, name, number, figures)
-                        publisher.close()
+                    try:
+                        with servers.running(name, cores, broker, Path(directory), options.log_level) as server:
+                            stage = Stage(server, Publisher(broker.port), cores, scale)
+                            for work, figures in part(stage):
+                                if work in wanted:
+                                    yield Result(work, name, number, figures)
+                            stage.publisher.close()
+                    except (Refused, OSError, AssertionError) as error:
+                        yield f"round {number}, {name}, {' or '.join(finds)}: {error!r}"
                     gc.collect()
 
 
@@ -83,13 +87,16 @@ def main() -> None:
     gc.disable()
     results = Results(description(), servers.versions(names), scale, options.log_level)
     started = time.monotonic()
-    for result in rounds(options, names, works, cores, scale):
-        results.add(result)
-        print(f"{time.monotonic() - started:6.0f} s  round {result.round}/{options.rounds}  {result}", flush=True)
+    for found in rounds(options, names, works, cores, scale):
+        if isinstance(found, Result):
+            results.all.append(found)
+        else:
+            results.failures.append(found)
+        print(f"{time.monotonic() - started:6.0f} s  {found}", flush=True)
     folder = options.output or ROOT / (".bench" if options.quick else "docs/benchmarks")
     report = Report(results)
     report.write(folder)
-    print(report.goals(), f"written to {folder}", sep="\n")
+    print("", report.summary(), "", f"written to {folder}", sep="\n")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Goal:
-    """A bound for the median of rtwist: times that of `peer`, or as it is without one."""
+    """A bound for rtwist: for the ratio to `peer` in the median of the rounds, or for the figure without one."""
 
     work: str
     metric: str
@@ -65,15 +65,16 @@ Spreads = Mapping[tuple[str, str, str], Spread]
 """By work, server and metric."""
 
 
+def versus(subject: str, peer: str) -> str:
+    """What the server is called of which a spread is that of the ratios in each round."""
+    return f"{subject} / {peer}"
+
+
 def verdict(goal: Goal, spreads: Spreads, subject: str) -> Verdict | None:
     """How `subject` does; None when that or its peer was not measured."""
-    own = spreads.get((goal.work, subject, goal.metric))
-    if own is None:
+    who = subject if goal.peer is None else versus(subject, goal.peer)
+    found = spreads.get((goal.work, who, goal.metric))
+    if found is None:
         return None
-    reached = own.median
-    if goal.peer is not None:
-        other = spreads.get((goal.work, goal.peer, goal.metric))
-        if other is None or not other.median:
-            return None
-        reached /= other.median
+    reached = found.median
     return Verdict(goal, reached, reached >= goal.bound if goal.at_least else reached <= goal.bound)

@@ -20,10 +20,10 @@ class Meter:
 
     def measure(self, action: Callable[[], int]) -> Figures:
         """Run `action`, which returns how many units of work it was; CPU is in microseconds for each."""
-        before, own, idle = self._process.usage(), time.process_time(), idle_seconds(self._cores.others)
+        before, own, idle, left = self._process.usage(), time.process_time(), self._idle(), self._left()
         units = action()
         after = self._process.usage()
-        own, idle = time.process_time() - own, idle_seconds(self._cores.others) - idle
+        own, idle, left = time.process_time() - own, self._idle() - idle, self._left() - left
         seconds, cpu = after.clock - before.clock, after.cpu - before.cpu
         return {
             "cpu": cpu / units * MICRO,
@@ -33,6 +33,14 @@ class Meter:
             "generator cpu": own / units * MICRO,
             "generator busy": own / seconds,
             "generator cores idle": idle / seconds / len(self._cores.others),
+            "foreign": max(0.0, 1.0 - (cpu + left) / seconds),
             "units": units,
             "seconds": seconds,
         }
+
+    def _idle(self) -> float:
+        return idle_seconds(self._cores.others)
+
+    def _left(self) -> float:
+        """Seconds in which the server's core had nothing to do."""
+        return idle_seconds(frozenset([self._cores.server]))

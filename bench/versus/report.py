@@ -7,12 +7,13 @@ from pathlib import Path
 
 from bench.versus import picture, rst, wording
 from bench.versus.catalogue import GOALS, GROWTH, TITLES, WORKS
-from bench.versus.figures import Goal, Spread, verdict
+from bench.versus.figures import Goal, Spread, verdict, versus
 from bench.versus.results import Results
 from bench.versus.servers import NAMES, NODE_NAME, RTWIST
 
 NONE = "-"
 UNITS = {"cpu": "µs", "bytes": "kB", "p50": "ms", "p99": "ms", "p99.9": "ms", "rate": "/s", "ratio": ""}
+GOALS_HEADER = ("work", "of rtwist", "goal", "reached", "")
 _FACTORS = {"bytes": 1e-3, "p50": 1e3, "p99": 1e3, "p99.9": 1e3}
 _CALLED = {"cpu": "CPU", "bytes": "memory", "rate": "events a second", "ratio": "growth"}
 TIMED = ("fanout", "burst", "offered", "polling", "room-100", "room-10000")
@@ -68,10 +69,17 @@ class Report:
         return "\n".join(parts)
 
     def goals(self) -> str:
-        """The goals and whether they are reached."""
+        """The goals and whether they are reached, and what went wrong."""
         rows = [self._goal(goal) for goal in GOALS]
-        header = ("work", "of rtwist", "goal", "reached", "")
-        return rst.heading("Goals") + "\n" + rst.table(header, rows, (46, 14, 18, 12, 10))
+        failures = rst.bullets(f"Failed: {failure}" for failure in self._results.failures)
+        return rst.heading("Goals") + "\n" + rst.table(GOALS_HEADER, rows, (46, 14, 18, 12, 10)) + failures
+
+    def summary(self) -> str:
+        """The goals in columns, for a terminal."""
+        rows = [GOALS_HEADER, *(self._goal(goal) for goal in GOALS)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+        return "\n".join(line.rstrip().replace("**", "") for line in lines)
 
     def pictures(self) -> Iterator[tuple[str, str]]:
         """Names of files and what is in them."""
@@ -121,8 +129,8 @@ class Report:
             if set(cells) != {NONE}:
                 compared = (self._ratio(work.name, one) for one in ratios)
                 rows.append([self._title(work.name), work.unit, *cells, *compared])
-        header = ("work", "for each", *self._servers, *(f"rtwist / {name}" for name in ratios))
-        widths = (30, 12, *(14 for _ in self._servers), *(8 for _ in ratios))
+        header = ("work", "for each", *self._servers, *(versus(RTWIST, name) for name in ratios))
+        widths = (26, 12, *(14 for _ in self._servers), *(10 for _ in ratios))
         return (
             rst.heading("CPU")
             + "\n"
@@ -134,8 +142,7 @@ class Report:
         )
 
     def _ratio(self, work: str, peer: str) -> str:
-        own, other = self._spread(work, RTWIST, "cpu"), self._spread(work, peer, "cpu")
-        return f"{own.median / other.median:.2f}" if own and other else NONE
+        return shown(self._spread(work, versus(RTWIST, peer), "cpu"), "ratio")
 
     def _others(self) -> str:
         rows = [*self._rows(("memory",), ("bytes",)), *self._rows(TIMED, ("p50", "p99", "p99.9"))]
@@ -167,19 +174,27 @@ class Report:
                 server,
                 *(
                     self._share(name, server, metric)
-                    for metric in ("busy", "generator busy", "generator cores idle")
+                    for metric in ("busy", "user", "generator busy", "generator cores idle")
                 ),
                 shown(self._spread(name, server, "generator cpu"), "cpu"),
             )
             for name, title, server in self._loads()
         ]
-        header = ("work", "server", "server busy", "generator busy", "its cores idle", "generator, µs each")
+        header = (
+            "work",
+            "server",
+            "busy",
+            "of it user",
+            "generator busy",
+            "its cores idle",
+            "generator, µs each",
+        )
         return (
             rst.heading("The load generator")
             + "\n"
             + rst.paragraph(f"{wording.GENERATOR} {self._floor()}")
             + "\n"
-            + rst.table(header, rows, (34, 14, 11, 11, 11, 19))
+            + rst.table(header, rows, (32, 14, 9, 9, 10, 10, 16))
         )
 
     def _floor(self) -> str:
@@ -203,6 +218,9 @@ class Report:
 
     def _method(self) -> str:
         machine = [f"{name}: {value}" for name, value in self._results.machine.items()]
+        foreign = sorted(one.figures["foreign"] for one in self._results.all if "foreign" in one.figures)
+        if foreign:
+            machine.append(wording.quiet(foreign[len(foreign) // 2], foreign[-1]))
         versions = ", ".join(f"{name} {value}" for name, value in self._results.versions.items())
         return (
             rst.heading("How it was measured")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bench.versus.catalogue import GROWTH
-from bench.versus.figures import Spread
+from bench.versus.figures import Spread, versus
+from bench.versus.servers import RTWIST
 from bench.versus.stage import Scale
+
+Key = tuple[str, str, str]
+"""A work, a server and a metric."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Result:
                 f"server {self.figures['busy']:.0%}, generator {self.figures['generator busy']:.0%}, "
                 f"its core idle {self.figures['generator cores idle']:.0%}"
             )
-        return f"{self.server:<16} {self.work:<16} {', '.join(shown)}"
+        return f"round {self.round}  {self.server:<16} {self.work:<16} {', '.join(shown)}"
 
 
 @dataclass
@@ -46,23 +51,19 @@ class Results:
     scale: Scale
     log_level: str
     all: list[Result] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
-    def add(self, result: Result) -> None:
-        self.all.append(result)
-
-    def spreads(self) -> dict[tuple[str, str, str], Spread]:
-        """By work, server and metric; with the growth of each server."""
-        values: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-        cpu: dict[tuple[str, str, int], float] = {}
+    def spreads(self) -> dict[Key, Spread]:
+        """By work, server and metric; with the growth of each server, and the ratios of rtwist to each peer."""
+        rounds: dict[int, dict[Key, float]] = defaultdict(dict)
         for result in self.all:
             for metric, value in result.figures.items():
-                values[result.work, result.server, metric].append(value)
-            if "cpu" in result.figures:
-                cpu[result.work, result.server, result.round] = result.figures["cpu"]
-        for name, (many, few) in GROWTH.items():
-            for (work, server, number), value in cpu.items():
-                if work == many and (few, server, number) in cpu:
-                    values[name, server, "ratio"].append(value / cpu[few, server, number])
+                rounds[result.round][result.work, result.server, metric] = value
+        values: dict[Key, list[float]] = defaultdict(list)
+        for measured in rounds.values():
+            figures = measured | _growth(measured)
+            for key, value in (figures | _ratios(figures)).items():
+                values[key].append(value)
         return {key: Spread.of(found) for key, found in values.items()}
 
     def as_json(self) -> str:
@@ -71,6 +72,27 @@ class Results:
             "versions": self.versions,
             "scale": asdict(self.scale),
             "log_level": self.log_level,
+            "failures": self.failures,
             "results": [asdict(result) for result in self.all],
         }
         return json.dumps(content, indent=1) + "\n"
+
+
+def _growth(figures: Mapping[Key, float]) -> dict[Key, float]:
+    """CPU among many in multiples of CPU among few, in one round."""
+    found = {}
+    for name, (many, few) in GROWTH.items():
+        for (work, server, metric), value in figures.items():
+            if (work, metric) == (many, "cpu") and (few, server, "cpu") in figures:
+                found[name, server, "ratio"] = value / figures[few, server, "cpu"]
+    return found
+
+
+def _ratios(figures: Mapping[Key, float]) -> dict[Key, float]:
+    """What rtwist took in multiples of each peer, in one round."""
+    found = {}
+    for (work, server, metric), value in figures.items():
+        own = figures.get((work, RTWIST, metric))
+        if server != RTWIST and own is not None and value:
+            found[work, versus(RTWIST, server), metric] = own / value
+    return found

@@ -14,25 +14,30 @@ TEXT, WEBSOCKET_PING, WEBSOCKET_PONG = 0x81, 0x89, 0x8A
 """First bytes of frames."""
 
 
+HEADERS = (
+    "Host: events.example.com\r\nOrigin: http://events.example.com\r\n"
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 "
+    "Safari/537.36\r\nAccept: */*\r\nAccept-Language: en-GB,en;q=0.9,de;q=0.8\r\nPragma: no-cache\r\n"
+    "Cache-Control: no-cache\r\n"
+)
+"""What a browser sends along; but no offer to compress, which only some of the servers would take."""
+
+
 def get(target: str) -> bytes:
-    return f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    return f"GET {target} HTTP/1.1\r\n{HEADERS}\r\n".encode()
 
 
 def post(target: str, body: bytes) -> bytes:
-    head = f"POST {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain;charset=UTF-8\r\n"
+    head = f"POST {target} HTTP/1.1\r\n{HEADERS}Content-Type: text/plain;charset=UTF-8\r\n"
     return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
 def upgrade(target: str) -> bytes:
-    lines = (
-        f"GET {target} HTTP/1.1",
-        "Host: 127.0.0.1",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
-    )
-    return "\r\n".join((*lines, "", "")).encode()
+    """The request for a WebSocket."""
+    return (
+        f"GET {target} HTTP/1.1\r\n{HEADERS}Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    ).encode()
 
 
 def frame(payload: bytes, kind: int = TEXT) -> bytes:

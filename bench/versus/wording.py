@@ -18,6 +18,9 @@ GENERATOR = (
     "server's."
 )
 
+QUIET = 0.05
+"""Of the server's core; interrupts and the kernel's own work are in it."""
+
 _LIFTED = " ".join(f"``{word}``" if word.startswith("-") else word for word in LIMITS_LIFTED)
 
 METHOD = (
@@ -32,6 +35,7 @@ METHOD = (
     "All three log connections, joins and emissions to a file, at their default level.",
     "The servers take turns with each part of the work, and each starts anew for it. Everything has a warm-up "
     "that does not count. Each user has a company and a shop of its own, so a connection is in three rooms.",
+    "Clients send the headers of a browser, without an offer to compress.",
     "CPU is that of the process and its children, from the operating system, for each unit of work.",
     f"From a full queue: the events lie in RabbitMQ before the server may take them. At a fixed rate: {RATE:,}"
     " a second.",
@@ -57,4 +61,14 @@ def floor(microseconds: str) -> str:
         "A bare loop that does nothing but ``send`` a frame to 1,000 clients of this generator takes "
         f"{microseconds} µs of CPU for each: no server that makes one system call for each message can do with"
         " less."
+    )
+
+
+def quiet(usual: float, most: float) -> str:
+    """How much of the server's core something else had."""
+    if usual < QUIET:
+        return f"other programs took {usual:.0%} of the server's core in the median work, at most {most:.0%}"
+    return (
+        f"**The machine was not quiet**: other programs took {usual:.0%} of the server's core in the median work."
+        " CPU is that of the server alone and can be compared; latency and throughput cannot."
     )

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from bench.versus.catalogue import GOALS
+from bench.versus.figures import Spread, versus
+from bench.versus.picture import LEFT, RIGHT, WIDTH
 from bench.versus.report import Report, number
 from bench.versus.results import Result, Results
 from bench.versus.stage import FULL
 from tests.test_docs import tables
 
-LOAD = {"busy": 0.9, "generator busy": 0.25, "generator cores idle": 0.5, "generator cpu": 2.0, "rate": 30_000.0}
+LOAD = {
+    "busy": 0.9,
+    "user": 0.4,
+    "generator busy": 0.25,
+    "generator cores idle": 0.5,
+    "generator cpu": 2.0,
+    "rate": 30_000.0,
+}
 COSTS = {"rtwist": 6.0, "node": 12.0, "python-socketio": 66.0}
 
 
@@ -24,7 +36,7 @@ def results(*works: str, rounds: int = 3) -> Results:
         for server, cost in COSTS.items():
             for work in works:
                 figures = {**LOAD, "cpu": cost + number_ - rounds // 2, "p50": cost / 1e3, "bytes": cost * 1e3}
-                found.add(Result(work, server, number_ + 1, figures))
+                found.all.append(Result(work, server, number_ + 1, figures))
     return found
 
 
@@ -43,7 +55,8 @@ def test_the_cpu_of_each_server_is_shown_as_median_least_and_most(tmp_path: Path
     assert rows == [
         [
             "one event to a room of 1,000 WebSocket clients", "delivered message",
-            "6.00 (5.00 to 7.00)", "12.0 (11.0 to 13.0)", "66.0 (65.0 to 67.0)", "0.50", "0.09",
+            "6.00 (5.00 to 7.00)", "12.0 (11.0 to 13.0)", "66.0 (65.0 to 67.0)",
+            "0.50 (0.45 to 0.54)", "0.09 (0.08 to 0.10)",
         ]
     ]  # fmt: skip
 
@@ -59,6 +72,36 @@ def test_every_goal_has_a_row_that_says_whether_it_is_reached(tmp_path: Path) ->
     ]
 
 
+def test_ratios_are_of_one_round() -> None:
+    drifting = results("fanout")
+    drifting.all[:] = [replace(one, figures={"cpu": COSTS[one.server] * 3**one.round}) for one in drifting.all]
+    assert drifting.spreads()["fanout", versus("rtwist", "node"), "cpu"] == Spread(0.5, 0.5, 0.5, 3)
+
+
+def test_what_failed_is_told(tmp_path: Path) -> None:
+    found = results("fanout")
+    found.failures.append("round 2, node, polling: it left")
+    Report(found).write(tmp_path)
+    assert "- Failed: round 2, node, polling: it left" in (tmp_path / "README.rst").read_text()
+    assert json.loads((tmp_path / "results.json").read_text())["failures"] == found.failures
+
+
+@pytest.mark.parametrize(("foreign", "told"), [(0.01, "took 1% of"), (0.3, "**The machine was not quiet**")])
+def test_a_machine_that_was_not_quiet_is_told(foreign: float, told: str) -> None:
+    found = results("fanout")
+    for one in found.all:
+        one.figures["foreign"] = foreign
+    assert told in Report(found).page()
+    assert ("not quiet" in Report(found).page()) == ("not quiet" in told)
+
+
+def test_the_summary_has_the_goals_in_columns() -> None:
+    lines = report("fanout").summary().splitlines()
+    assert len(lines) == len(GOALS) + 1
+    assert lines[1].split("  ")[-1] == "yes"
+    assert len({line.find("at most") for line in lines[1:4]}) == 1
+
+
 def test_growth_compares_many_with_few_in_the_same_round() -> None:
     spreads = report("join-few", "join-many")._spreads
     assert spreads["growth-join", "rtwist", "ratio"].median == 1.0
@@ -68,7 +111,8 @@ def test_growth_compares_many_with_few_in_the_same_round() -> None:
 def test_the_share_of_the_generator_is_shown_beside_each_work(tmp_path: Path) -> None:
     rows = next(rows for head, rows in written(tmp_path, "fanout").items() if "generator busy" in head)
     assert rows[0] == [
-        "one event to a room of 1,000 WebSocket clients", "rtwist", "90%", "25%", "50%", "2.00 (2.00 to 2.00)"
+        "one event to a room of 1,000 WebSocket clients", "rtwist", "90%", "40%", "25%", "50%",
+        "2.00 (2.00 to 2.00)",
     ]  # fmt: skip
 
 
@@ -98,6 +142,7 @@ def test_pictures_are_drawn_to_scale_and_named_in_the_page(tmp_path: Path) -> No
     rtwist, node, python = bars[:3]
     assert round(node / rtwist, 1) == 2.0
     assert round(python / rtwist, 1) == 11.0
+    assert round(python * 67 / 66) == WIDTH - LEFT - RIGHT  # where the range of the longest ends
 
 
 def test_figures_have_about_three_digits() -> None:
