@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from rtwist.socketio.adapter import Adapter
 from rtwist.socketio.behind import BehindRules
-from rtwist.socketio.broadcast import BroadcastOperator, RoomNames
+from rtwist.socketio.broadcast import BroadcastOperator, RoomNames, names
 from rtwist.socketio.events import Handlers, Subscribable
 from rtwist.socketio.socket import Handshake, Socket
 
@@ -59,7 +59,7 @@ class Namespace(Subscribable):
 
     def to(self, room: RoomNames) -> BroadcastOperator:
         """The sockets in `room`, a name or several."""
-        return self.operator().to(room)
+        return BroadcastOperator(self, names(room))
 
     def in_(self, room: RoomNames) -> BroadcastOperator:
         """The same as `to`."""
