@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rtwist.errors import BrokerProtocolError
 from rtwist.intake.amqp.message import PERSISTENT, Delivery, Properties
@@ -21,8 +24,7 @@ MAX_REASON_CHARS = 1000
 DEFAULT_LIMIT = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where a message was first published."""
 
     exchange: str
@@ -65,7 +67,7 @@ def origin_of(delivery: Delivery, dead_letter_exchange: str) -> Origin:
     `BrokerProtocolError` when its headers cannot be read.
     """
     came = Origin(delivery.exchange, delivery.routing_key)
-    if came.exchange not in {"", dead_letter_exchange}:
+    if came.exchange and came.exchange != dead_letter_exchange:
         return came
     headers: Mapping[str, Any] = delivery.properties.headers or {}
     written = headers.get(EXCHANGE), headers.get(ROUTING_KEY)
