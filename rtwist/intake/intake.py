@@ -81,14 +81,14 @@ class Intake:
         says which one and why, before anything has been emitted. When emitting fails, the event is forgotten;
         `PartlyEmitted` says that some of it had gone out.
         """
-        routed: list[tuple[DomainEvent, list[str], Sequence[Answer]]] = []
+        routed: list[tuple[DomainEvent, Sequence[str], Sequence[Answer]]] = []
         known: set[str] = set()
         learnt: dict[str, Owners] = {}
         now = self._now()
         for index, value in enumerate(values):
             try:
                 event = read_event(value, now=now, routing_key=routing_key)
-                ids = [event_id for event_id in (event.id, message_id) if event_id is not None]
+                ids = _ids(event.id, message_id)
                 if self._is_known(event, ids, known, now):
                     continue
                 known.update(ids)
@@ -103,7 +103,8 @@ class Intake:
                 self._window.add(each, now)
             emitted = self._carry_out(event, ids, answers)
             emissions += len(emitted)
-            receivers += sum([each.receivers for each in emitted])
+            for one in emitted:
+                receivers += one.receivers
         return Outcome(len(routed), len(values) - len(routed), emissions, receivers)
 
     def check(self, values: Sequence[Any]) -> list[DomainEvent]:
@@ -136,11 +137,11 @@ class Intake:
         self._window.resume(self._now())
 
     def _is_known(self, event: DomainEvent, ids: Sequence[str], known: set[str], now: float) -> bool:
-        seen = [each for each in ids if each in known]
-        seen = seen or [each for each in ids if self._window.holds(each, now)]
-        if seen:
-            self._log.info("event {id} ({kind}) was seen before", id=min(seen), kind=event.kind)
-        return bool(seen)
+        for each in ids:
+            if each in known or self._window.holds(each, now):
+                self._log.info("event {id} ({kind}) was seen before", id=each, kind=event.kind)
+                return True
+        return False
 
     def _learn(self, learnt: Mapping[str, Owners]) -> None:
         # Not before every event of the batch has passed: one that is refused must not make anybody an owner.
@@ -190,6 +191,12 @@ class Intake:
         else:
             self._log.info("{effect}, caused by {cause}", effect=effect, cause=cause(event))
             self._live.apply(effect)
+
+
+def _ids(event_id: str | None, message_id: str | None) -> Sequence[str]:
+    if event_id is None:
+        return () if message_id is None else (message_id,)
+    return (event_id,) if message_id is None else (event_id, message_id)
 
 
 def _of_several(error: BadEvent, index: int, count: int) -> BadEvent:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from rtwist.errors import BrokerProtocolError
@@ -24,7 +23,8 @@ MAX_REASON_CHARS = 1000
 DEFAULT_LIMIT = 100
 
 
-class Origin(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Origin:
     """Where a message was first published."""
 
     exchange: str
@@ -67,13 +67,25 @@ def origin_of(delivery: Delivery, dead_letter_exchange: str) -> Origin:
     `BrokerProtocolError` when its headers cannot be read.
     """
     came = Origin(delivery.exchange, delivery.routing_key)
-    if came.exchange and came.exchange != dead_letter_exchange:
+    if came.exchange not in {"", dead_letter_exchange}:
         return came
     headers: Mapping[str, Any] = delivery.properties.headers or {}
     written = headers.get(EXCHANGE), headers.get(ROUTING_KEY)
     if isinstance(written[0], str) and isinstance(written[1], str):
         return Origin(written[0], written[1])
     return _first_death(headers.get(_DEATHS)) or came
+
+
+def spoken_key(delivery: Delivery, dead_letter_exchange: str) -> str | None:
+    """The routing key by which the message was first published, None where that says nothing of the event.
+
+    Raises `BrokerProtocolError` as `origin_of` does.
+    """
+    if delivery.exchange and delivery.exchange != dead_letter_exchange:
+        return delivery.routing_key
+    origin = origin_of(delivery, dead_letter_exchange)
+    # By the default exchange the routing key is the name of the queue.
+    return origin.routing_key if origin.exchange else None
 
 
 def _first_death(deaths: object) -> Origin | None:
