@@ -1,59 +1,225 @@
-"""Where log lines go: text or JSON on standard output, from a least level on."""
+"""Log lines: text or JSON, from a least level on, to standard output or the file of `twistd --logfile`."""
 
 from __future__ import annotations
 
+import atexit
+import signal
 import sys
+from collections.abc import Callable, Mapping
 from io import TextIOWrapper
-from typing import Any, TextIO
+from threading import RLock
+from typing import Any, Protocol, TextIO
 
 import msgspec
+from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import (
-    FilteringLogObserver,
     ILogObserver,
     LogEvent,
+    Logger,
     LogLevel,
-    LogLevelFilterPredicate,
     formatEvent,
-    textFileLogObserver,
+    formatEventAsClassicLogText,
+    formatTime,
 )
+from twisted.python.logfile import LogFile
 from twisted.python.reflect import safe_repr
+from twisted.python.threadable import isInIOThread
 from zope.interface import implementer
 
 from rtwist.domain.timestamps import iso
+from rtwist.errors import ConfigError
+
+ROTATED_AT = 100_000_000
+"""Bytes of a log file: Twisted's 1 MB is a second's worth under load, and each turn renames all files."""
+MOST_LINES = 200
+"""Lines that are gathered at most: some 50 KB, as much as is worth one write."""
+_RANKS = {level: rank for rank, level in enumerate(LogLevel.iterconstants())}
+_URGENT = _RANKS[LogLevel.error]
+"""From here on a line is written at once: it may be the last one."""
 
 
-def observer(log_format: str, log_level: str, stream: TextIO | None = None) -> ILogObserver:
-    """An observer that writes lines of `log_format` (text, json) for events of `log_level` and above."""
-    out = (sys.__stdout__ or sys.stderr) if stream is None else stream
-    if isinstance(out, TextIOWrapper):
-        out.reconfigure(errors="backslashreplace")
-    writer = JSONLines(out) if log_format == "json" else textFileLogObserver(out)
-    level = LogLevelFilterPredicate(LogLevel.lookupByName(log_level))
-    return FilteringLogObserver(writer, [level])
+class Output(Protocol):
+    """Takes bytes: all of them, or raises OSError."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write `data`."""
+
+
+def observer(
+    log_format: str, log_level: str, out: TextIO | Output | None = None, reactor: Any = None
+) -> ILogObserver:
+    """An observer that writes lines of `log_format` (text, json) for events of `log_level` and above.
+
+    Without `out` it is standard output. With a `reactor` what it logs in one turn is written together, errors and
+    what is before them at once.
+    """
+    out = (sys.__stdout__ or sys.stderr) if out is None else out
+    lines = Lines(_Stream(out) if isinstance(out, TextIOWrapper) else out, reactor)  # type: ignore[arg-type]
+    least = _RANKS[LogLevel.lookupByName(log_level)]
+    return _Observer(JSONLine() if log_format == "json" else TextLine(), least, lines)
+
+
+def log_file(twistd: Mapping[str, Any]) -> LogFile | None:
+    """The file that the options of `twistd` ask for; None for standard output.
+
+    As Twisted has it: a daemon writes to `twistd.log` unless told otherwise, and SIGUSR1 turns the file over.
+    Raises `ConfigError` for a daemon that is to write to standard output.
+    """
+    daemon = "nodaemon" in twistd and not twistd["nodaemon"]
+    name = twistd.get("logfile") or ("twistd.log" if daemon else "-")
+    if name == "-":
+        if daemon:
+            raise ConfigError("--logfile is '-', but a daemon has no standard output: name a file, or add -n")
+        return None
+    file: LogFile = LogFile.fromFullPath(name, rotateLength=ROTATED_AT)
+
+    def turn_over(*_: object) -> None:
+        from twisted.internet import reactor  # noqa: PLC0415 - installing the reactor is twistd's to decide
+
+        IReactorFromThreads(reactor).callFromThread(file.rotate)
+
+    if not signal.getsignal(signal.SIGUSR1):
+        signal.signal(signal.SIGUSR1, turn_over)
+    return file
 
 
 @implementer(ILogObserver)
-class JSONLines:
-    """Writes each event as one line: time, level, source, message, then the event's own fields."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
+class _Observer:
+    def __init__(self, line: Callable[[LogEvent], str | None], least: int, lines: Lines) -> None:
+        self._line = line
+        self._least = least
+        self._lines = lines
 
     def __call__(self, event: LogEvent) -> None:
-        """Write `event`."""
+        rank = _RANKS.get(event.get("log_level"), -1)
+        if rank < self._least:
+            return
+        line = self._line(event)
+        if line:
+            self._lines.add(line, at_once=rank >= _URGENT)
+
+
+class Lines:
+    """Gathers lines while the reactor runs, and writes those of one turn at its end.
+
+    What cannot be written, on a full disk for example, is left out; how much that was is logged once it can be.
+    The end of the process by a signal that cannot be caught takes the lines of its last turn with it.
+    """
+
+    _log = Logger()
+
+    def __init__(self, out: Output, reactor: Any = None) -> None:
+        self._out = out
+        self._reactor = reactor
+        self._lines: list[str] = []
+        self._lost = 0
+        self._lock = RLock()
+        if reactor is not None:
+            reactor.addSystemEventTrigger("after", "shutdown", self.flush)
+            atexit.register(self.flush)
+
+    def add(self, line: str, *, at_once: bool) -> None:
+        """Write `line`, which ends with a line end; `at_once` with all before it."""
+        with self._lock:
+            lines = self._lines
+            lines.append(line)
+            if at_once or len(lines) >= MOST_LINES or not self._turns():
+                self.flush()
+            elif len(lines) == 1:
+                self._reactor.callLater(0, self.flush)
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        with self._lock:
+            lines, self._lines = self._lines, []
+            if not lines:
+                return
+            try:
+                self._out.write("".join(lines).encode("utf-8", "backslashreplace"))
+            except (OSError, ValueError):  # a full disk, nobody who reads, or closed
+                self._lost += len(lines)
+                return
+            lost, self._lost = self._lost, 0
+        if lost:
+            self._log.warn("{lost} log lines could not be written", lost=lost)
+
+    def _turns(self) -> bool:
+        """Whether the reactor's next turn will come, and this is its thread."""
+        return self._reactor is not None and self._reactor.running and isInIOThread()
+
+
+class _Stream:
+    """A text stream as an `Output`, without the buffers that would keep what could not be written."""
+
+    def __init__(self, stream: TextIOWrapper) -> None:
+        stream.flush()
+        self._stream = stream  # which would close what it is over with its own end
+        self._raw: Any = getattr(stream.buffer, "raw", stream.buffer)
+
+    def write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            written = self._raw.write(rest)
+            if written is None:
+                raise BlockingIOError("the stream takes nothing at the moment")
+            rest = rest[written:]
+
+
+class TextLine:
+    """An event as Twisted writes it: time, source and level, message; a traceback below."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._text = ""
+
+    def __call__(self, event: LogEvent) -> str | None:
+        """The line."""
+        text = _ready_text(event)
+        if text is None:
+            return formatEventAsClassicLogText(event, self._time)
+        source, level = event["log_namespace"], event["log_level"].name
+        line = f"{self._time(event['log_time'])} [{source}#{level}] {text}"
+        return line.replace("\n", "\n\t") + "\n"
+
+    def _time(self, when: float | None) -> str:
+        # Made once a second: the line says no more.
+        if when is None:
+            return formatTime(when)
+        second = int(when)
+        if second != self._second:
+            self._text = formatTime(when)
+            self._second = second
+        return self._text
+
+
+class JSONLine:
+    """An event as one object: time, level, source, message, then the event's own fields."""
+
+    def __call__(self, event: LogEvent) -> str:
+        """The line."""
+        text = _ready_text(event)
         line: dict[str, Any] = {
             "time": iso(event["log_time"]),
             "level": event["log_level"].name,
             "source": event.get("log_namespace", "-"),
-            "message": formatEvent(event),
+            "message": formatEvent(event) if text is None else text,
         }
         for name, value in event.items():
-            if not name.startswith("log_") and name not in line and not name.startswith("_"):
+            if not name.startswith(("log_", "_")) and name not in line:
                 line[name] = value
         if "log_failure" in event:
             line["traceback"] = event["log_failure"].getTraceback()
-        self._out.write(_encode(line) + "\n")
-        self._out.flush()
+        return _encode(line) + "\n"
+
+
+def _ready_text(event: LogEvent) -> str | None:
+    """The message, where it is there already and no general tool is needed to find it."""
+    if event.get("log_format") != "{_text}" or "log_failure" in event or "log_system" in event:
+        return None
+    try:
+        return str(event["_text"])
+    except Exception:  # whatever it is: the general tool has words for it
+        return None
 
 
 def _encode(line: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
@@ -48,7 +48,8 @@ from rtwist.intake.journal import Journal
 from rtwist.intake.window import Window
 from rtwist.limits import UserLimit, max_connections, raise_file_limit
 from rtwist.listening import Listening
-from rtwist.logs import observer
+from rtwist.logs import log_file
+from rtwist.logs import observer as log_observer
 from rtwist.rest import Rest
 from rtwist.service import RtwistService
 from rtwist.settings import SETTINGS, Setting
@@ -162,7 +163,8 @@ def makeService(options: Options) -> IService:
     reactor.callWhenRunning(_stop_on_sigterm, reactor)
     config: Config = options["config"]
     try:
-        return build(cast(IReactorTime, reactor), config, say=_say, files=raise_file_limit())
+        files, log = raise_file_limit(), _observer(config, options.parent or {}, reactor)
+        return build(cast(IReactorTime, reactor), config, say=_say, files=files, observer=log)
     except ConfigError as error:
         raise _mistake(str(error)) from None
 
@@ -179,9 +181,16 @@ def _stop_on_sigterm(reactor: IReactorCore) -> None:
 
 
 def build(
-    reactor: IReactorTime, config: Config, *, say: Callable[[str], None], files: int | None = None
+    reactor: IReactorTime,
+    config: Config,
+    *,
+    say: Callable[[str], None],
+    files: int | None = None,
+    observer: ILogObserver | None = None,
 ) -> RtwistService:
     """Put the parts together; `say` shows a text to the person at the terminal, `files` may be open at a time.
+
+    `observer` writes the log; without it that is left to Twisted.
 
     Raises `ConfigError` for what only shows now, such as an endpoint string that means nothing.
     """
@@ -225,7 +234,7 @@ def build(
             say(development.welcome())
 
     parts = [*ports, *_timers(reactor, gateway)]
-    return RtwistService(reactor, io, rest, parts, started=started, broker=broker, observer=_observer(config))
+    return RtwistService(reactor, io, rest, parts, started=started, broker=broker, observer=observer)
 
 
 def _gateway(
@@ -333,11 +342,10 @@ def _site(io: Server, rest: Rest, config: Config, home: IResource | None) -> Sit
     return site
 
 
-def _observer(config: Config) -> ILogObserver | None:
-    # Twisted's own observer, with its --logfile, serves as long as nothing else is asked for.
-    if (config.log_format, config.log_level) == ("text", "info"):
+def _observer(config: Config, twistd: Mapping[str, Any], reactor: object) -> ILogObserver | None:
+    if twistd.get("syslog"):
         return None
-    return observer(config.log_format, config.log_level)
+    return log_observer(config.log_format, config.log_level, log_file(twistd), reactor)
 
 
 def _say(text: str) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import re
+import threading
+from collections.abc import Callable
 from io import BytesIO, TextIOWrapper
 from typing import Any
 
 import pytest
-from twisted.logger import Logger, LogLevel, LogPublisher
+from twisted.internet.task import Clock
+from twisted.logger import Logger, LogLevel, LogPublisher, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
-from rtwist.logs import observer
+from rtwist.logs import MOST_LINES, observer
 
 
 class Log:
@@ -112,3 +117,123 @@ def test_a_failure_comes_with_its_traceback_in_text() -> None:
     log = Log("text")
     log.logger.failure("it failed", Failure(ValueError("the cause")))
     assert "ValueError: the cause" in log.written()
+
+
+def test_a_text_that_is_ready_is_written_as_any_other(log: Log) -> None:
+    text = Log("text")
+    for each in (log, text):
+        each.logger.info("{_text}", _text="two\nlines", kind="a.b")
+        each.logger.info("{_text}", _text=Unrepresentable())
+    first, second = log.lines()
+    assert (first["message"], first["kind"]) == ("two\nlines", "a.b")
+    assert "no words for it" in second["message"]
+    assert re.match(r"20\S+ \[the\.source#info\] two\n\tlines\n20\S+ \[", text.written())
+
+
+class Turns(Clock):
+    """A reactor whose turns the test makes."""
+
+    running = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.triggers: list[tuple[str, str, Callable[[], None]]] = []
+
+    def addSystemEventTrigger(self, *trigger: Any) -> None:  # noqa: N802 - Twisted's name
+        self.triggers.append(trigger)
+
+
+class Writes:
+    """An output that remembers each write, and refuses them while the disk is full."""
+
+    def __init__(self) -> None:
+        self.done: list[bytes] = []
+        self.full = False
+
+    def write(self, data: bytes) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.done.append(data)
+
+
+class Gathering:
+    """A log that gathers lines."""
+
+    def __init__(self) -> None:
+        self.turns, self.out = Turns(), Writes()
+        publisher = LogPublisher(observer("json", "info", self.out, self.turns))
+        self.logger = Logger("the.source", observer=publisher)
+
+    @property
+    def written(self) -> list[list[str]]:
+        """The messages of each write."""
+        return [[json.loads(line)["message"] for line in data.splitlines()] for data in self.out.done]
+
+
+@pytest.fixture
+def gathering(monkeypatch: pytest.MonkeyPatch) -> Gathering:
+    this = threading.get_ident()
+    monkeypatch.setattr("rtwist.logs.isInIOThread", lambda: threading.get_ident() == this)
+    return Gathering()
+
+
+class TestGathering:
+    def test_the_lines_of_a_turn_are_written_together_at_its_end(self, gathering: Gathering) -> None:
+        for turn in (("a", "b", "c"), ("d",)):
+            for message in turn:
+                gathering.logger.info(message)
+            assert turn not in map(tuple, gathering.written)
+            gathering.turns.advance(0)
+        assert gathering.written == [["a", "b", "c"], ["d"]]
+
+    def test_an_error_is_written_at_once_with_what_came_before(self, gathering: Gathering) -> None:
+        gathering.logger.info("a")
+        gathering.logger.error("b")
+        assert gathering.written == [["a", "b"]]
+
+    def test_so_many_lines_are_not_kept_until_the_turn_ends(self, gathering: Gathering) -> None:
+        for number in range(MOST_LINES + 1):
+            gathering.logger.info(str(number))
+        assert [len(lines) for lines in gathering.written] == [MOST_LINES]
+
+    def test_lines_of_other_threads_are_written_at_once(self, gathering: Gathering) -> None:
+        gathering.logger.info("a")
+        thread = threading.Thread(target=gathering.logger.info, args=["b"])
+        thread.start()
+        thread.join()
+        assert gathering.written == [["a", "b"]]
+
+    def test_without_turns_lines_are_written_at_once(self, gathering: Gathering) -> None:
+        gathering.turns.running = False
+        gathering.logger.info("a")
+        assert gathering.written == [["a"]]
+
+    def test_the_end_of_the_reactor_writes_the_rest(self, gathering: Gathering) -> None:
+        gathering.logger.info("a")
+        ((phase, event, flush),) = gathering.turns.triggers
+        assert (phase, event, gathering.written) == ("after", "shutdown", [])
+        flush()
+        assert gathering.written == [["a"]]
+
+    def test_a_full_disk_costs_lines_and_is_told_once_it_is_over(self, gathering: Gathering) -> None:
+        with capturedLogs() as told:
+            gathering.out.full = True
+            for message in "ab":
+                gathering.logger.error(message)
+            assert told == []
+            gathering.out.full = False
+            for message in "cd":
+                gathering.logger.error(message)
+        assert gathering.written == [["c"], ["d"]]
+        assert [formatEvent(event) for event in told] == ["2 log lines could not be written"]
+
+
+def test_a_stream_that_takes_a_part_gets_the_rest() -> None:
+    class Narrow(BytesIO):
+        def write(self, data: Any) -> int:
+            return super().write(data[:7])
+
+    out = Narrow()
+    logger = Logger("the.source", observer=observer("json", "info", TextIOWrapper(out)))
+    logger.info("the message")
+    assert json.loads(out.getvalue())["message"] == "the message"

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 
-@dataclass(frozen=True, slots=True)
-class Emission:
+class Emission(Struct, frozen=True):
     """One Socket.IO event for everybody who is in at least one of `rooms`, or for `everyone`.
 
     A socket in several of the rooms gets it once. `data` is shared by its receivers: nobody changes it.

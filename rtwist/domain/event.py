@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from rtwist.domain.ids import json_type, plain_text, text_id
 from rtwist.domain.kinds import cloudevents_kind, detected_kind, dotted_kind, spoken_kind
@@ -33,8 +34,7 @@ _FOLLOWED = frozenset({"orderId", "productId", "transferId"})
 """What clients subscribe to: ids that begin the names of scoped rooms."""
 
 
-@dataclass(frozen=True, slots=True)
-class DomainEvent:
+class DomainEvent(msgspec.Struct, frozen=True):
     """Something that happened: `kind` like "order.created", `data` as published, `timestamp` as `iso` writes.
 
     `id` is unique to this event, or None when the publisher gave none.
@@ -142,7 +142,7 @@ def _is_envelope(value: dict[str, Any]) -> bool:
     """
     if "data" not in value:
         return False
-    data, only_envelope = value["data"], value.keys() <= _ENVELOPE_KEYS
+    data, only_envelope = value["data"], _ENVELOPE_KEYS.issuperset(value)
     if not isinstance(data, dict):
         if only_envelope:
             raise BadEvent(f"data must be an object, not {json_type(data)}")
@@ -195,7 +195,8 @@ def _checked(name: str, value: object) -> str:
 
 
 def _event_id(name: str, value: Mapping[str, Any]) -> str | None:
-    return None if value.get(name) in (None, "") else _required_text(name, value)
+    found = value.get(name)
+    return None if found is None or found == "" else _required_text(name, value)
 
 
 def _required_text(name: str, value: Mapping[str, Any]) -> str:

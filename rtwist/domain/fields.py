@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
 
@@ -58,6 +59,22 @@ def read(event: DomainEvent, fields: type[Fields]) -> Fields:
 
     Raises `BadEvent`, which names the field, for one that is missing, of the wrong type, or no id.
     """
+    data, found = event.data, {}
+    # What is as it should be, which is nearly everything, needs no general tool.
+    try:
+        for name, written, check in _checks(fields):
+            value = data.get(written)
+            if value is not None and value != "":
+                found[name] = check(value)
+        if "".join(data).isascii():
+            return fields(**found)
+    except (TypeError, ValueError):
+        pass
+    return _converted(event, fields)
+
+
+def _converted(event: DomainEvent, fields: type[Fields]) -> Fields:
+    """The same, for every type of field that there is, and with the reason when it cannot be."""
     present = {name: value for name, value in event.data.items() if not is_empty(value)}
     try:
         return msgspec.convert(present, fields, dec_hook=_id)
@@ -77,13 +94,46 @@ def _id(kind: type, value: Any) -> Any:
         return plain_text(value)
     if kind is SubjectId:
         return text_id(value)
-    if kind is not Ids:
-        raise NotImplementedError(f"fields of type {kind}")
+    if kind is Ids:
+        return _ids(value)
+    raise NotImplementedError(f"fields of type {kind}")
+
+
+def _ids(value: Any) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
     if len(values) > MAX_IDS:
         raise ValueError(f"must not hold more than {MAX_IDS}")
     found = (plain_text(one.get("id") if isinstance(one, dict) else one) for one in values)
     return tuple(dict.fromkeys(found))
+
+
+def _exact_int(value: Any) -> int:
+    if type(value) is int and -(2**53) <= value <= 2**53:
+        return value
+    raise TypeError("for _converted")
+
+
+def _any_other(value: Any) -> Any:
+    raise TypeError("for _converted")
+
+
+_CHECKS: Mapping[Any, Callable[[Any], Any]] = {
+    frozenset({Id}): plain_text,
+    frozenset({SubjectId}): text_id,
+    frozenset({Ids}): _ids,
+    frozenset(get_args(Number)): _exact_int,
+}
+"""By the types of a field besides None."""
+
+
+@cache
+def _checks(fields: type[msgspec.Struct]) -> Sequence[tuple[str, str, Callable[[Any], Any]]]:
+    """The name of each field, the name it has in events, and what returns a value that is as it should be."""
+    found = []
+    for field in msgspec.structs.fields(fields):
+        types = frozenset(get_args(field.type) or (field.type,)) - {type(None)}
+        found.append((field.name, field.encode_name, _CHECKS.get(types, _any_other)))
+    return found
 
 
 def _in_words(error: str, kind: str, data: Mapping[str, Any]) -> str:

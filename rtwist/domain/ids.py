@@ -22,6 +22,8 @@ def plain_text(value: object, most: int = MAX_ID_CHARS) -> str:
     can send.
     """
     if isinstance(value, str):
+        if value.isascii() and value.isprintable() and not value.isspace() and 0 < len(value) <= MAX_ID_CHARS:
+            return value  # as nearly all are
         text = value
     elif isinstance(value, int) and not isinstance(value, bool):
         if value.bit_length() > _MAX_ID_BITS:  # str() refuses thousands of digits, in its own words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 DOMAINS = frozenset(
@@ -17,6 +18,9 @@ ALIASES = {"stock_transfer": "transfer"}
 
 MAX_KIND_CHARS = 255
 """The longest routing key AMQP 0-9-1 can carry."""
+
+CACHED_KINDS = 1024
+"""Kinds in use number a few dozen; the bound is against publishers who make them up."""
 
 DETECTED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("orderId",), "order"),
@@ -46,6 +50,11 @@ def dotted_kind(text: object) -> str | None:
     """Return `text` in lower case if it looks like a kind: two or more words joined by dots."""
     if not isinstance(text, str) or len(text) > MAX_KIND_CHARS or not text.isascii():
         return None
+    return _dotted(text)
+
+
+@lru_cache(maxsize=CACHED_KINDS)
+def _dotted(text: str) -> str | None:
     kind = text.lower()
     if not _KIND.fullmatch(kind):
         return None
@@ -58,8 +67,8 @@ def spoken_kind(text: object, data: Mapping[str, Any]) -> str | None:
 
     Besides a kind, a known domain alone says something ("payment"): its action comes from `data`.
     """
-    if isinstance(text, str) and ALIASES.get(text, text) in DOMAINS:
-        return f"{ALIASES.get(text, text)}.{action_in(data)}"
+    if isinstance(text, str) and (domain := ALIASES.get(text, text)) in DOMAINS:
+        return f"{domain}.{action_in(data)}"
     return dotted_kind(text)
 
 

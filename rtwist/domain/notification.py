@@ -8,12 +8,14 @@ import msgspec
 
 from rtwist.domain.emission import Answer, Emission
 from rtwist.domain.event import DomainEvent, means_somebody
-from rtwist.domain.fields import Id, Ids, is_empty, read
+from rtwist.domain.fields import Id, Ids, read
 from rtwist.domain.kinds import dotted_kind
 from rtwist.domain.owners import Owners
 from rtwist.domain.rooms import company_audience, role_room, shop_room, user_room
 from rtwist.domain.wording import scalars
 from rtwist.errors import BadEvent
+
+_TEXTS = ("type", "priority", "subject", "content")
 
 
 class Addressees(msgspec.Struct, frozen=True, rename="camel"):
@@ -67,12 +69,12 @@ def announcement_emissions(event: DomainEvent, _owners: Owners) -> list[Answer]:
 
 
 def _told(event: DomainEvent) -> dict[str, Any]:
-    texts = scalars(event.data, "type", "priority", "subject", "content")
-    if dotted_kind(texts.get("type")):  # a bare event says there what kind of event it is
-        del texts["type"]
     told: dict[str, Any] = {"type": "info", "priority": "normal"}
-    told |= {name: text for name, text in texts.items() if not is_empty(text)}
+    told |= {name: text for name, text in scalars(event.data, *_TEXTS).items() if text != ""}
+    if dotted_kind(told["type"]):  # a bare event says there what kind of event it is
+        told["type"] = "info"
     metadata = event.data.get("metadata")
     if isinstance(metadata, dict):
         told["metadata"] = metadata
-    return {**told, "timestamp": event.timestamp}
+    told["timestamp"] = event.timestamp
+    return told

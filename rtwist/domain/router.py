@@ -9,6 +9,7 @@ from typing import Protocol
 
 from rtwist.domain.emission import Answer
 from rtwist.domain.event import DomainEvent
+from rtwist.domain.kinds import CACHED_KINDS
 from rtwist.domain.owners import UNKNOWN, Owners, owners_in
 from rtwist.errors import ConfigError, UnknownKind
 
@@ -17,9 +18,6 @@ Rule = Callable[[DomainEvent, Owners], Sequence[Answer]]
 
 What it answers with takes effect in that order.
 """
-
-CACHED_KINDS = 1024
-"""Kinds in use number a few dozen; the bound is against publishers who make them up."""
 
 _PATTERN = re.compile(r"(?:[a-z0-9_-]+|\*|#)(?:\.(?:[a-z0-9_-]+|\*|#))*")
 

@@ -15,6 +15,12 @@ _ISO_8601 = re.compile(
     r"(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?(?:([Zz])|([+-])([0-9]{2}):?([0-9]{2}))?"
 )
 
+_WRITTEN_BY_ISO = re.compile(
+    r"(?!0000)[0-9]{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)"
+    r"|(?:0[13578]|1[02])-31)T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z"
+)
+"""What stays as it is: `Date.prototype.toISOString` writes it so, too. Without leap days."""
+
 
 def iso(now: float) -> str:
     """Write seconds since 1970 as `2024-10-24T08:30:00.000Z`.
@@ -31,6 +37,8 @@ def read_timestamp(value: object) -> str | None:
     """
     try:
         if isinstance(value, str):
+            if _WRITTEN_BY_ISO.fullmatch(value):
+                return value
             return _from_text(value)
         if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
             return iso(value if value < _SECONDS_BELOW else value / 1000)

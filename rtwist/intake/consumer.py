@@ -18,9 +18,10 @@ from rtwist.errors import (
     UnknownKind,
 )
 from rtwist.intake.amqp import BrokerConnection, Delivery
+from rtwist.intake.amqp.codec import Table
 from rtwist.intake.counters import Counters
 from rtwist.intake.intake import Intake
-from rtwist.intake.letters import Origin, buried, origin_of
+from rtwist.intake.letters import buried, origin_of, spoken_key
 from rtwist.intake.link import Link
 from rtwist.intake.publisher import Publisher
 from rtwist.intake.session import Session
@@ -202,22 +203,22 @@ class Consumer:
             most = self._settings.max_body
             raise DeadLetter("too_large", f"{delivery.size} bytes; --rabbitmq-max-body is {most}")
         try:
-            message_id = delivery.properties.message_id
-            self._check_returns(session, delivery)
-            origin = origin_of(delivery, self._settings.dead_letter_exchange)
+            properties = delivery.properties
+            if properties.headers:
+                self._check_returns(session, delivery, properties.headers)
+            key = spoken_key(delivery, self._settings.dead_letter_exchange)
         except BrokerProtocolError as error:
             raise DeadLetter("unreadable", f"its properties cannot be read: {error}") from None
-        outcome = self._intake.accept(
-            [self._decoded(delivery)], routing_key=_spoken(origin), message_id=message_id or None
-        )
+        values = [self._decoded(delivery)]
+        outcome = self._intake.accept(values, routing_key=key, message_id=properties.message_id or None)
         self._counters.accepted += outcome.accepted
         self._counters.duplicates += outcome.duplicates
         self._counters.emissions += outcome.emissions
 
-    def _check_returns(self, session: Session, delivery: Delivery) -> None:
+    def _check_returns(self, session: Session, delivery: Delivery, headers: Table) -> None:
         # What ends the process has everything around it come back as well. Suspects are handled one by one, so
         # that the culprit is the first delivery of the next connection; only the first is condemned.
-        count = (delivery.properties.headers or {}).get(_DELIVERY_COUNT)
+        count = headers.get(_DELIVERY_COUNT)
         if not isinstance(count, int):
             return
         if count >= _SUSPECT_RETURNS:
@@ -280,8 +281,3 @@ class Consumer:
     def _reject(self, session: Session, delivery: Delivery) -> None:
         self._counters.without_reason += 1
         session.reject(delivery)
-
-
-def _spoken(origin: Origin) -> str | None:
-    # By the default exchange the routing key is the name of the queue and says nothing of the event.
-    return origin.routing_key if origin.exchange else None

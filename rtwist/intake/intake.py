@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
+import msgspec
 from twisted.logger import Logger
 
 from rtwist.domain.emission import Answer, Effect, Emission, Note
 from rtwist.domain.event import DomainEvent, read_event
 from rtwist.domain.owners import Owners, OwnersChanged
 from rtwist.errors import BadEvent, PartlyEmitted
+from rtwist.intake.report import EVERYONE, Emitted, cause, report
 from rtwist.intake.window import Window
 from rtwist.socketio import Server
 
@@ -33,22 +34,13 @@ class LiveSockets(Protocol):
         """Do to the user's live sockets what `effect` says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What became of published events: how many were new, and what they caused on this node."""
 
     accepted: int = 0
     duplicates: int = 0
     emissions: int = 0
     receivers: int = 0
-
-    def __add__(self, other: Outcome) -> Outcome:
-        return Outcome(
-            self.accepted + other.accepted,
-            self.duplicates + other.duplicates,
-            self.emissions + other.emissions,
-            self.receivers + other.receivers,
-        )
 
 
 class Intake:
@@ -76,6 +68,7 @@ class Intake:
         self._window = Window() if window is None else window
         self._live = live
         self._log_payloads = log_payloads
+        self._reports = self._log
         io.engine.outflow.active = True
 
     def accept(
@@ -88,27 +81,43 @@ class Intake:
         says which one and why, before anything has been emitted. When emitting fails, the event is forgotten;
         `PartlyEmitted` says that some of it had gone out.
         """
-        routed: list[tuple[DomainEvent, set[str], Sequence[Answer]]] = []
+        routed: list[tuple[DomainEvent, Sequence[str], Sequence[Answer]]] = []
         known: set[str] = set()
         learnt: dict[str, Owners] = {}
-        for index, event in enumerate(self._read(values, routing_key)):
-            ids = {event_id for event_id in (event.id, message_id) if event_id is not None}
-            if self._is_known(event, ids, known):
-                continue
-            known |= ids
-            with _named(index, len(values)):
+        now = self._now()
+        for index, value in enumerate(values):
+            try:
+                event = read_event(value, now=now, routing_key=routing_key)
+                ids = _ids(event.id, message_id)
+                if self._is_known(event, ids, known, now):
+                    continue
+                known.update(ids)
                 routed.append((event, ids, self._router.route(event, learnt)))
-        self._learn(learnt)
-        outcome = Outcome(duplicates=len(values) - len(routed))
-        return sum((self._carry_out(*each) for each in routed), outcome)
+            except BadEvent as error:
+                raise _of_several(error, index, len(values)) from None
+        if learnt:
+            self._learn(learnt)
+        emissions = receivers = 0
+        for event, ids, answers in routed:
+            for each in ids:
+                self._window.add(each, now)
+            emitted = self._carry_out(event, ids, answers)
+            emissions += len(emitted)
+            for one in emitted:
+                receivers += one.receivers
+        return Outcome(len(routed), len(values) - len(routed), emissions, receivers)
 
     def check(self, values: Sequence[Any]) -> list[DomainEvent]:
         """The events, which `accept` would take; raises `BadEvent` as it does. Nothing is emitted or learnt."""
         learnt: dict[str, Owners] = {}
-        events = list(self._read(values, None))
-        for index, event in enumerate(events):
-            with _named(index, len(values)):
+        events = []
+        for index, value in enumerate(values):
+            try:
+                event = read_event(value, now=self._now())
                 self._router.route(event, learnt)
+            except BadEvent as error:
+                raise _of_several(error, index, len(values)) from None
+            events.append(event)
         return events
 
     def settle(self) -> None:
@@ -127,17 +136,12 @@ class Intake:
         """The broker is back: ids get older again."""
         self._window.resume(self._now())
 
-    def _read(self, values: Sequence[Any], routing_key: str | None) -> Iterator[DomainEvent]:
-        for index, value in enumerate(values):
-            with _named(index, len(values)):
-                event = read_event(value, now=self._now(), routing_key=routing_key)
-            yield event
-
-    def _is_known(self, event: DomainEvent, ids: set[str], known: set[str]) -> bool:
-        seen = ids & known or {each for each in ids if self._window.holds(each, self._now())}
-        if seen:
-            self._log.info("event {id} ({kind}) was seen before", id=min(seen), kind=event.kind)
-        return bool(seen)
+    def _is_known(self, event: DomainEvent, ids: Sequence[str], known: set[str], now: float) -> bool:
+        for each in ids:
+            if each in known or self._window.holds(each, now):
+                self._log.info("event {id} ({kind}) was seen before", id=each, kind=event.kind)
+                return True
+        return False
 
     def _learn(self, learnt: Mapping[str, Owners]) -> None:
         # Not before every event of the batch has passed: one that is refused must not make anybody an owner.
@@ -146,71 +150,55 @@ class Intake:
             for order_id, owners in learnt.items():
                 self._live.apply(OwnersChanged(order_id, owners))
 
-    def _carry_out(self, event: DomainEvent, ids: set[str], answers: Sequence[Answer]) -> Outcome:
-        for each in ids:
-            self._window.add(each, self._now())
-        emissions = receivers = 0
-        for done, answer in enumerate(answers):
-            try:
+    def _carry_out(self, event: DomainEvent, ids: Sequence[str], answers: Sequence[Answer]) -> Sequence[Emitted]:
+        emitted: list[Emitted] = []
+        done = 0
+        try:
+            for answer in answers:
                 if isinstance(answer, Emission):
-                    receivers += self._emit(event, answer)
-                    emissions += 1
+                    emitted.append(self._emit(answer))
                 elif isinstance(answer, Note):
-                    self._log.info("{cause}: {note}", cause=_cause(event), note=answer.text)
+                    self._log.info("{cause}: {note}", cause=cause(event), note=answer.text)
                 else:
                     self._affect(event, answer)
-            except Exception as error:
-                for each in ids:
-                    self._window.forget(each)
-                if not done:
-                    raise
-                raise PartlyEmitted(f"{done} of {len(answers)} answers are out, then {error!r}") from error
-        return Outcome(accepted=1, emissions=emissions, receivers=receivers)
+                done += 1
+        except Exception as error:
+            for each in ids:
+                self._window.forget(each)
+            if not done:
+                raise
+            raise PartlyEmitted(f"{done} of {len(answers)} answers are out, then {error!r}") from error
+        finally:
+            if emitted:
+                report(self._reports, event, emitted)
+        return emitted
 
-    def _emit(self, event: DomainEvent, emission: Emission) -> int:
-        target = self._io.root.operator() if emission.everyone else self._io.to(emission.rooms)
-        receivers = target.emit(emission.event, emission.data)
-        rooms = "everyone" if emission.everyone else list(emission.rooms)
-        cause = _cause(event)
-        self._log.info(
-            "{_text}",
-            # Twisted's formatter would take longer for the fields than the emission to a few sockets.
-            _text=f"emitted {emission.event} to {rooms}: {receivers} receivers, caused by {cause}",
-            event=emission.event,
-            target=rooms,
-            receivers=receivers,
-            cause=cause,
-            kind=event.kind,
-            id=event.id,
-        )
+    def _emit(self, emission: Emission) -> Emitted:
+        root, rooms = self._io.root, emission.rooms
+        if emission.everyone:
+            receivers = root.emit(emission.event, emission.data)
+        elif root.adapter.reaches(rooms):
+            receivers = root.to(rooms).emit(emission.event, emission.data)
+        else:
+            receivers = 0
         if self._log_payloads:
             self._log.debug("payload of {event}: {data}", event=emission.event, data=emission.data)
-        return receivers
+        return Emitted(emission.event, EVERYONE if emission.everyone else rooms, receivers)
 
     def _affect(self, event: DomainEvent, effect: Effect) -> None:
         if self._live is None:
             self._log.warn("{effect} of {kind} has no effect here", effect=effect, kind=event.kind)
         else:
-            self._log.info("{effect}, caused by {cause}", effect=effect, cause=_cause(event))
+            self._log.info("{effect}, caused by {cause}", effect=effect, cause=cause(event))
             self._live.apply(effect)
 
 
-def _cause(event: DomainEvent) -> str:
-    return event.kind if event.id is None else f"{event.kind} {event.id}"
+def _ids(event_id: str | None, message_id: str | None) -> Sequence[str]:
+    if event_id is None:
+        return () if message_id is None else (message_id,)
+    return (event_id,) if message_id is None else (event_id, message_id)
 
 
-class _named:  # noqa: N801 - used like a function
-    """Have a `BadEvent` say which of several events it is about; a generator would take twice as long."""
-
-    __slots__ = ("_count", "_index")
-
-    def __init__(self, index: int, count: int) -> None:
-        self._index = index
-        self._count = count
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, BadEvent) and self._count > 1:
-            raise BadEvent(f"event {self._index + 1} of {self._count}: {error}") from None
+def _of_several(error: BadEvent, index: int, count: int) -> BadEvent:
+    """The error, saying which of several events it is about."""
+    return error if count == 1 else BadEvent(f"event {index + 1} of {count}: {error}")

@@ -15,6 +15,7 @@ class Ledger:
     def __init__(self) -> None:
         self._open: deque[int] = deque()
         self._settled: dict[int, bool] = {}
+        self._due: int | None = None
 
     def __len__(self) -> int:
         return len(self._open)
@@ -25,13 +26,18 @@ class Ledger:
 
     def settle(self, tag: int, *, acknowledge: bool = True) -> None:
         """A delivery is done with; not to `acknowledge` one says that the broker has it back already."""
-        self._settled[tag] = acknowledge
+        if self._open[0] != tag:
+            self._settled[tag] = acknowledge
+            return
+        self._open.popleft()
+        if acknowledge:
+            self._due = tag
+        while self._settled and self._open[0] in self._settled:
+            tag = self._open.popleft()
+            if self._settled.pop(tag):
+                self._due = tag
 
     def due(self) -> int | None:
         """The delivery to acknowledge, with all before it; None when there is none."""
-        found = None
-        while self._open and self._open[0] in self._settled:
-            tag = self._open.popleft()
-            if self._settled.pop(tag):
-                found = tag
-        return found
+        due, self._due = self._due, None
+        return due

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from rtwist.errors import BrokerProtocolError
 from rtwist.intake.amqp.message import PERSISTENT, Delivery, Properties
@@ -72,6 +74,18 @@ def origin_of(delivery: Delivery, dead_letter_exchange: str) -> Origin:
     if isinstance(written[0], str) and isinstance(written[1], str):
         return Origin(written[0], written[1])
     return _first_death(headers.get(_DEATHS)) or came
+
+
+def spoken_key(delivery: Delivery, dead_letter_exchange: str) -> str | None:
+    """The routing key by which the message was first published, None where that says nothing of the event.
+
+    Raises `BrokerProtocolError` as `origin_of` does.
+    """
+    if delivery.exchange and delivery.exchange != dead_letter_exchange:
+        return delivery.routing_key
+    origin = origin_of(delivery, dead_letter_exchange)
+    # By the default exchange the routing key is the name of the queue.
+    return origin.routing_key if origin.exchange else None
 
 
 def _first_death(deaths: object) -> Origin | None:

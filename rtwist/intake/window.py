@@ -19,6 +19,8 @@ class Window:
         self._size = size
         self._seen: OrderedDict[str, float] = OrderedDict()
         self._paused: float | None = None
+        self._oldest = 0.0
+        """When the first was added, or earlier."""
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -30,13 +32,14 @@ class Window:
 
     def add(self, event_id: str, now: float) -> None:
         """Remember `event_id` as seen at `now`."""
-        self._seen.pop(event_id, None)
-        self._seen[event_id] = now
-        while self._seen:
-            oldest, added = next(iter(self._seen.items()))
-            if len(self._seen) <= self._size and self._until(now) - added < self._seconds:
-                break
-            del self._seen[oldest]
+        seen = self._seen
+        if event_id in seen:
+            del seen[event_id]
+        seen[event_id] = now
+        while len(seen) > self._size:
+            seen.popitem(last=False)
+        if self._until(now) - self._oldest >= self._seconds:
+            self._drop_old(self._until(now))
 
     def pause(self, now: float) -> None:
         """Let nothing get older from `now` on; once is enough."""
@@ -53,6 +56,13 @@ class Window:
         later = max(now - since, 0.0)
         if later:
             self._seen = OrderedDict((one, min(added + later, now)) for one, added in self._seen.items())
+
+    def _drop_old(self, now: float) -> None:
+        while self._seen:
+            event_id, self._oldest = next(iter(self._seen.items()))
+            if now - self._oldest < self._seconds:
+                break
+            del self._seen[event_id]
 
     def _until(self, now: float) -> float:
         return now if self._paused is None else min(self._paused, now)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from rtwist.engineio.outbox import IfBehind
 from rtwist.engineio.packet import Packet as EnginePacket
@@ -12,8 +11,7 @@ from rtwist.socketio.packet import Packet, encode
 from rtwist.socketio.rooms import Rooms
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """The sockets in any of `rooms` (all, when empty) that are in none of the `excluded` rooms."""
 
     rooms: tuple[str, ...] = ()
@@ -53,6 +51,10 @@ class Adapter:
     def select(self, selection: Selection) -> Iterable[Any]:
         """The sockets of this node that `selection` means, each once."""
         return self.rooms.members(selection.rooms, selection.excluded)
+
+    def reaches(self, rooms: Iterable[str]) -> bool:
+        """Whether what is sent to `rooms` can reach anybody, so that it is worth encoding."""
+        return any(room in self.rooms for room in rooms)
 
     def broadcast(self, packet: Packet, selection: Selection, if_behind: IfBehind = None) -> int:
         """Send `packet`, encoded once, to every selected socket; returns how many there are on this node."""

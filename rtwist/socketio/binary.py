@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rtwist.errors import RemoteProtocolError
@@ -12,14 +12,18 @@ _BINARY = (bytes, bytearray, memoryview)
 
 def has_binary(value: Any) -> bool:
     """Whether `value` is or holds bytes anywhere."""
-    kind = type(value)
-    if kind is str or kind is int:
-        return False
+    items: Iterable[Any]
     if isinstance(value, dict):
-        return any(type(item) is not str and has_binary(item) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(type(item) is not str and has_binary(item) for item in value)
-    return isinstance(value, _BINARY)
+        items = value.values()
+    elif isinstance(value, (list, tuple)):
+        items = value
+    else:
+        return isinstance(value, _BINARY)
+    for item in items:  # no generator: it would take longer than the walk
+        kind = type(item)
+        if kind is not str and kind is not int and has_binary(item):
+            return True
+    return False
 
 
 def deconstruct(value: Any, attachments: list[bytes]) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rtwist.engineio.outbox import DROP, IfBehind, Latest
@@ -21,19 +20,29 @@ if TYPE_CHECKING:
 RoomNames = str | Iterable[str]
 
 
-@dataclass(frozen=True, slots=True)
 class BroadcastOperator:
     """A selection of sockets of one namespace; each method returns a new, narrower or wider one."""
 
-    _namespace: Namespace
-    _rooms: tuple[str, ...] = ()
-    _excluded: tuple[str, ...] = ()
-    _if_behind: IfBehind = None
-    _timeout: float | None = None
+    __slots__ = ("_excluded", "_if_behind", "_namespace", "_rooms", "_timeout")
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        rooms: tuple[str, ...] = (),
+        excluded: tuple[str, ...] = (),
+        if_behind: IfBehind = None,
+        timeout: float | None = None,
+    ) -> None:
+        self._namespace = namespace
+        self._rooms = rooms
+        self._excluded = excluded
+        self._if_behind = if_behind
+        self._timeout = timeout
 
     def to(self, room: RoomNames) -> BroadcastOperator:
         """Also the sockets in `room`, a name or several; each socket is meant once however many it is in."""
-        return replace(self, _rooms=self._rooms + names(room))
+        rooms = self._rooms + names(room)
+        return BroadcastOperator(self._namespace, rooms, self._excluded, self._if_behind, self._timeout)
 
     def in_(self, room: RoomNames) -> BroadcastOperator:
         """The same as `to`."""
@@ -41,20 +50,21 @@ class BroadcastOperator:
 
     def except_(self, room: RoomNames) -> BroadcastOperator:
         """Not the sockets in `room`, a name or several."""
-        return replace(self, _excluded=self._excluded + names(room))
+        excluded = self._excluded + names(room)
+        return BroadcastOperator(self._namespace, self._rooms, excluded, self._if_behind, self._timeout)
 
     @property
     def volatile(self) -> BroadcastOperator:
         """Drop the event for sockets that cannot take it at once."""
-        return replace(self, _if_behind=DROP)
+        return BroadcastOperator(self._namespace, self._rooms, self._excluded, DROP, self._timeout)
 
     def latest(self, key: Hashable = None) -> BroadcastOperator:
         """Of what waits for a socket, keep only the last of this event with this `key`."""
-        return replace(self, _if_behind=Latest(key))
+        return BroadcastOperator(self._namespace, self._rooms, self._excluded, Latest(key), self._timeout)
 
     def timeout(self, seconds: float) -> BroadcastOperator:
         """How long `emit_with_ack` waits."""
-        return replace(self, _timeout=seconds)
+        return BroadcastOperator(self._namespace, self._rooms, self._excluded, self._if_behind, seconds)
 
     def emit(self, event: str, *args: Any) -> int:
         """Send `event` to the selected sockets; returns how many of them are on this node.

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from rtwist.socketio.acks import Patience
 from rtwist.socketio.adapter import Adapter
 from rtwist.socketio.behind import BehindRules
-from rtwist.socketio.broadcast import BroadcastOperator, RoomNames
+from rtwist.socketio.broadcast import BroadcastOperator, RoomNames, names
 from rtwist.socketio.events import Handlers, Subscribable
 from rtwist.socketio.socket import Handshake, Socket
 
@@ -62,7 +62,7 @@ class Namespace(Subscribable):
 
     def to(self, room: RoomNames) -> BroadcastOperator:
         """The sockets in `room`, a name or several."""
-        return self.operator().to(room)
+        return BroadcastOperator(self, names(room))
 
     def in_(self, room: RoomNames) -> BroadcastOperator:
         """The same as `to`."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
+
+import msgspec
 
 from rtwist.engineio.packet import Packet as EnginePacket
 from rtwist.engineio.packet import message
@@ -40,8 +41,7 @@ class _Absent:
 ABSENT: Final = _Absent()
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(msgspec.Struct, frozen=True):
     """One packet: `data` is what the JSON says, with bytes in their places, or ABSENT; `id` asks for an ack."""
 
     type: PacketType
@@ -52,6 +52,7 @@ class Packet:
 
 _BINARY_FORMS = {PacketType.EVENT: PacketType.BINARY_EVENT, PacketType.ACK: PacketType.BINARY_ACK}
 _TEXT_FORMS = {binary: text for text, binary in _BINARY_FORMS.items()}
+_DIGITS = [str(int(kind)) for kind in PacketType]
 
 
 def encode(packet: Packet) -> tuple[EnginePacket, ...]:
@@ -61,13 +62,14 @@ def encode(packet: Packet) -> tuple[EnginePacket, ...]:
     """
     data, kind = packet.data, packet.type
     attachments: list[bytes] = []
-    try:
-        if kind in _BINARY_FORMS and has_binary(data):
-            data = deconstruct(data, attachments)
-            kind = _BINARY_FORMS[kind]
-    except RecursionError:
-        raise TypeError("the value is nested too deeply, or holds itself") from None
-    parts = [str(int(kind))]
+    if kind is PacketType.EVENT or kind is PacketType.ACK:
+        try:
+            if has_binary(data):
+                data = deconstruct(data, attachments)
+                kind = _BINARY_FORMS[kind]
+        except RecursionError:
+            raise TypeError("the value is nested too deeply, or holds itself") from None
+    parts = [_DIGITS[kind]]
     if attachments:
         parts.append(f"{len(attachments)}-")
     if packet.namespace != ROOT:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from rtwist.domain.event import DomainEvent
-from rtwist.domain.fields import MAX_IDS, Id, Ids, Number, SubjectId, read
+from rtwist.domain.fields import MAX_IDS, Id, Ids, Number, SubjectId, _converted, read
 from rtwist.errors import BadEvent
 from rtwist.socketio.jsoncodec import dumps
 
@@ -69,3 +72,30 @@ def test_a_mistake_names_its_field(data: dict[str, Any], says: str) -> None:
     with pytest.raises(BadEvent) as caught:
         thing(**({"thingId": "x"} if data and "thingId" not in data else {}), **data)
     assert str(caught.value) == says
+
+
+ids = st.sampled_from(
+    ["7", "a|b", " ", "", "é", "\n", "x" * 201, 7, 2**53, 2**53 + 1, -(2**60), 5.0, 1.5, True, None]
+)
+listed = st.lists(ids | st.dictionaries(st.just("id"), ids), max_size=2)
+things = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(["thingId", "weight", "label", "\ud800"], ids),
+        **dict.fromkeys(["ownerId", "parts"], ids | listed),
+    },
+)
+
+
+@example({"thingId": "x", "\ud800": 1})
+@example({"thingId": "x", "weight": 2**53 + 1})
+@example({"thingId": "x", "parts": [1, {"id": "b"}]})
+@given(things)
+def test_the_short_way_comes_to_the_same_as_the_general_one(data: dict[str, Any]) -> None:
+    def outcome(reader: Callable[..., Thing]) -> str:
+        try:
+            return repr(reader(DomainEvent("thing.made", data, None, ""), Thing))
+        except BadEvent as error:
+            return str(error)
+
+    assert outcome(read) == outcome(_converted)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from rtwist.domain.emission import Emission
 from rtwist.domain.event import DomainEvent
+from rtwist.domain.kinds import CACHED_KINDS
 from rtwist.domain.owners import UNKNOWN, OrderBook, Owners
-from rtwist.domain.router import CACHED_KINDS, Router, Rule
+from rtwist.domain.router import Router, Rule
 from rtwist.errors import BadEvent, ConfigError, UnknownKind
 
 

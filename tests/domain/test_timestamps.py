@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timezone
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -69,3 +70,21 @@ def test_reading_undoes_writing(moment: datetime) -> None:
 def test_whatever_comes_the_answer_is_well_formed(value: object) -> None:
     text = read_timestamp(value)
     assert text is None or re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text)
+
+
+@pytest.mark.parametrize("year", [0, 1, 2023, 2024, 9999])
+def test_only_days_that_exist_are_read(year: int) -> None:
+    for month, day in product(range(14), range(33)):
+        text = f"{year:04}-{month:02}-{day:02}T08:30:00.123Z"
+        try:
+            datetime(year, month, day)
+        except ValueError:
+            assert read_timestamp(text) is None, text
+        else:
+            assert read_timestamp(text) == text
+
+
+@pytest.mark.parametrize("time", ["24:00:00.000", "00:60:00.000", "00:00:60.000", "23:59:59.999"])
+def test_only_times_that_exist_are_read(time: str) -> None:
+    text = f"2024-10-24T{time}Z"
+    assert read_timestamp(text) == (text if time < "24" and "60" not in time else None)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import cycle
 from typing import Any
 
 import pytest
+from msgspec.json import decode, encode
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 
 from rtwist.domain.emission import Answer, Disconnect, Emission, Note
 from rtwist.domain.event import DomainEvent
-from rtwist.errors import BadEvent
+from rtwist.engineio.packet import Packet
+from rtwist.errors import BadEvent, PartlyEmitted
 from rtwist.intake.intake import Intake, Outcome
 from rtwist.intake.window import Window
 from rtwist.socketio import Server
@@ -29,7 +32,8 @@ class Rules:
         self.routed.append(event)
         if event.action == "x":
             return [Emission("a", {}, everyone=True), Note("nobody to tell"), Disconnect("u1"), Disconnect("u2")]
-        return [Emission(f"e{number}", event.data, ("room",)) for number in range(int(event.action))]
+        rooms = cycle([("room",), ("room", "other"), ("other",)])
+        return [Emission(f"e{number}", event.data, next(rooms)) for number in range(int(event.action))]
 
     def learn(self, learnt: object) -> None:
         """Nothing is learnt from events of no orders."""
@@ -45,10 +49,29 @@ class Live:
         self.applied.append(effect)
 
 
+class Listener:
+    """Remembers what it was sent."""
+
+    id = "listener"
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def deliver(self, encoded: Sequence[Packet], if_behind: object) -> None:
+        self.sent += [str(packet.data) for packet in encoded]
+
+
 class Fixture:
     def __init__(self, **options: Any) -> None:
         self.clock, self.rules = Clock(), Rules()
-        self.intake = Intake(Server(self.clock), self.rules, now=self.clock.seconds, **options)
+        self.io = Server(self.clock)
+        self.intake = Intake(self.io, self.rules, now=self.clock.seconds, **options)
+
+    def listen(self, room: str) -> Listener:
+        """Somebody in the room."""
+        listener = Listener()
+        self.io.root.adapter.add(listener, [room])
+        return listener
 
     def accept(self, *values: Any) -> Outcome:
         return self.intake.accept(values)
@@ -111,19 +134,41 @@ def test_a_repeated_event_needs_not_be_good(fixture: Fixture) -> None:
     assert fixture.accept(event("other.1", event_id="a")) == Outcome(0, 1, 0, 0)
 
 
-def test_each_emission_leaves_a_line_with_its_target_receivers_and_cause(fixture: Fixture) -> None:
-    lines = logged(lambda: fixture.accept(event("test.2", event_id="a", secret="x")))
-    assert [formatEvent(line) for line in lines] == [
-        "emitted e0 to ['room']: 0 receivers, caused by test.2 a",
-        "emitted e1 to ['room']: 0 receivers, caused by test.2 a",
+def test_the_emissions_of_an_event_leave_a_line_with_their_targets_and_receivers(fixture: Fixture) -> None:
+    listener = fixture.listen("room")
+    (line,) = logged(lambda: fixture.accept(event("test.3", event_id="a", secret="x")))
+    assert formatEvent(line) == (
+        "test.3 a: e0 to room (1 receiver); e1 to room, other (1 receiver); e2 to other (0 receivers)"
+    )
+    assert (line["kind"], line["id"], line["log_level"]) == ("test.3", "a", LogLevel.info)
+    assert decode(encode(line["emissions"])) == [
+        {"event": "e0", "target": ["room"], "receivers": 1},
+        {"event": "e1", "target": ["room", "other"], "receivers": 1},
+        {"event": "e2", "target": ["other"], "receivers": 0},
     ]
-    assert not any("secret" in str(line) for line in lines)
+    assert "secret" not in str(line)
+    assert listener.sent == ['2["e0",{"secret":"x"}]', '2["e1",{"secret":"x"}]']
 
 
 def test_an_event_without_id_is_named_by_its_kind(fixture: Fixture) -> None:
     (line,) = logged(lambda: fixture.accept(event("test.1")))
-    assert formatEvent(line) == "emitted e0 to ['room']: 0 receivers, caused by test.1"
+    assert formatEvent(line) == "test.1: e0 to room (0 receivers)"
     assert (line["kind"], line["id"]) == ("test.1", None)
+
+
+def test_what_went_out_before_an_emission_failed_is_in_the_log(fixture: Fixture) -> None:
+    fixture.listen("other")
+
+    def fail() -> None:
+        with pytest.raises(PartlyEmitted, match=r"^1 of 3 answers are out, then TypeError"):
+            fixture.accept(event("test.3", event_id="a", of_no_json_form=object()))
+
+    (line,) = logged(fail)
+    assert formatEvent(line) == "test.3 a: e0 to room (0 receivers)"
+
+
+def test_an_event_without_emissions_leaves_no_line(fixture: Fixture) -> None:
+    assert logged(lambda: fixture.accept(event("test.0"))) == []
 
 
 def test_payloads_are_logged_at_debug_level_and_only_when_asked_for() -> None:
@@ -137,10 +182,10 @@ def test_effects_are_applied_and_notes_are_logged() -> None:
     lines = logged(lambda: Fixture(live=live).accept(event("test.x", event_id="a")))
     assert live.applied == [Disconnect("u1"), Disconnect("u2")]
     assert [formatEvent(line) for line in lines] == [
-        "emitted a to everyone: 0 receivers, caused by test.x a",
         "test.x a: nobody to tell",
         "Disconnect(user_id='u1'), caused by test.x a",
         "Disconnect(user_id='u2'), caused by test.x a",
+        "test.x a: a to everyone (0 receivers)",
     ]
 
 

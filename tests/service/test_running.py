@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 
 from tests.service.peers import SOCKET_IO, Client, token
 from tests.service.servers import ANYWHERE, KEYS, TWISTD, Service, complaints, granted, twistd
-from tests.support.processes import ROOT, Program, free_port
+from tests.support.processes import ROOT, START_SECONDS, Program, free_port
 from tests.support.wire import HttpClient
 
 POLLING = "/socket.io/?EIO=4&transport=polling"
@@ -202,6 +203,67 @@ class TestStarting:
         assert "--jwt-secret-file" in help_of("rtwist", "--help")
 
 
+class TestLogFile:
+    """The file of `twistd --logfile`."""
+
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        return tmp_path / "rtwist.log"
+
+    def logging_to(self, file: Path, *options: str) -> Program:
+        launcher = (TWISTD, f"--logfile={file}")
+        return twistd("--listen", ANYWHERE, *options, launcher=launcher)
+
+    def listening(self, file: Path, program: Program) -> str:
+        """The text of the file once the service listens."""
+        deadline = time.monotonic() + START_SECONDS
+        while "; one node; " not in (text := file.read_text() if file.exists() else ""):
+            assert program.process.poll() is None, program.output
+            assert time.monotonic() < deadline, text
+            time.sleep(0.02)
+        return text
+
+    def test_it_gets_every_line_to_the_last(self, file: Path) -> None:
+        with self.logging_to(file) as program:
+            self.listening(file, program)
+            assert program.stop() == 0
+        lines = file.read_text().splitlines()
+        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} \[\S+#info\] twistd ", lines[0])
+        assert lines[-1].endswith("#info] Server Shut Down.")
+        assert program.output == []
+
+    def test_it_gets_json_too(self, file: Path) -> None:
+        with self.logging_to(file, "--log-format", "json") as program:
+            self.listening(file, program)
+            assert program.stop() == 0
+        assert [json.loads(line)["message"] for line in file.read_text().splitlines()][-1] == "Server Shut Down."
+
+    def test_a_signal_turns_it_over(self, file: Path) -> None:
+        with self.logging_to(file) as program:
+            self.listening(file, program)
+            program.process.send_signal(signal.SIGUSR1)
+            deadline = time.monotonic() + START_SECONDS
+            while not (file.parent / "rtwist.log.1").exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            assert program.stop() == 0
+        assert "; one node; " in (file.parent / "rtwist.log.1").read_text()
+        assert "Server Shut Down." in file.read_text()
+
+    def test_a_full_disk_does_not_end_the_service(self) -> None:
+        port = free_port()
+        listen = f"tcp:{port}:interface=127.0.0.1"
+        with twistd("--listen", listen, launcher=(TWISTD, "--logfile=/dev/full")) as program:
+            program.wait_for_port(port)
+            service = Service(program, port)
+            client = service.join("u1")
+            service.push({"user": "u1"}, "x")
+            assert client.names() == ["x"]
+            service.close_clients()
+            assert program.stop() == 0
+        assert program.output == []
+
+
 class TestStopping:
     @pytest.fixture
     def program(self) -> Iterator[Program]:
@@ -293,8 +355,7 @@ class TestLogging:
             "left ['room']",
             "refused: token_invalid",
             "join_room of user u1 on ",
-            "emitted order:update to ",
-            "caused by order.shipped e1",
+            "order.shipped e1: order:status_updated to user:u1 (1 receiver); order:update to order:7|user:u1, ",
             "event e1 (order.shipped) was seen before",
             "emitted x to user u1: 1 receivers",
             "payload of order:update",

@@ -42,3 +42,4 @@ def test_rooms_are_entered_and_left_through_the_adapter() -> None:
     assert list(adapter.select(Selection(("a", "b"), ("c",)))) == [one]
     assert list(adapter.select(Selection((), ("b",)))) == []
     assert adapter.broadcast(Packet(PacketType.EVENT, "/", ["x"]), Selection(("c",))) == 0
+    assert [adapter.reaches(rooms) for rooms in (["a"], ["c", "b"], ["c"], [])] == [True, True, False, False]

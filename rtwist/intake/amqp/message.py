@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import lru_cache
+
+import msgspec
 
 from rtwist.errors import BrokerProtocolError
 from rtwist.intake.amqp.codec import FieldValue, Reader, Table, read_table, table, write_argument
@@ -48,8 +51,7 @@ class Headers(Mapping[str, FieldValue]):
         return f"Headers({self._read()!r})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Properties:
+class Properties(msgspec.Struct, frozen=True, kw_only=True):
     """The properties of a message, in the order of the wire; None: absent. `timestamp`: seconds since 1970."""
 
     content_type: str | None = None
@@ -70,8 +72,8 @@ class Properties:
 
 _KINDS = {"headers": "table", "delivery_mode": "octet", "priority": "octet", "timestamp": "timestamp"}
 _FIELDS = tuple(
-    (field.name, _KINDS.get(field.name, "shortstr"), 1 << 15 - index)
-    for index, field in enumerate(fields(Properties))
+    (name, _KINDS.get(name, "shortstr"), 1 << 15 - index)
+    for index, name in enumerate(Properties.__struct_fields__)
 )
 _KNOWN_FLAGS = sum(flag for _, _, flag in _FIELDS)
 
@@ -97,6 +99,41 @@ def write_properties(properties: Properties) -> bytes:
 
 def read_properties(data: bytes) -> Properties:
     """The flags and values of a content header, nothing after them; headers are read when they are looked at."""
+    # Read in place when all is as it should be; else once more, with what is wrong.
+    pos = 2
+    found: dict[str, object] = {}
+    try:
+        for name, kind in _present(data[:2]):
+            if kind == "shortstr":
+                start, pos = pos + 1, pos + 1 + data[pos]
+                found[name] = data[start:pos].decode("utf-8", "surrogateescape")
+            elif kind == "octet":
+                found[name] = data[pos]
+                pos += 1
+            elif kind == "timestamp":
+                start, pos = pos, pos + 8
+                found[name] = int.from_bytes(data[start:pos], "big")
+            else:
+                start, pos = pos, pos + 4 + int.from_bytes(data[pos : pos + 4], "big")
+                found[name] = Headers(data[start:pos])
+    except IndexError:
+        pass
+    else:
+        if pos == len(data):
+            return Properties(**found)  # type: ignore[arg-type]
+    return _read_properties(data)
+
+
+@lru_cache(maxsize=256)
+def _present(flags: bytes) -> list[tuple[str, str]]:
+    """The names and kinds of the properties that these flags announce."""
+    bits = int.from_bytes(flags, "big")
+    if len(flags) < 2 or bits & ~_KNOWN_FLAGS:
+        raise IndexError
+    return [(name, kind) for name, kind, flag in _FIELDS if bits & flag]
+
+
+def _read_properties(data: bytes) -> Properties:
     reader = Reader(data)
     flags = int.from_bytes(reader.take(2), "big")
     if flags & ~_KNOWN_FLAGS:

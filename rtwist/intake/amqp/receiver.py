@@ -7,6 +7,7 @@ place, in one loop, for this is where a busy consumer spends its time. All other
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from struct import Struct, error
 from typing import Protocol
 
@@ -24,6 +25,10 @@ _FRAME = Struct(">BHI")
 _TAG = Struct(">QB")
 _CONTENT = Struct(">HHQ")
 _CODE = Struct(">H")
+_HEADER = Struct(">BHIHHQ")
+_USUAL = (HEADER, CHANNEL, BASIC, 0)
+_CACHED_NAMES = 1024
+"""Pairs of exchange and routing key: those in use number a few dozen."""
 
 OnDelivery = Callable[[Delivery], None]
 
@@ -116,7 +121,7 @@ class Receiver:
             pos = after + 1
             if channel == CHANNEL:
                 if kind == METHOD:
-                    self._method(data, start, after)
+                    pos = self._delivery(data, start, after) or self._method(data, start, after)
                 elif kind == HEADER:
                     self._header(data, start, after)
                 elif kind == BODY:
@@ -129,6 +134,46 @@ class Receiver:
                 self._odd_frame(kind, channel, size)
         return pos
 
+    def _delivery(self, data: bytes, start: int, end: int) -> int:
+        """Read a delivery that is all here, its body in one frame; where it ends, 0 for everything else.
+
+        `start` and `end` are those of the method. What is not as usual is left to the frame by frame reading,
+        which knows what is wrong with it.
+        """
+        header = end + 1
+        if data[start : start + 4] != _DELIVER or self._content is not None or len(data) < header + 29:
+            return 0
+        kind, channel, size, class_id, weight, length = _HEADER.unpack_from(data, header)
+        body = header + OVERHEAD + size
+        last: int = body + 7 + length
+        if (
+            (kind, channel, class_id, weight) != _USUAL
+            or size < 14
+            or not 0 < length <= self._max_body
+            or max(size, length) + OVERHEAD > self.frame_max
+            or last >= len(data)
+            or not data[body - 1] == data[last] == FRAME_END
+            or _FRAME.unpack_from(data, body) != (BODY, CHANNEL, length)
+        ):
+            return 0
+        tag_end = start + 5 + data[start + 4]
+        consumer = self.consumers.get(data[start + 5 : tag_end])
+        if consumer is None or tag_end + 11 > end:
+            return 0
+        tag, redelivered = _TAG.unpack_from(data, tag_end)
+        exchange, key = _names(data[tag_end + 9 : end])
+        properties = data[header + 19 : body - 1]
+        message = Delivery(tag, redelivered != 0, exchange, key, properties, length, data[body + 7 : last])
+        self._give(message, consumer)
+        return last + 1
+
+    def _give(self, delivery: Delivery, consumer: OnDelivery) -> None:
+        self.delivered += 1
+        try:
+            consumer(delivery)
+        except Exception:
+            self._news.consumer_failed(delivery)
+
     def _odd_frame(self, kind: int, channel: int, size: int) -> None:
         if kind != HEARTBEAT or channel or size:
             raise BrokerProtocolError(f"an unexpected frame of type {kind} on channel {channel}, {size} bytes")
@@ -139,7 +184,8 @@ class Receiver:
         class_id = int.from_bytes(payload[:2], "big")
         self._news.method(channel, class_id, int.from_bytes(payload[2:4], "big"), payload)
 
-    def _method(self, data: bytes, start: int, end: int) -> None:
+    def _method(self, data: bytes, start: int, end: int) -> int:
+        """Take a method from `data[start:end]`; where its frame ends."""
         if self._content is not None:
             raise BrokerProtocolError("a method in the middle of a message")
         name = data[start : start + 4]
@@ -154,6 +200,7 @@ class Receiver:
             self._content = _Content(data[start + 4 : end], None)
         else:
             self._hand_on(CHANNEL, data[start:end])
+        return end + 1
 
     def _header(self, data: bytes, start: int, end: int) -> None:
         content = self._content
@@ -193,17 +240,18 @@ class Receiver:
             self._news.returned(_read_return(route, content.header, body))
             return
         tag, redelivered = _TAG.unpack_from(route)
-        middle = 10 + route[9]
-        if middle + 1 + route[middle] != len(route):
-            raise BrokerProtocolError("the names in a delivery do not fill its frame")
-        exchange = route[10:middle].decode("utf-8", "surrogateescape")
-        key = route[middle + 1 :].decode("utf-8", "surrogateescape")
-        self.delivered += 1
+        exchange, key = _names(route[9:])
         delivery = Delivery(tag, redelivered != 0, exchange, key, content.header, content.size, body)
-        try:
-            content.consumer(delivery)
-        except Exception:
-            self._news.consumer_failed(delivery)
+        self._give(delivery, content.consumer)
+
+
+@lru_cache(maxsize=_CACHED_NAMES)
+def _names(raw: bytes) -> tuple[str, str]:
+    """The exchange and the routing key at the end of a basic.deliver."""
+    middle = 1 + raw[0]
+    if middle + 1 + raw[middle] != len(raw):
+        raise BrokerProtocolError("the names in a delivery do not fill its frame")
+    return raw[1:middle].decode("utf-8", "surrogateescape"), raw[middle + 1 :].decode("utf-8", "surrogateescape")
 
 
 def _read_return(route: bytes, header: bytes, body: bytes) -> Returned:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionLost
+from twisted.internet.testing import MemoryReactor
 from twisted.logger import capturedLogs
 
 from rtwist.errors import (
@@ -19,6 +22,7 @@ from rtwist.errors import (
 )
 from rtwist.intake.amqp import BrokerAddress, BrokerFactory, BrokerOptions
 from rtwist.intake.amqp.codec import read_table
+from rtwist.intake.amqp.frames import ack_frame
 from tests.intake.amqp.fakes import START, Broker, delivery, frame_of, outcome
 
 CLOSE = {
@@ -316,6 +320,26 @@ class TestHeartbeat:
 
 
 class TestConsuming:
+    def test_an_acknowledgement_does_not_wait_for_the_turn_of_the_reactor(self) -> None:
+        class Plain(FileDescriptor):
+            connected = True
+            taken = b""
+            ended: Exception | None = None
+
+            def writeSomeData(self, data: bytes) -> Any:  # noqa: N802 - Twisted's name
+                if self.ended is not None:
+                    return self.ended
+                self.taken += data
+                return len(data)
+
+        broker = Broker.ready()
+        wire = broker.client.transport = Plain(MemoryReactor())
+        broker.client.ack(7, multiple=True)
+        assert wire.taken == ack_frame(1, 7, True)
+        wire.ended = ConnectionLost()
+        broker.client.ack(8)
+        assert wire in wire.reactor.getWriters(), "it is the reactor's to find out"
+
     def test_deliveries_and_acknowledgements(self) -> None:
         broker = Broker.ready()
         found, _ = broker.consume(exclusive=True, arguments={"x-priority": 5})
