@@ -8,11 +8,21 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.isolation import choices
 from tests.isolation.choices import Claims, Happening
 from tests.isolation.peers import Roaming
+from tests.isolation.stage import staged
 from tests.isolation.story import Issued, Published, Seat, Story
 from tests.service.servers import Service
 
@@ -26,6 +36,13 @@ Follows = list[tuple[str, str]]
 def _seats(condition: str) -> Any:
     """One of the story's seats of which that is so."""
     return st.runner().flatmap(lambda machine: st.sampled_from(getattr(machine, condition)))
+
+
+def _rooms(seat: Seat) -> Any:
+    """A room that the client is in by the model, or any."""
+    assert seat.viewer is not None
+    mine = [each if kind == "room" else f"{kind}:{each}" for kind, each in seat.viewer.facts()]
+    return st.sampled_from([*mine, seat.viewer.socket]) | st.sampled_from((*choices.ROOMS, *choices.NOT_TO_JOIN))
 
 
 class Isolation(RuleBasedStateMachine):
@@ -160,13 +177,13 @@ class Isolation(RuleBasedStateMachine):
             self.story.custom(seat, request, other.peer.id, quietly=False)
 
     @rule(
-        seat=_seats("present"),
-        room=st.sampled_from((*choices.ROOMS, *choices.NOT_TO_JOIN)),
+        seat_and_room=_seats("present").flatmap(lambda seat: st.tuples(st.just(seat), _rooms(seat))),
         typing=st.booleans(),
         quietly=quietly,
     )
     @precondition(lambda self: self.present)
-    def somebody_types(self, seat: Seat, room: str, typing: bool, quietly: bool) -> None:
+    def somebody_types(self, seat_and_room: tuple[Seat, str], typing: bool, quietly: bool) -> None:
+        seat, room = seat_and_room
         self.story.typing(seat, room, typing=typing, quietly=quietly)
 
     @rule(seat=_seats("present"), token=tokens)
@@ -267,3 +284,9 @@ class Isolation(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.totals.update(self.story.delivered)
         self.story.end()
+
+
+def tell(totals: Counter[str], chosen: settings, *, open_rooms: bool) -> None:
+    """Tell stories to a service of their own, whose custom rooms are for everybody or need a grant."""
+    with staged("--custom-rooms", "open" if open_rooms else "granted") as service:
+        run_state_machine_as_test(lambda: Isolation(service, totals, open_rooms=open_rooms), settings=chosen)

@@ -285,15 +285,21 @@ class Story:
         number = next(self._numbers)
         expected = self._model.emit("all", "", MARKER, number)
         count = self._emitted("all", "", MARKER, number)
-        marker = Heard(BETWEEN, MARKER, number)
-        present = [seat for seat in self.seats if self.is_in(seat)]
-        self._until(lambda: all(_last(seat, marker) or seat.peer.ended for seat in present), "all are told")
-        self._until(lambda: all(seat.peer.ended for seat in self._sent_away()), f"{self._sent_away()} are ended")
+        gone = [seat for seat in self.seats if seat.viewer is not None and not self.is_in(seat)]
+        if count == expected:
+            marker = Heard(BETWEEN, MARKER, number)
+            told = [seat for seat in self.seats if self.is_in(seat)]
+            self._until(lambda: all(_last(seat, marker) or seat.peer.ended for seat in told), "all are told")
+            self._until(lambda: all(seat.peer.ended for seat in gone), f"{gone} are disconnected")
+        else:  # what has come by now tells more than this number
+            self._crowd.turn()
+        for seat in gone:
+            seat.open = False
         faults = [fault for seat in self.seats for fault in self._faults(seat)]
         faults += [] if count == expected else [f"{count} sockets are in instead of {expected}"]
         assert not faults, "\n".join(faults[:SHOWN])
-        for seat in self._sent_away():
-            seat.viewer, seat.open = None, False
+        for seat in gone:
+            seat.viewer = None
 
     def check_users(self) -> None:
         """The users with a client in are those that are told."""
@@ -319,9 +325,6 @@ class Story:
     def _connected(self) -> Data:
         return dict(granted(self._http.request("GET", "/connected-users", WITH_KEY)))
 
-    def _sent_away(self) -> list[Seat]:
-        return [seat for seat in self.seats if seat.viewer is not None and not self.is_in(seat)]
-
     def _faults(self, seat: Seat) -> list[str]:
         got = [packet_event(packet) for _, packet in seat.peer.kept]
         if seat.viewer is None:
@@ -330,7 +333,7 @@ class Story:
         seat.peer.kept.clear()
         name = seat.name if seat.viewer is None else seat.viewer.name
         faults = [*differences(name, self._model.heard.pop(name, []), got)]
-        if seat.peer.ended and seat.open and seat not in self._sent_away():
+        if seat.peer.ended and seat.open:
             faults.append(f"{name} was disconnected")
         return faults
 

@@ -122,9 +122,7 @@ class Users(Live):
         if code is not None:
             return _refusal(code)
         viewer.moves = {
-            name: move
-            for name, move in viewer.moves.items()
-            if token.issued is None or token.issued <= move[0]
+            name: move for name, move in viewer.moves.items() if token.issued is None or token.issued <= move[0]
         }
 
         def place(mine: Viewer) -> None:
@@ -190,7 +188,9 @@ class Users(Live):
         return self._is_granted(viewer, "orders", order) or super().entitled(viewer, order)
 
     def _concerned(self, viewer: Viewer, transfer: Data) -> bool:
-        return self._is_granted(viewer, "transfers", transfer["transferId"]) or super()._concerned(viewer, transfer)
+        return self._is_granted(viewer, "transfers", transfer["transferId"]) or super()._concerned(
+            viewer, transfer
+        )
 
     def _refused(self, viewer: Viewer, what: str, subject: str) -> str | None:
         granted = self._verdict(viewer, FOLLOWED[what], subject)
