@@ -1,4 +1,4 @@
-"""Stories for as long as you like: `python -m tests.isolation.session [--seconds N] [--first]`, or `make isolation`.
+"""A long session: `python -m tests.isolation.session [--seconds N] [--first]`, or `make isolation`.
 
 Each round has fresh dice. Prints after each how many stories and steps there were; a failing story is made as
 short as it can be, and printed as a program. The exit status is 1 when there was one.

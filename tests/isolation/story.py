@@ -271,8 +271,7 @@ class Story:
         """Tokens are called back by request."""
         each, until = self.own(each), None if issued_before is None else self.time(issued_before)
         body = {target: each, **({} if until is None else {"issuedBefore": until})}
-        named = {"id" if target == "jti" else target: each}
-        going = self._model.revoke(**named, until=until)
+        going = self._model.revoke(**{target: each}, until=until)
         assert granted(self._post("/revoke", body)) == {"disconnected": going}
 
     def _post(self, target: str, value: Any) -> Response:
@@ -281,7 +280,7 @@ class Story:
     # What it comes to
 
     def check(self) -> None:
-        """Everybody heard what they had to hear since the last time and nothing else, and who had to go is gone."""
+        """Since the last time everybody heard what they had to and nothing else, and who had to go is gone."""
         number = next(self._numbers)
         expected = self._model.emit("all", "", MARKER, number)
         count = self._emitted("all", "", MARKER, number)

@@ -1,4 +1,4 @@
-"""A user's data never reaches another: stories of users and their events, told by Hypothesis to a real service."""
+"""A user's data never reaches another: stories of users, told by Hypothesis to a running service."""
 
 from __future__ import annotations
 

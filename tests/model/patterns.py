@@ -9,7 +9,7 @@ Values = Mapping[str, Sequence[str]]
 
 
 def verdict(patterns: Sequence[str], room: str, *, prefix: str, values: Values) -> bool | None:
-    """Whether the last pattern that matches grants the room, whose kind begins with `prefix`; None without one."""
+    """Whether the last pattern that matches grants the room; `prefix` is that of its kind. None without one."""
     for pattern in reversed(patterns):
         refuses, body = pattern.startswith("!"), pattern.removeprefix("!")
         if not refuses and not body.startswith(prefix):

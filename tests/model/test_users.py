@@ -77,7 +77,7 @@ class TestTokenOrEvent:
     )
     def test_a_token_that_does_not_fit_changes_nothing(self, model: Told, token: Token, code: str | None) -> None:
         viewer = model.come("u1", "c1", issued=400)
-        model.revoke(id="t1", until=None)
+        model.revoke(jti="t1", until=None)
         answer = model.refresh(viewer, token)
         if code is None:
             assert answer["success"]
@@ -105,7 +105,7 @@ class TestRevoked:
         model.come("u2", id="t1", issued=900)
         model.say("user.revoked", 500, userId="u2", jti="t1")
         assert {viewer.user for viewer in model.viewers} == {"u1"}
-        assert model.revoke(id="t1", until=1) == 1
+        assert model.revoke(jti="t1", until=1) == 1
 
     def test_a_company_with_those_who_came_to_it_and_those_who_left_it(self, model: Told) -> None:
         model.come("u1", "c1")

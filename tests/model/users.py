@@ -223,10 +223,10 @@ class Users(Live):
         return self._record(BETWEEN, [Told(emission, data, found)])
 
     def revoke(
-        self, *, user: str | None = None, company: str | None = None, id: str | None = None, until: float | None
+        self, *, user: str | None = None, company: str | None = None, jti: str | None = None, until: float | None
     ) -> int:
         """Tokens are called back: how many clients have to go."""
-        concerned = self._call_back(Revoked(user, company, id, self._clipped(until)))
+        concerned = self._call_back(Revoked(user, company, jti, self._clipped(until)))
         going = len(concerned)
         self._record(BETWEEN, self._dismissed(concerned))
         return going
