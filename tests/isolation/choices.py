@@ -97,6 +97,8 @@ def mostly_empty(values: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
 
 
 people, companies, shops = st.sampled_from(PEOPLE), st.sampled_from(COMPANIES), st.sampled_from(SHOPS)
+join_or_leave = st.sampled_from(("join_room", "join_room", "leave_room"))
+rooms = st.one_of(*[st.sampled_from(ROOMS)] * 2, st.sampled_from(NOT_TO_JOIN))
 token_ids = st.sampled_from(("t#1", "t#2", "t#3"))
 subjects, times = st.sampled_from(SUBJECTS), st.sampled_from(TIMES)
 roles = st.one_of(st.just(()), st.just(()), some(ROLES))
@@ -114,7 +116,7 @@ claims = st.builds(
 )
 in_order = claims.map(lambda found: replace(found, patterns=(), issued=found.issued and "next"))
 """Tokens as most are."""
-useless = st.sampled_from(("token_expired", "token_invalid"))
+flaws = st.sampled_from(("token_expired", "token_invalid"))
 
 
 def _data(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Data]:
@@ -165,6 +167,12 @@ orders = st.one_of(
     _events("order", "shipped updated", orderId=subjects, customerId=people),
     _events("payment", "success failed updated", **_order, paymentId=st.just("p#"), amount=st.just(9.5)),
     _events("payment", "success", paymentId=st.just("p#"), customerId=people),
+)
+owned = st.one_of(
+    _events("order", "created updated", orderId=subjects, **_owners, userId=maybe(people)),
+    _events("order", "created updated", orderId=subjects, userId=people),
+    _events("order", "created updated", orderId=subjects, companyId=companies),
+    _events("order", "created updated", orderId=subjects, shopId=shops),
 )
 stock = _events("inventory", "updated low_stock out_of_stock", **_stock)
 others = st.one_of(

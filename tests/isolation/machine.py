@@ -27,9 +27,8 @@ from tests.isolation.story import Issued, Published, Seat, Story
 from tests.service.servers import Service
 
 MOST_SEATS = 14
-SETTINGS = settings(deadline=None, stateful_step_count=40, suppress_health_check=[*HealthCheck])
+SETTINGS = settings(deadline=None, stateful_step_count=50, suppress_health_check=[*HealthCheck])
 transports = st.sampled_from(("websocket", "polling"))
-quietly = st.booleans()
 Follows = list[tuple[str, str]]
 
 
@@ -39,10 +38,15 @@ def _seats(condition: str) -> Any:
 
 
 def _rooms(seat: Seat) -> Any:
-    """A room that the client is in by the model, or any."""
+    """A room that the client is in, by the model, or has asked to be in."""
     assert seat.viewer is not None
     mine = [each if kind == "room" else f"{kind}:{each}" for kind, each in seat.viewer.facts()]
-    return st.sampled_from([*mine, seat.viewer.socket]) | st.sampled_from((*choices.ROOMS, *choices.NOT_TO_JOIN))
+    return st.sampled_from([*mine, seat.viewer.socket])
+
+
+def _room_of(condition: str) -> Any:
+    """A seat, and a room of it."""
+    return _seats(condition).flatmap(lambda seat: st.tuples(st.just(seat), _rooms(seat)))
 
 
 class Isolation(RuleBasedStateMachine):
@@ -63,28 +67,20 @@ class Isolation(RuleBasedStateMachine):
     # Of which seats something can be told
 
     @property
-    def seats(self) -> list[Seat]:
-        return self.story.seats
-
-    @property
     def present(self) -> list[Seat]:
         return [seat for seat in self.story.seats if self.story.is_in(seat)]
 
     @property
     def open(self) -> list[Seat]:
-        return [seat for seat in self.seats if seat.open]
+        return [seat for seat in self.story.seats if seat.open]
 
     @property
     def outside(self) -> list[Seat]:
         return [seat for seat in self.open if seat.viewer is None]
 
     @property
-    def unprobed(self) -> list[Seat]:
-        return [seat for seat in self.open if isinstance(seat.peer, Roaming) and seat.peer.state == "polling"]
-
-    @property
-    def probed(self) -> list[Seat]:
-        return [seat for seat in self.open if isinstance(seat.peer, Roaming) and seat.peer.state == "probed"]
+    def polling(self) -> list[Seat]:
+        return [seat for seat in self.open if isinstance(seat.peer, Roaming) and seat.peer.state != "over"]
 
     # Clients come and go
 
@@ -95,23 +91,9 @@ class Isolation(RuleBasedStateMachine):
     def a_crowd_is_there(self, crowd: list[tuple[Claims, str, Follows]]) -> Any:
         return multiple(*(self._come(*each) for each in crowd))
 
-    @rule(target=tokens, claims=choices.claims)
-    def a_token_is_issued(self, claims: Claims) -> Issued:
-        return self.story.issue(claims)
-
-    @rule(transport=transports)
-    @precondition(lambda self: len(self.open) < MOST_SEATS)
-    def somebody_connects(self, transport: str) -> None:
-        self.story.arrive(transport)
-
-    @rule(transport=transports, token=tokens)
-    @precondition(lambda self: len(self.open) < MOST_SEATS)
-    def somebody_comes(self, transport: str, token: Issued) -> None:
-        self.story.enter(self.story.arrive(transport), token)
-
     @rule(target=tokens, claims=choices.in_order, transport=transports, follows=choices.followed)
     @precondition(lambda self: len(self.open) < MOST_SEATS)
-    def somebody_new_comes(self, claims: Claims, transport: str, follows: Follows) -> Issued:
+    def somebody_comes(self, claims: Claims, transport: str, follows: Follows) -> Issued:
         return self._come(claims, transport, follows)
 
     def _come(self, claims: Claims, transport: str, follows: Follows) -> Issued:
@@ -122,31 +104,41 @@ class Isolation(RuleBasedStateMachine):
                 self.story.subscribe(seat, f"subscribe_{what}", subject, quietly=False)
         return token
 
+    @rule(target=tokens, claims=choices.claims, transport=transports)
+    @precondition(lambda self: len(self.open) < MOST_SEATS)
+    def somebody_odd_comes(self, claims: Claims, transport: str) -> Issued:
+        return self._come(claims, transport, [])
+
+    @rule(transport=transports, token=tokens)
+    @precondition(lambda self: len(self.open) < MOST_SEATS)
+    def somebody_comes_again(self, transport: str, token: Issued) -> None:
+        self.story.enter(self.story.arrive(transport), token)
+
+    @rule(transport=transports, claims=choices.claims, flaw=choices.flaws)
+    @precondition(lambda self: len(self.open) < MOST_SEATS)
+    def somebody_comes_with_a_bad_token(self, transport: str, claims: Claims, flaw: str) -> None:
+        self.story.enter(self.story.arrive(transport), self.story.issue(replace(claims, flaw=flaw)))
+
     @rule(seat=_seats("outside"), token=tokens)
     @precondition(lambda self: self.outside)
-    def somebody_enters(self, seat: Seat, token: Issued) -> None:
+    def somebody_enters_who_is_connected(self, seat: Seat, token: Issued) -> None:
         self.story.enter(seat, token)
-
-    @rule(seat=_seats("outside"), claims=choices.claims, flaw=choices.useless)
-    @precondition(lambda self: self.outside)
-    def somebody_tries_to_enter(self, seat: Seat, claims: Claims, flaw: str) -> None:
-        self.story.enter(seat, self.story.issue(replace(claims, flaw=flaw)))
 
     @rule(seat=_seats("open"), how=st.sampled_from(("namespace", "connection", "without a word")))
     @precondition(lambda self: self.open)
     def somebody_leaves(self, seat: Seat, how: str) -> None:
         if how != "namespace" or self.story.is_in(seat):
             self.story.leave(seat, how)
+        self.story.check_users()
 
-    @rule(seat=_seats("unprobed"))
-    @precondition(lambda self: self.unprobed)
-    def somebody_asks_to_upgrade(self, seat: Seat) -> None:
-        self.story.probe(seat)
-
-    @rule(seat=_seats("probed"))
-    @precondition(lambda self: self.probed)
-    def somebody_upgrades(self, seat: Seat) -> None:
-        self.story.switch(seat)
+    @rule(seat=_seats("polling"))
+    @precondition(lambda self: self.polling)
+    def somebody_upgrades_by_one_step(self, seat: Seat) -> None:
+        assert isinstance(seat.peer, Roaming)
+        if seat.peer.state == "polling":
+            self.story.probe(seat)
+        else:
+            self.story.switch(seat)
 
     # Clients ask
 
@@ -154,62 +146,66 @@ class Isolation(RuleBasedStateMachine):
         seat=_seats("present"),
         request=st.sampled_from(choices.REQUESTS),
         subject=choices.subjects,
-        quietly=quietly,
+        quietly=st.booleans(),
     )
     @precondition(lambda self: self.present)
     def somebody_subscribes(self, seat: Seat, request: str, subject: str, quietly: bool) -> None:
         self.story.subscribe(seat, request, subject, quietly=quietly)
 
-    @rule(
-        seat=_seats("present"),
-        request=st.sampled_from(("join_room", "join_room", "leave_room")),
-        room=st.sampled_from((*choices.ROOMS, *choices.ROOMS, *choices.ROOMS, *choices.NOT_TO_JOIN)),
-        quietly=quietly,
-    )
+    @rule(seat=_seats("present"), request=choices.join_or_leave, room=choices.rooms, quietly=st.booleans())
     @precondition(lambda self: self.present)
     def somebody_joins(self, seat: Seat, request: str, room: str, quietly: bool) -> None:
         self.story.custom(seat, request, room, quietly=quietly)
 
-    @rule(seat=_seats("present"), other=_seats("seats"), request=st.sampled_from(("join_room", "leave_room")))
+    @rule(seat=_seats("present"), room_of=_room_of("present"), request=choices.join_or_leave)
     @precondition(lambda self: self.present)
-    def somebody_joins_the_room_of_a_socket(self, seat: Seat, other: Seat, request: str) -> None:
-        if other.peer.id:
-            self.story.custom(seat, request, other.peer.id, quietly=False)
+    def somebody_joins_where_somebody_is(self, seat: Seat, room_of: tuple[Seat, str], request: str) -> None:
+        self.story.custom(seat, request, room_of[1], quietly=False)
 
-    @rule(
-        seat_and_room=_seats("present").flatmap(lambda seat: st.tuples(st.just(seat), _rooms(seat))),
-        typing=st.booleans(),
-        quietly=quietly,
-    )
+    @rule(seat=_seats("present"), room=choices.rooms, typing=st.booleans())
     @precondition(lambda self: self.present)
-    def somebody_types(self, seat_and_room: tuple[Seat, str], typing: bool, quietly: bool) -> None:
-        seat, room = seat_and_room
-        self.story.typing(seat, room, typing=typing, quietly=quietly)
+    def somebody_types(self, seat: Seat, room: str, typing: bool) -> None:
+        self.story.typing(seat, room, typing=typing, quietly=False)
+
+    @rule(room_of=_room_of("present"), typing=st.booleans(), quietly=st.booleans())
+    @precondition(lambda self: self.present)
+    def somebody_types_where_it_is(self, room_of: tuple[Seat, str], typing: bool, quietly: bool) -> None:
+        self.story.typing(*room_of, typing=typing, quietly=quietly)
 
     @rule(seat=_seats("present"), token=tokens)
     @precondition(lambda self: self.present)
     def somebody_refreshes(self, seat: Seat, token: Issued) -> None:
         self.story.refresh(seat, token)
 
-    @rule(target=tokens, seat=_seats("present"), claims=choices.claims)
+    @rule(
+        target=tokens,
+        seat=_seats("present"),
+        claims=choices.claims,
+        places=st.none() | choices.places,
+        at=choices.times,
+        flaw=st.none() | st.none() | st.none() | choices.flaws,
+    )
     @precondition(lambda self: self.present)
-    def somebody_refreshes_with_a_token_of_its_own(self, seat: Seat, claims: Claims) -> Issued:
+    def somebody_refreshes_perhaps_moved(
+        self, seat: Seat, claims: Claims, places: dict[str, Any] | None, at: str, flaw: str | None
+    ) -> Issued:
         assert seat.viewer is not None
-        issued = self.story.issue(replace(claims, user=seat.viewer.user))
+        user = seat.viewer.user
+        if places is not None:
+            self._user("updated", user, at, **places)
+            self.story.check()
+        issued = self.story.issue(replace(claims, user=user, flaw=flaw))
         self.story.refresh(seat, issued)
         return issued
-
-    @rule(seat=_seats("present"), claims=choices.claims, flaw=choices.useless)
-    @precondition(lambda self: self.present)
-    def somebody_refreshes_with_nothing_good(self, seat: Seat, claims: Claims, flaw: str) -> None:
-        assert seat.viewer is not None
-        claims = replace(claims, user=seat.viewer.user, flaw=flaw)
-        self.story.refresh(seat, self.story.issue(claims))
 
     # Services speak
 
     @rule(target=published, event=choices.events)
     def an_event_is_published(self, event: Happening) -> Published:
+        return self.story.publish(event)[0]
+
+    @rule(target=published, event=choices.owned)
+    def an_order_has_owners(self, event: Happening) -> Published:
         return self.story.publish(event)[0]
 
     @rule(target=published, event=choices.orders)
@@ -220,13 +216,12 @@ class Isolation(RuleBasedStateMachine):
     def stock_changes(self, event: Happening) -> Published:
         return self.story.publish(event)[0]
 
-    @rule(events=choices.at_once)
-    def events_are_published_at_once(self, events: list[Happening]) -> None:
-        self.story.publish(*events)
-
-    @rule(events=choices.at_once)
-    def events_are_published_in_vain(self, events: list[Happening]) -> None:
-        self.story.publish_in_vain(*events)
+    @rule(events=choices.at_once, usable=st.booleans())
+    def events_are_published_at_once(self, events: list[Happening], usable: bool) -> None:
+        if usable:
+            self.story.publish(*events)
+        else:
+            self.story.publish_in_vain(*events)
 
     @rule(event=published)
     def an_event_is_published_again(self, event: Published) -> None:
@@ -235,6 +230,14 @@ class Isolation(RuleBasedStateMachine):
     @rule(user=choices.people, places=choices.places, at=choices.times)
     def a_user_is_moved(self, user: str, places: dict[str, Any], at: str) -> None:
         self._user("updated", user, at, **places)
+
+    @rule(user=choices.people, company=choices.companies, at=choices.times, before=choices.times)
+    def a_user_is_moved_to_a_company_that_is_then_revoked(
+        self, user: str, company: str, at: str, before: str
+    ) -> None:
+        self._user("updated", user, at, companyId=company)
+        self.story.check()
+        self.story.revoke("company", company, before)
 
     @rule(user=choices.people, action=st.sampled_from(("deactivated", "deleted")), at=choices.times)
     def a_user_is_sent_away(self, user: str, action: str, at: str) -> None:
@@ -261,15 +264,11 @@ class Isolation(RuleBasedStateMachine):
     def something_is_emitted(self, to: tuple[str, str]) -> None:
         self.story.emit(*to)
 
-    @rule(seat=_seats("seats"))
-    @precondition(lambda self: self.seats)
-    def something_is_emitted_to_one_socket(self, seat: Seat) -> None:
-        if seat.peer.id:
-            self.story.emit("room", seat.peer.id)
-
-    @rule()
-    def somebody_looks_who_is_there(self) -> None:
-        self.story.check_users()
+    @rule(room_of=_room_of("present"))
+    @precondition(lambda self: self.present)
+    def something_is_emitted_where_somebody_is(self, room_of: tuple[Seat, str]) -> None:
+        if not room_of[1].startswith("transfer:"):  # whose followers are told by events only
+            self.story.emit("room", room_of[1])
 
     def _user(self, action: str, user: str, at: str, **data: Any) -> None:
         self.story.publish(Happening("user", action, {"userId": user, **data}, "envelope", at))

@@ -89,9 +89,8 @@ class Story:
         return value
 
     def time(self, when: str) -> int:
-        """The next second of a day that is over, one before those so far, or one that is to come."""
-        tick = self._now - DAY + 2 * next(self._ticks)
-        return {"next": tick, "earlier": tick - 7, "ahead": tick + 2 * DAY}[when]
+        """The next second of yesterday, of the day before that, or of tomorrow."""
+        return self._now + DAY * {"earlier": -2, "next": -1, "ahead": 1}[when] + next(self._ticks)
 
     def issue(self, claims: Claims) -> Issued:
         """A token."""
