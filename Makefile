@@ -10,17 +10,18 @@ empty :=
 export TOX_DISCOVER := $(subst $(empty) $(empty),:,$(wildcard $(PYENV)/versions/*/bin/python3.1[0-4]))
 SOURCES := setup.py $(shell find rtwist twisted -name '*.py' -o -name '*.html')
 
-.PHONY: help run test prepare soak day bench fuzz lint types format clean
+.PHONY: help run test prepare soak day bench isolation fuzz lint types format clean
 
 help:
-	@echo "make run      install into $(VENV), start the service in development mode on port $(PORT)"
-	@echo "make test     install what the tests need, then run everything (about 15 minutes)"
-	@echo "make soak     100,000 connections of all kinds; must leave nothing behind"
-	@echo "make day      a day of a shop platform at 5,000 events a second, and what the service used"
-	@echo "make bench    rtwist beside Node and python-socketio, into docs/benchmarks; QUICK=1 for 3 minutes, into .bench"
-	@echo "make fuzz     hostile inputs for SECONDS=300, then a million packets through the JavaScript parsers"
-	@echo "make lint     ruff     make types   mypy     make format   ruff format"
-	@echo "make clean    remove what the above made"
+	@echo "make run        install into $(VENV), start the service in development mode on port $(PORT)"
+	@echo "make test       install what the tests need, then run everything (about 15 minutes)"
+	@echo "make soak       100,000 connections of all kinds; must leave nothing behind"
+	@echo "make day        a day of a shop platform at 5,000 events a second, and what the service used"
+	@echo "make bench      rtwist beside Node and python-socketio, into docs/benchmarks; QUICK=1 for 3 minutes, into .bench"
+	@echo "make isolation  users in any order for SECONDS=300; none may hear what is another's"
+	@echo "make fuzz       hostile inputs for SECONDS=300, then a million packets through the JavaScript parsers"
+	@echo "make lint       ruff     make types   mypy     make format   ruff format"
+	@echo "make clean      remove what the above made"
 
 run: $(VENV)/installed
 	@exec $(VENV)/bin/twistd --nodaemon --pidfile= rtwist --dev
@@ -45,6 +46,9 @@ day: prepare
 
 bench: prepare
 	$(VENV)-test/bin/tox run -e bench -- $(if $(QUICK),--quick)
+
+isolation: prepare
+	$(VENV)-test/bin/tox run -e isolation -- --seconds $(SECONDS)
 
 fuzz: prepare
 	$(VENV)-test/bin/tox run -e fuzz -- --seconds $(SECONDS)

@@ -19,16 +19,21 @@ _BELL = BELL.encode()
 
 
 class Peer:
-    """A client; `kept` are the events it got, as packets, each with the time it came (seconds, monotonic)."""
+    """A client; `kept` are the events it got, as packets, each with the time it came (seconds, monotonic).
 
-    def __init__(self, port: int, token: str) -> None:
+    `id` is that of its socket, `welcome` what it got when it was let in, `refusal` when it was not.
+    """
+
+    def __init__(self, port: int) -> None:
         self.port = port
         self.kept: list[tuple[float, bytes]] = []
         self.answers: list[dict[str, Any]] = []
         self.asked = 0
-        self.welcomed = self.ended = False
+        self.id = ""
+        self.welcome: dict[str, Any] | None = None
+        self.refusal: dict[str, Any] | None = None
+        self.ended = False
         self._buffer = bytearray()
-        self._connect = f"40{json.dumps({'token': token})}"
 
     def fileno(self) -> int:
         """What to poll for news."""
@@ -45,6 +50,11 @@ class Peer:
     def read(self, now: float) -> None:
         """Take what has come at `now`."""
         raise NotImplementedError
+
+    def connect(self, token: str | None) -> None:
+        """Ask to be let in with this token."""
+        self.welcome = self.refusal = None
+        self.say("40" if token is None else f"40{json.dumps({'token': token})}")
 
     def ask(self, *event: Any) -> None:
         """Emit with an acknowledgement, which will be among `answers`."""
@@ -66,11 +76,11 @@ class Peer:
         if packet == b"2":
             self.say("3")
         elif packet.startswith(b"42"):
-            if self.welcomed:
+            if self.welcome is not None:
                 self.kept.append((now, packet))
             else:
-                assert packet.startswith(b'42["connected",'), packet
-                self.welcomed = True
+                name, self.welcome = json.loads(packet[2:])
+                assert name == "connected", packet
         elif packet.startswith(b"43"):
             number = str(len(self.answers)).encode()
             assert packet.startswith(b"43" + number + b"["), (packet, number)
@@ -79,20 +89,23 @@ class Peer:
             self.kept.append((now, packet))
         elif packet == b"1":
             self.ended = True
+        elif packet.startswith(b"40{"):
+            self.id = json.loads(packet[2:])["sid"]
+        elif packet.startswith(b"44{"):
+            self.refusal = json.loads(packet[2:])
         else:
-            assert packet == b"6" or packet.startswith(b"40{"), packet
+            assert packet == b"6", packet
 
 
 class WebSocketPeer(Peer):
     """Over WebSocket from the beginning."""
 
-    def __init__(self, port: int, token: str) -> None:
-        super().__init__(port, token)
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
         self._closing = False
         self._wire = WebSocketClient.open(port, SOCKET_IO, seconds=PATIENCE)
         opening = self._wire.read_text()
         assert opening.startswith("0{"), opening
-        self.say(self._connect)
 
     def fileno(self) -> int:
         return self._wire.sock.fileno()
@@ -136,14 +149,13 @@ class WebSocketPeer(Peer):
 class PollingPeer(Peer):
     """Over HTTP long-polling only: one connection for what comes, one for what is sent."""
 
-    def __init__(self, port: int, token: str) -> None:
-        super().__init__(port, token)
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
         self._leaving = False
         self._target = SOCKET_IO.replace("websocket", "polling")
         self._polls, self._posts = HttpClient(port, PATIENCE), HttpClient(port, PATIENCE)
         opening = self._polls.request("GET", self._target).text
         self._target += f"&sid={json.loads(opening[1:])['sid']}"
-        self.say(self._connect)
         self._poll()
 
     def fileno(self) -> int:
@@ -202,10 +214,25 @@ class Crowd:
     def join(self, name: str, token: str, transport: str) -> None:
         """Connect a client, and return once it is welcome."""
         kind = WebSocketPeer if transport == "websocket" else PollingPeer
-        peer = self.peers[name] = kind(self.port, token)
+        peer = kind(self.port)
+        self.add(name, peer)
+        peer.connect(token)
+        assert self.until(lambda: peer.welcome is not None), name
+
+    def add(self, name: str, peer: Peer) -> None:
+        """Have an open connection among the others."""
+        self.peers[name] = peer
+        self.watch(peer)
+
+    def watch(self, peer: Peer) -> None:
+        """Look for news where the client now reads."""
         self._by_file[peer.fileno()] = peer
         self._poll.register(peer.fileno(), select.EPOLLIN)
-        assert self.until(lambda: peer.welcomed), name
+
+    def unwatch(self, peer: Peer) -> None:
+        """Look for no news of the client, which still reads where it did."""
+        if self._by_file.pop(peer.fileno(), None) is not None:
+            self._poll.unregister(peer.fileno())
 
     def leave(self, name: str) -> None:
         """Have a client close its connection, and return once the server has closed it, too."""

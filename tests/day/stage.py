@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from array import array
 from collections import Counter, defaultdict
@@ -15,7 +14,8 @@ from typing import Any, NamedTuple
 from tests.day.generator import Ask, Hour
 from tests.day.peers import PATIENCE, Crowd, packet_event
 from tests.day.world import Seat
-from tests.model.live import BETWEEN, Heard, Live
+from tests.model.comparison import differences, worded
+from tests.model.live import BETWEEN, Live
 from tests.model.section4 import Viewer
 from tests.service.peers import token
 from tests.support.clients import CLIENTS, require_node_modules
@@ -26,7 +26,6 @@ RATE = 5000
 SHOWN = 5
 """Faults that are told of one comparison."""
 NOWHERE = "a room it is not in"
-_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _decoded = lru_cache(maxsize=4096)(packet_event)
 Answers = defaultdict[str, list[dict[str, Any]]]
 
@@ -74,7 +73,7 @@ class Stage:
         assert self._crowd.all_answered(), "some requests were not answered"
         got = {name: peer.answers for name, peer in self._crowd.peers.items() if peer.answers}
         got |= self._node.answers() if self._node else {}
-        assert {name: [*map(_worded, answers)] for name, answers in got.items()} == self._answers
+        assert {name: [*map(worded, answers)] for name, answers in got.items()} == self._answers
         for number, event in enumerate(hour.events, self.published):
             self.live.event(number, event.domain, event.action, event.data, event_id=event.id, at=event.at)
         lines = (json.dumps([event.kind, event.body]) for event in hour.events)
@@ -229,35 +228,3 @@ class NodeClients:
 def token_of(viewer: Viewer) -> str:
     """The token that the platform issues to this client."""
     return token(viewer.user, viewer.company, *viewer.shops, role=next(iter(viewer.roles), None), lifetime=7200)
-
-
-def differences(name: str, expected: list[Heard], got: list[tuple[str, Any]]) -> Iterator[str]:
-    """Where what a client got first differs from what it must have got, order and contents included."""
-    for at, (heard, one) in enumerate(zip(expected, got, strict=False)):
-        if not same(heard, one):
-            yield f"{name}, as number {at}: {one} instead of {heard}"
-            return
-    if len(got) < len(expected):
-        yield f"{name} lacks {len(expected) - len(got)}, first {expected[len(got)]}"
-    elif len(got) > len(expected):
-        yield f"{name} got {len(got) - len(expected)} more, first {got[len(expected)]}"
-
-
-def same(expected: Heard, got: tuple[str, Any]) -> bool:
-    """Whether it is that; when somebody came or went is for the server to say, but it must say it."""
-    event, data = got
-    if event.startswith("presence:"):
-        when = data.get("timestamp", "")
-        data = {key: value for key, value in data.items() if key != "timestamp"}
-        if not _ISO.fullmatch(when):
-            return False
-    return event == expected.emission and data == expected.data
-
-
-def _worded(answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer without the words of an error, which must be there."""
-    if answer["success"]:
-        return answer
-    error = dict(answer["error"])
-    assert error.pop("message")
-    return {**answer, "error": error}

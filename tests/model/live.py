@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from tests.model.payloads import Data
@@ -12,16 +12,19 @@ from tests.model.section4 import SUPER_ADMIN, Section4, Told, Viewer
 DISCONNECTED = "(disconnected)"
 """Stands in a history where the server sends the client away."""
 GONE = ("deactivated", "deleted")
+OF_CLIENTS = (DISCONNECTED, "presence:", "auth:")
+"""How the names of what is told because of clients begin, not because of what an event says."""
 BETWEEN = -1
 """The number of what happened between events."""
 
 
 class Heard(NamedTuple):
-    """Something that reached a client: because of which event, by number, and what."""
+    """Something that reached a client: because of which event, by number, and what; see `Told`."""
 
     cause: int
     emission: str
     data: Any
+    certain: bool = True
 
 
 class Live(Section4):
@@ -37,11 +40,12 @@ class Live(Section4):
 
     # What happens
 
-    def event(self, number: int, domain: str, action: str, data: Data, *, event_id: str, at: str) -> None:
-        """An event is published; one whose id was seen before is none."""
-        if event_id not in self._seen:
-            self._seen.add(event_id)
-            self._record(number, self.receive(domain, action, data, at))
+    def event(self, number: int, domain: str, action: str, data: Data, *, event_id: str, at: str) -> int:
+        """An event is published, and as many get what it causes; one whose id was seen before is none."""
+        if event_id in self._seen:
+            return 0
+        self._seen.add(event_id)
+        return self._record(number, self.receive(domain, action, data, at))
 
     def join(self, viewer: Viewer) -> None:
         """A client has connected."""
@@ -62,18 +66,23 @@ class Live(Section4):
             refused = self._refused(viewer, what, subject)
             if refused:
                 return {"success": False, "error": {"code": refused}}
-            if what == "transfer" or (what == "order" and not self.entitled(viewer, subject)):
+            if self._pending(viewer, what, subject):
                 answer["pending"] = True
         self._change(viewer, name, subject, wanted=verb == "subscribe")
         return answer
 
     # Within
 
-    def _record(self, cause: int, happened: Iterable[Told]) -> None:
+    def _record(self, cause: int, happened: Iterable[Told]) -> int:
+        """Note what is told; how many get what is no news of clients themselves."""
+        receivers = 0
         for told in happened:
-            heard = Heard(cause, told.emission, told.data)
+            heard = Heard(cause, told.emission, told.data, told.certain)
             for viewer in told.to:
                 self.heard[viewer.name].append(heard)
+            if not told.emission.startswith(OF_CLIENTS):
+                receivers += len(told.to)
+        return receivers
 
     def _change(self, viewer: Viewer, name: str, subject: str, *, wanted: bool) -> None:
         self._remove(viewer)
@@ -88,6 +97,9 @@ class Live(Section4):
             return "forbidden"
         return None
 
+    def _pending(self, viewer: Viewer, what: str, subject: str) -> bool:
+        return what == "transfer" or (what == "order" and not self.entitled(viewer, subject))
+
     def _may_follow_transfers(self, viewer: Viewer) -> bool:
         return bool(viewer.company or viewer.shops or viewer.admin)
 
@@ -99,23 +111,24 @@ class Live(Section4):
                 yield Told(DISCONNECTED, None, {viewer})
                 yield from self._gone(viewer)
         elif action == "updated":
-            yield from self._moved(mine, data)
+            yield from self._moved(data["userId"], mine, lambda viewer: self._place(viewer, data))
 
     def _gone(self, viewer: Viewer) -> Iterator[Told]:
         self._remove(viewer)
         yield from self._presence("offline", viewer)
 
-    def _moved(self, mine: list[Viewer], data: Data) -> Iterator[Told]:
+    def _moved(self, user: str, mine: list[Viewer], place: Callable[[Viewer], None]) -> Iterator[Told]:
+        """Each of the clients `mine`, which are all of the user's, is placed anew."""
         before = {viewer.company for viewer in mine}
         for viewer in mine:
             self._remove(viewer)
-            self._place(viewer, data)
+            place(viewer)
             self._add(viewer)
         after = {viewer.company for viewer in mine}
         for company in sorted(filter(None, before - after)):
-            yield self._told("offline", data["userId"], self._who("company", company))
+            yield self._told("offline", user, self._who("company", company))
         for company in sorted(filter(None, after - before)):
-            yield self._told("online", data["userId"], self._who("company", company))
+            yield self._told("online", user, self._who("company", company))
 
     def _place(self, viewer: Viewer, data: Data) -> None:
         places = (viewer.company, viewer.shops, viewer.roles)

@@ -47,11 +47,12 @@ class Viewer:
 
 
 class Told(NamedTuple):
-    """One emission, and who gets it."""
+    """One emission, and who gets it; what is not `certain` may be left out."""
 
     emission: str
     data: Any
     to: Set[Viewer]
+    certain: bool = True
 
 
 Received = Counter[tuple[str, str]]
@@ -160,14 +161,14 @@ class Section4:
 
     def _transfer(self, action: str, data: Data, at: str) -> Iterator[Told]:
         shops = {data.get("fromShopId"), data.get("toShopId")}
-
-        def follows(viewer: Viewer) -> bool:
-            concerned = viewer.company is not None and viewer.company == data.get("companyId")
-            return concerned or viewer.admin
-
-        to = {viewer for viewer in self._who("transfer", data["transferId"]) if follows(viewer)}
+        to = {viewer for viewer in self._who("transfer", data["transferId"]) if self._concerned(viewer, data)}
         to |= {viewer for shop in shops for viewer in self._who("shop", shop)}
         yield Told("transfer:status_update", payloads.transfer(action, data, at), to)
+
+    def _concerned(self, viewer: Viewer, transfer: Data) -> bool:
+        """Whether a follower may hear of the transfer; members of its shops hear of it anyway."""
+        concerned = viewer.company is not None and viewer.company == transfer.get("companyId")
+        return concerned or viewer.admin
 
     # Words
 
