@@ -27,6 +27,7 @@ from rtwist.auth.policy import (
 from rtwist.domain.owners import UNKNOWN, OwnerView
 from rtwist.domain.timestamps import iso
 from rtwist.errors import Refused
+from rtwist.quoting import quoted
 from rtwist.socketio import Server, Socket
 
 DEFAULT_MAX_ROOMS = 5000
@@ -121,11 +122,11 @@ class Requests:
     def _refuse(self, event: str, socket: Socket, refused: Refused, ack: Ack) -> None:
         self._log.info(
             "{event} of user {user} on {socket} refused: {code}, {message}",
-            event=event,
+            event=quoted(event),
             user=_identity(socket).user_id,
             socket=socket.id,
             code=refused.code,
-            message=refused.message,
+            message=quoted(refused.message),
         )
         error = {"code": refused.code, "message": refused.message}
         if ack is not None:
@@ -203,9 +204,7 @@ class Requests:
             raise Refused("too_many", f"a socket can ask for at most {self._max_rooms} rooms")
         socket.join(new)
         if new:
-            self._log.info(
-                "user {user} on {socket} joined {rooms}", user=identity.user_id, socket=socket.id, rooms=new
-            )
+            self._log_rooms(socket, "joined", new)
 
     def _leave(self, socket: Socket, room: Room) -> Answer:
         left = rooms_held(room, socket.rooms)
@@ -214,9 +213,13 @@ class Requests:
         if self._admissions is not None:
             self._admissions.forget(socket, room)
         if left:
-            user = _identity(socket).user_id
-            self._log.info("user {user} on {socket} left {rooms}", user=user, socket=socket.id, rooms=left)
+            self._log_rooms(socket, "left", left)
         return {"room": room.name}
+
+    def _log_rooms(self, socket: Socket, done: str, names: Iterable[str]) -> None:
+        user, rooms = _identity(socket).user_id, list(map(quoted, names))
+        text = "user {user} on {socket} {done} {rooms}"
+        self._log.info(text, user=user, socket=socket.id, done=done, rooms=rooms)
 
     def _row(self, name: str) -> Row:
         return self._policy.row(room_named(name, self._is_socket_id).kind)

@@ -49,6 +49,7 @@ from rtwist.errors import (
 )
 from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
+from rtwist.quoting import quoted
 from rtwist.socketio import Server
 from rtwist.socketio.jsoncodec import loads, where_wrong
 
@@ -215,9 +216,9 @@ class Rest:
             raise Refused("bad_request", str(error)) from None
         self._log.info(
             "emitted {event} to {kind} {name}: {receivers} receivers, asked for over REST",
-            event=event,
+            event=quoted(event),
             kind=kind,
-            name=name,
+            name=quoted(name),
             receivers=receivers,
         )
         return self._data(request, {"receivers": receivers})

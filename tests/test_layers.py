@@ -12,6 +12,7 @@ from tests.support.processes import ROOT
 
 FLOORS = {
     "errors": 0,
+    "quoting": 0,
     "tasks": 1,
     "engineio": 2,
     "socketio": 3,
@@ -57,6 +58,7 @@ PURE = (
     "socketio.binary",
     "socketio.jsoncodec",
     "socketio.rooms",
+    "quoting",
     "intake.window",
     "intake.settings",
     "intake.counters",

@@ -13,6 +13,7 @@ from rtwist.domain.event import DomainEvent, read_event
 from rtwist.domain.owners import Owners, OwnersChanged
 from rtwist.errors import BadEvent, PartlyEmitted
 from rtwist.intake.window import Window
+from rtwist.quoting import quoted
 from rtwist.socketio import Server
 
 
@@ -136,7 +137,7 @@ class Intake:
     def _is_known(self, event: DomainEvent, ids: set[str], known: set[str]) -> bool:
         seen = ids & known or {each for each in ids if self._window.holds(each, self._now())}
         if seen:
-            self._log.info("event {id} ({kind}) was seen before", id=min(seen), kind=event.kind)
+            self._log.info("event {id} ({kind}) was seen before", id=quoted(min(seen)), kind=event.kind)
         return bool(seen)
 
     def _learn(self, learnt: Mapping[str, Owners]) -> None:

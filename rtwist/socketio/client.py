@@ -14,6 +14,7 @@ from rtwist.engineio.packet import Packet as EnginePacket
 from rtwist.engineio.packet import wire_size
 from rtwist.engineio.session import Session
 from rtwist.errors import RemoteProtocolError
+from rtwist.quoting import quoted
 from rtwist.socketio import pace
 from rtwist.socketio.errors import ConnectionRefused, ConnectLater
 from rtwist.socketio.options import Options
@@ -163,10 +164,10 @@ class Client:
             return
         if packet.type is PacketType.CONNECT:
             if socket is not None or packet.namespace in self._connecting:
-                raise RemoteProtocolError(f"second CONNECT to {packet.namespace}")
+                raise RemoteProtocolError(f"second CONNECT to {quoted(packet.namespace)}")
             self._connect(packet)
         elif socket is None:
-            raise RemoteProtocolError(f"{packet.type.name} before CONNECT to {packet.namespace}")
+            raise RemoteProtocolError(f"{packet.type.name} before CONNECT to {quoted(packet.namespace)}")
         elif packet.type is PacketType.CONNECT_ERROR:
             raise RemoteProtocolError("CONNECT_ERROR from a client")
         else:

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from rtwist.engineio.outbox import DROP, IfBehind
 from rtwist.engineio.packet import Packet as EnginePacket
 from rtwist.errors import RtwistError
+from rtwist.quoting import quoted
 from rtwist.socketio.acks import AckCallback, PendingAcks, first_argument, wait_for_one
 from rtwist.socketio.behind import latest
 from rtwist.socketio.broadcast import BroadcastOperator, RoomNames, names
@@ -293,9 +294,9 @@ class Socket(Subscribable):
         if self._handlers.has("error"):
             self._call_last("error", error)
         elif isinstance(error, RtwistError):
-            self._log.info("{socket}: {event} refused: {error}", socket=self.id, event=event, error=error)
+            self._log.info("{socket}: {event} refused: {error}", socket=self.id, event=quoted(event), error=error)
         else:
-            self._log.failure("middleware before {event} failed", event=event)
+            self._log.failure("middleware before {event} failed", event=quoted(event))
 
     def _call_last(self, event: str, argument: object) -> None:
         # These are not the client's events: they do not wait for a handler that is still busy.
