@@ -26,7 +26,9 @@ from rtwist.auth.policy import (
 )
 from rtwist.domain.owners import UNKNOWN, OwnerView
 from rtwist.domain.timestamps import iso
+from rtwist.engineio.buckets import Buckets
 from rtwist.errors import Refused
+from rtwist.limits import MAX_TYPING
 from rtwist.quoting import quoted
 from rtwist.socketio import Server, Socket
 
@@ -68,6 +70,7 @@ class Requests:
         self._owners = owners
         self._now = now
         self._max_rooms = max_rooms
+        self._typists = Buckets(MAX_TYPING)
         self._requests: Mapping[str, Request] = {
             "join_room": self._join_room,
             "leave_room": self._leave_room,
@@ -163,8 +166,14 @@ class Requests:
             raise Refused("bad_request", "typing takes {roomId: string, isTyping: boolean}")
         if name not in socket.rooms or self._row(name).typing is not Who.MEMBERS:
             raise refusal("typing")
-        news = {"roomId": name, "userId": _identity(socket).user_id, "isTyping": typing}
-        socket.to(name).emit("typing", {**news, "timestamp": iso(self._now())})
+        user = _identity(socket).user_id
+        now = self._io.clock.seconds()
+        bucket = self._typists.of(user, now)
+        if bucket.level(now) <= 0:
+            self._io.note_limit("max_typing", f"user {user}")
+            raise Refused("rate_limited", "too many have heard of your typing; wait a little")
+        news = {"roomId": name, "userId": user, "isTyping": typing, "timestamp": iso(self._now())}
+        bucket.spend(now, socket.to(name).emit("typing", news))
         return {"room": name}
 
     # Rooms
