@@ -26,7 +26,8 @@ from rtwist.socketio import Options as SocketOptions
 
 _SOCKETIO = (
     "path", "ping-interval", "ping-timeout", "connect-timeout", "max-payload", "max-buffered", "max-buffered-age",
-    "max-buffered-total", "max-packet-bytes", "max-connections", "max-connections-per-address",
+    "max-buffered-total", "max-incoming-total", "max-packet-bytes",
+    "max-connections", "max-connections-per-address",
     "max-handshakes-per-second", "max-handshakes-per-second-per-address", "max-packets-per-second",
     "max-bytes-per-second", "max-events-per-second", "max-requests", "trusted-proxies", "header-timeout",
     "body-timeout", "idle-timeout", "unread-timeout", "flood-timeout", "websocket-compression", "client-dist",

@@ -167,7 +167,11 @@ class Rest:
             "broker": "not configured" if broker is None else broker.state,
             "redis": "not configured",
             "draining": self.draining,
-            "clients": {**self._io.engine.admission.as_dict(), **self._io.engine.backlog.as_dict()},
+            "clients": {
+                **self._io.engine.admission.as_dict(),
+                "incomingBytes": self._io.incoming.size,
+                **self._io.engine.backlog.as_dict(),
+            },
             "timestamp": iso(self._now()),
         }
         if broker is not None:

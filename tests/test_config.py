@@ -88,6 +88,7 @@ ROWS: list[Row] = [
     ("max-buffered", "70000", "socketio.max_buffered", 70000),
     ("max-buffered-age", "2.5", "socketio.max_buffered_age", 2.5),
     ("max-buffered-total", "90000", "socketio.max_buffered_total", 90000),
+    ("max-incoming-total", "80000", "socketio.max_incoming_total", 80000),
     ("slow-consumer", "presence:*=drop, position = latest:id+floor,inventory:stock_changed=disconnect",
      "socketio.slow_consumers", {
          "inventory:stock_changed": "disconnect", "presence:*": "drop", "typing": "latest:roomId+userId",
@@ -195,6 +196,7 @@ DEFAULTS: dict[str, Any] = {
     "socketio.max_buffered": 16_000_000,
     "socketio.max_buffered_age": 30.0,
     "socketio.max_buffered_total": 256_000_000,
+    "socketio.max_incoming_total": 256_000_000,
     "socketio.slow_consumers": {
         "inventory:stock_changed": "latest:productId", "presence:*": "latest:userId",
         "typing": "latest:roomId+userId",
@@ -209,8 +211,8 @@ DURATIONS = (
     "authorization-timeout", "authorization-ttl",
 )  # fmt: skip
 COUNTS = (
-    "max-payload", "max-buffered", "max-buffered-total", "max-rooms", "max-orders", "dedup-size",
-    "revocation-size", "jwt-max-bytes",
+    "max-payload", "max-buffered", "max-buffered-total", "max-incoming-total", "max-rooms", "max-orders",
+    "dedup-size", "revocation-size", "jwt-max-bytes",
     "authorization-cache", "authorization-concurrency",
 )  # fmt: skip
 WRONG: list[tuple[str, str]] = [

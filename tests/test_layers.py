@@ -45,6 +45,7 @@ FLOORS = {
 PURE = (
     "engineio.packet",
     "engineio.frame",
+    "engineio.incoming",
     "engineio.outbox",
     "engineio.lifecycle",
     "engineio.request",

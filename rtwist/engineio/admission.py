@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from rtwist.engineio.addresses import Proxies, address_key
 from rtwist.engineio.buckets import Bucket, Buckets
+from rtwist.engineio.incoming import Incoming
 
 if TYPE_CHECKING:
     from rtwist.engineio.options import Options
@@ -67,7 +68,7 @@ class Admission:
     """Counts who is in and decides who may come.
 
     `refused` counts since the start by the name of the limit; whoever keeps another limit of clients adds to it
-    by `note`. No session is admitted any more once `open` is False.
+    by `note`. No session is admitted any more once `open` is False. `incoming` counts what they are sending.
     """
 
     _log = Logger()
@@ -78,6 +79,7 @@ class Admission:
         self.connections = 0
         self.sessions = 0
         self.refused: Counter[str] = Counter()
+        self.incoming = Incoming(options.max_incoming_total, self.note)
         self._options = options
         self._clock = clock
         now = clock.seconds()

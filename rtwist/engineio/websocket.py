@@ -28,6 +28,7 @@ _PROTOCOL_ERROR = 1002
 _INVALID_DATA = 1007
 _POLICY_VIOLATION = 1008
 _TOO_BIG = 1009
+_TRY_AGAIN_LATER = 1013
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 
 
@@ -138,6 +139,16 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
             timeout = self.factory.options.body_timeout
             self._fail_connection(_POLICY_VIOLATION, f"message that took more than {timeout:g} seconds")
 
+    def give_up(self) -> str:
+        """Drop the message that is coming: too much has come from all clients together."""
+        self._fail_connection(_TRY_AGAIN_LATER, "too much comes from all clients; try again later")
+        return self.session.handshake.address
+
+    def _take_incoming(self) -> bytearray:
+        incoming, self._incoming = self._incoming, bytearray()
+        self.factory.admission.incoming.forget(self)
+        return incoming
+
     # What Autobahn calls
 
     def onConnect(self, request: object) -> None:
@@ -168,13 +179,14 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         self._inflow.octets += len(payload)  # inflated, when it came compressed
         if not self.failedByMe:
             self._incoming += payload
+            self.factory.admission.incoming.hold(self, len(self._incoming))
 
     def onMessageFrameEnd(self) -> None:
         """A frame has ended; the message may go on."""
 
     def onMessageEnd(self) -> None:
         """A message is whole: hand it to the session."""
-        incoming, self._incoming = self._incoming, bytearray()
+        incoming = self._take_incoming()
         if self._message_timer is not None:
             self._message_timer.cancel()
             self._message_timer = None
@@ -227,6 +239,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     def connectionLost(self, reason: Failure) -> None:
         """The connection is gone, cleanly or not."""
         self._gone = True
+        self._take_incoming()
         self.left()
         self._inflow.stop()
         for timer in (self._abort_timer, self._message_timer):
@@ -237,6 +250,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def _fail_connection(self, code: int = 1001, reason: str = "going away") -> None:
         # Autobahn's one place for a fault of the client: it sends the close frame and ignores the rest.
+        self._take_incoming()
         super()._fail_connection(code, reason)
         self._tell_session(reasons.TRANSPORT_ERROR, reason)
 

@@ -205,7 +205,7 @@ class Socket(Subscribable):
             self._client.send(encoded, if_behind)
 
     def received(self, packet: Packet, size: int) -> None:
-        """The client sent an EVENT, ACK or DISCONNECT, `size` bytes on the wire."""
+        """The client sent an EVENT, ACK or DISCONNECT, which takes about `size` bytes of memory."""
         if packet.type is PacketType.EVENT:
             event, args = str(packet.data[0]), packet.data[1:]
             if packet.id is not None:
@@ -226,6 +226,8 @@ class Socket(Subscribable):
         self.namespace.forget(self)
         self._client.forget(self)
         self._queue.clear()
+        self._client.keep(-self._queued)
+        self._queued = 0
         self.acks.lose()
         self._call_last("disconnect", reason)
         self._handlers.clear()
@@ -240,6 +242,7 @@ class Socket(Subscribable):
         elif len(self._queue) < options.max_queued_events and self._queued + size <= options.max_queued_bytes:
             self._queue.append((event, args, size))
             self._queued += size
+            self._client.keep(size)
         else:
             self._log.warn("{socket} sends events faster than they are handled", socket=self.id)
             self._client.close()
@@ -272,6 +275,7 @@ class Socket(Subscribable):
             while self._queue and not self._busy and self.connected:
                 event, args, size = self._queue.popleft()
                 self._queued -= size
+                self._client.keep(-size)
                 self._handle(event, args)
         finally:
             self._draining = False
