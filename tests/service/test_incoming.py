@@ -132,5 +132,5 @@ def test_what_has_ended_is_not_kept(bounded: Service) -> None:
     with half_a_message(bounded, TEXT) as client:
         client.send(frame(0, b"\xff" * 100_000, fin=False))
         assert client.close_code() == 1009
-        wait_for(bounded, 0)
+        assert state(bounded)["incomingBytes"] == 0
     wait_for(bounded, 0)
