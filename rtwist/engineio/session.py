@@ -84,7 +84,7 @@ class Session:
         backlog: Backlog,
     ) -> None:
         self.sid = sid
-        self.handshake = handshake
+        self.handshake = handshake.packed()
         self.transport = transport
         self._clock = clock
         self._options = options
