@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
+from hmac import compare_digest
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 from klein import Klein
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
@@ -21,6 +21,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from rtwist.auth.revocation import read_revocation
 from rtwist.auth.token import TokenVerifier
+from rtwist.devpage import why_not
 from rtwist.domain.emission import Revoke
 from rtwist.domain.ids import plain_text
 from rtwist.domain.timestamps import iso
@@ -71,6 +72,8 @@ _STATUS = {
     "unroutable": 422,
     "unavailable": 503,
 }
+_ASKED_HOST = "x-rtwist-asked-host"
+"""Where routes find the Host that the client sent."""
 RETRY_SECONDS = 5
 """After which a client that could not be served may try again."""
 _TARGETS: Mapping[str, Callable[[Server, str, str, Any], int]] = {
@@ -92,13 +95,14 @@ class Access:
 
     async def check(self, request: IRequest, *, status_route: bool) -> None:
         """Return if the request is allowed; raises `Refused` (unauthorized, forbidden) or `KeysUnavailable`."""
-        if status_route and self.status_open_to_loopback and _from_loopback(request):
+        if status_route and self.status_open_to_loopback and _from_this_machine(request):
             return
         key = request.getHeader("x-api-key")
         if key is not None:
             if self.api_key is None:
                 raise Refused("unauthorized", _NO_KEY)
-            if hmac.compare_digest(_octets(key), _octets(self.api_key)):
+            # Of keys that differ in length, the comparison itself would take a time that shows it.
+            if compare_digest(_digest(key), _digest(self.api_key)):
                 return
             raise Refused("unauthorized", "the X-API-Key is not the server's")
         await self._check_bearer(request)
@@ -298,6 +302,7 @@ class _Front(Resource):
         for name, value in headers:
             request.responseHeaders.addRawHeader(name, value)
         # Klein would build redirects from the client's Host, and fail on one that is no host name.
+        request.requestHeaders.setRawHeaders(_ASKED_HOST, [request.getHeader("host") or ""])
         request.requestHeaders.setRawHeaders(b"host", [b"localhost"])
         return self._routes.render(request)
 
@@ -348,16 +353,15 @@ def _refusal(failure: Failure, request: IRequest) -> Refused | None:
     return None
 
 
-def _from_loopback(request: IRequest) -> bool:
-    peer = request.getClientAddress()
-    if isinstance(peer, IPv4Address):
-        return peer.host.startswith("127.")
-    return isinstance(peer, IPv6Address) and peer.host in ("::1", "::ffff:127.0.0.1")
+def _from_this_machine(request: IRequest) -> bool:
+    # A page of another site in a browser here is no such person, nor is whoever comes by a proxy here.
+    forwarded = request.getHeader("x-forwarded-for") or request.getHeader("forwarded")
+    return not forwarded and why_not(request, request.getHeader(_ASKED_HOST) or "") is None
 
 
-def _octets(key: str) -> bytes:
+def _digest(key: str) -> bytes:
     # Bytes that are no UTF-8 come out of the environment as lone surrogates, and are meant as bytes.
-    return key.encode("utf-8", "surrogateescape")
+    return sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
 def _make_headers_readable(request: Request) -> None:
