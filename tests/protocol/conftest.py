@@ -55,6 +55,16 @@ SERVERS: dict[str, dict[str, Any]] = {
             "max_payload_packets": 10,
         },
     },
+    "cramped": {
+        "kind": "socketio",
+        "options": {
+            **CALM,
+            "attachment_timeout": 0.3,
+            "max_packet_bytes": 5000,
+            "max_attachments": 3,
+            "max_queued_events": 5,
+        },
+    },
     "files": {"kind": "socketio", "files": True, "options": CALM},
     "deflating": {"kind": "engineio", "options": {**CALM, "websocket_compression": True}},
     "polling_only": {"kind": "engineio", "options": {**CALM, "transports": ["polling"]}},
@@ -207,6 +217,7 @@ guarded = calm("guarded")
 closed_origins = calm("closed_origins")
 small = calm("small")
 limited = calm("limited")
+cramped = calm("cramped")
 files = calm("files")
 websocket_only = calm("websocket_only")
 deflating = calm("deflating")
