@@ -207,8 +207,10 @@ def test_nothing_of_a_request_becomes_a_redirect_or_a_page() -> None:
             [("Host", host), ("X-Forwarded-Host", "evil.example"), ("X-Forwarded-Proto", "https")]
             for host in ("evil.example", "a..b", "x" * 300, "\xff\xfe", "evil.example/<script>", "evil.example@x")
         ]
-        targets = ["/", "/health/", "//evil.example/%2f..", "/socket.io/?redirect=//evil.example",
-                   POLLING, f"{POLLING}&sid=<script>", "/<script>alert(1)</script>", "/user-status//x/"]  # fmt: skip
+        targets = (
+            *("/", "/health/", "//evil.example/%2f..", "/socket.io", "/socket.io/?redirect=http://evil.example"),
+            *(POLLING, f"{POLLING}&sid=<script>", "/<script>alert(1)</script>", "/user-status//x/"),
+        )
         for headers in strange:
             for target in targets:
                 answer = service.request("GET", target, headers)
