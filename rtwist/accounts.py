@@ -17,6 +17,7 @@ from rtwist.domain.owners import UNKNOWN, Owners, OwnersChanged, OwnerView
 from rtwist.domain.rooms import order_room, order_scopes_of_owners, user_room
 from rtwist.domain.timestamps import iso
 from rtwist.presence import Presence, sockets_of
+from rtwist.quoting import quoted
 from rtwist.socketio import Server, Socket
 
 
@@ -73,7 +74,8 @@ class Accounts:
         concerned = [one for one in sockets if covers(effect, one.data["identity"], leeway=self._leeway)]
         for socket in concerned:
             self.dismiss_revoked(socket)
-        self._log.info("{effect}: {count} sockets disconnected", effect=effect, count=len(concerned))
+        told = quoted(str(effect))
+        self._log.info("{effect}: {count} sockets disconnected", effect=told, count=len(concerned))
         return len(concerned)
 
     def dismiss_revoked(self, socket: Socket) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from weakref import ReferenceType, ref
 
@@ -19,6 +19,8 @@ SWEEP_SECONDS = 1.0
 """Between two looks for members to ask about."""
 
 _KEY = "admissions"
+_SLACK = 1000
+"""Entries of rooms that were left, kept beside as many live ones before the queue is made anew."""
 
 
 class _Admission:
@@ -45,6 +47,11 @@ class Admissions:
         self._clock = clock
         self._due: list[tuple[float, int, ReferenceType[Socket], Room, _Admission]] = []
         self._number = count()
+        self._tidy_at = _SLACK
+
+    def __len__(self) -> int:
+        """How many looks are still to come, those at rooms that were left meanwhile among them."""
+        return len(self._due)
 
     async def ask(self, socket: Socket, room: Room) -> Answer | None:
         """Whether the socket's user may be in `room` now; None while the authorizer has no answer."""
@@ -75,7 +82,7 @@ class Admissions:
         while self._due and self._due[0][0] <= now:
             _, _, reference, room, admission = heappop(self._due)
             socket = reference()
-            if socket is not None and _is_current(socket, room, admission):
+            if socket is not None and _is_kept(reference, room, admission):
                 self._io.tasks.start(f"asking about {room.name}", self._ask_again(socket, room, admission))
 
     def _schedule(self, socket: Socket, room: Room, admission: _Admission) -> None:
@@ -83,6 +90,14 @@ class Admissions:
         left = admission.until - now
         due = now + max(left / 2, min(left, SWEEP_SECONDS))
         heappush(self._due, (due, next(self._number), ref(socket), room, admission))
+        if len(self._due) > self._tidy_at:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        # What was left stays until its time: a client that joins and leaves without end would fill the memory.
+        self._due = [entry for entry in self._due if _is_kept(*entry[2:])]
+        heapify(self._due)
+        self._tidy_at = 2 * len(self._due) + _SLACK
 
     async def _ask_again(self, socket: Socket, room: Room, admission: _Admission) -> None:
         identity = _identity(socket)
@@ -114,6 +129,11 @@ class Admissions:
 def _identity(socket: Socket) -> Identity:
     identity: Identity = socket.data["identity"]
     return identity
+
+
+def _is_kept(reference: ReferenceType[Socket], room: Room, admission: _Admission) -> bool:
+    socket = reference()
+    return socket is not None and _is_current(socket, room, admission)
 
 
 def _is_current(socket: Socket, room: Room, admission: _Admission) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from io import BytesIO
 from typing import Any, NamedTuple, NoReturn, Protocol
 
@@ -30,7 +31,7 @@ DEFAULT_TTL = 60.0
 """Seconds: for so long somebody may stay in a room who would be refused now."""
 
 DEFAULT_CACHE = 10_000
-"""Answers kept, about 10 MB; one that was dropped is asked for again."""
+"""Answers kept, about 3 MB; one that was dropped is asked for again."""
 
 DEFAULT_CONCURRENCY = 20
 """Requests at a time: what a small service answers without queueing."""
@@ -130,16 +131,17 @@ class AuthorizationUrl:
         self._cooperator = Cooperator(scheduler=lambda step: clock.callLater(0, step))
         self._slots = DeferredSemaphore(settings.concurrency)
         self._asking: dict[_Question, list[Deferred[Answer]]] = {}
-        self._answers: OrderedDict[_Question, Answer] = OrderedDict()
+        self._answers: OrderedDict[bytes, Answer] = OrderedDict()
         self._warned_at = -_WARN_SECONDS
         self._failures = 0
 
     async def ask(self, identity: Identity, room: Room, *, again: bool = False) -> Answer:
         """The answer about `identity` in `room`; raises `AuthorizationUnavailable` without a usable one."""
         question = _question(identity, room)
-        known = None if again else self._answers.get(question)
+        key = _digest(question)
+        known = None if again else self._answers.get(key)
         if known is not None and known.until > self._clock.seconds():
-            self._answers.move_to_end(question)
+            self._answers.move_to_end(key)
             return known
         mine: Deferred[Answer] = Deferred()
         waiting = self._asking.get(question)
@@ -202,8 +204,9 @@ class AuthorizationUrl:
             ) from None
 
     def _remember(self, question: _Question, answer: Answer) -> None:
-        self._answers[question] = answer
-        self._answers.move_to_end(question)
+        key = _digest(question)
+        self._answers[key] = answer
+        self._answers.move_to_end(key)
         if len(self._answers) > self._settings.cache:
             self._answers.popitem(last=False)
 
@@ -240,6 +243,11 @@ async def _body(response: IResponse) -> bytes:
 
     await treq.collect(response, collect)
     return bytes(body)
+
+
+def _digest(question: _Question) -> bytes:
+    # What is remembered is small, however many shops somebody has.
+    return sha256(msgspec.json.encode(question)).digest()
 
 
 def _question(identity: Identity, room: Room) -> _Question:

@@ -26,7 +26,8 @@ from rtwist.socketio import Options as SocketOptions
 
 _SOCKETIO = (
     "path", "ping-interval", "ping-timeout", "connect-timeout", "max-payload", "max-buffered", "max-buffered-age",
-    "max-buffered-total", "max-packet-bytes", "max-connections", "max-connections-per-address",
+    "max-buffered-total", "max-incoming-total", "max-packet-bytes",
+    "max-connections", "max-connections-per-address",
     "max-handshakes-per-second", "max-handshakes-per-second-per-address", "max-packets-per-second",
     "max-bytes-per-second", "max-events-per-second", "max-requests", "trusted-proxies", "header-timeout",
     "body-timeout", "idle-timeout", "unread-timeout", "flood-timeout", "websocket-compression", "client-dist",
@@ -39,6 +40,9 @@ _SOCKETIO = (
 _LATER = {"REDIS_URL": "this version is one node, without Redis"}
 
 DEV_ENV = "RTWIST_DEV"
+
+MIN_KEY_CHARS = 16
+"""Of an API key; shorter ones are warned of, since nothing limits how often one may guess."""
 
 
 def wants_dev(environment: Mapping[str, str]) -> bool:
@@ -110,7 +114,7 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
         log_format=values["log-format"],
         log_level=values["log-level"],
         dev=dev,
-        warnings=tuple(_strangers(environment)),
+        warnings=(*_strangers(environment), *_weak_points(values, dev=dev)),
     )
 
 
@@ -130,6 +134,21 @@ def _strangers(environment: Mapping[str, str]) -> Iterator[str]:
         if rest != name and value and rest not in known:
             meant = get_close_matches(rest, known, 1)
             yield f"{name} is no option of rtwist" + (f"; did you mean {PREFIX}{meant[0]}?" if meant else "")
+
+
+def _weak_points(values: Mapping[str, Any], *, dev: bool) -> Iterator[str]:
+    """What to say about settings that let in more than most operators mean."""
+    key = values["api-key"]
+    if key is not None and not dev and len(key) < MIN_KEY_CHARS:
+        yield (
+            f"API_KEY has {len(key)} characters, and guesses are not counted: who finds it can publish anything; "
+            'make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
+        )
+    if values["jwt-jwks-url"] is not None and not values["jwt-audience"]:
+        yield (
+            "JWT_JWKS_URL is set without --jwt-audience: tokens that its issuer made for other applications "
+            "let in here, too"
+        )
 
 
 def read_broker(given: Mapping[str, Any], environment: Mapping[str, str]) -> BrokerSettings:

@@ -9,7 +9,7 @@ import msgspec
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
-from rtwist.access import Access
+from rtwist.access import ASKED_HOST, Access
 from rtwist.engineio.admission import Admission, Over
 from rtwist.engineio.answers import answer
 from rtwist.engineio.cors import Cors
@@ -61,6 +61,7 @@ class Front(Resource):
         for name, value in headers:
             request.responseHeaders.addRawHeader(name, value)
         # Klein would build redirects from the client's Host, and fail on one that is no host name.
+        request.requestHeaders.setRawHeaders(ASKED_HOST, [request.getHeader("host") or ""])
         request.requestHeaders.setRawHeaders(b"host", [b"localhost"])
         return self._routes.render(request)
 

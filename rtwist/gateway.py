@@ -19,6 +19,7 @@ from rtwist.engineio.request import Handshake, Refusal
 from rtwist.errors import AuthError, KeysUnavailable
 from rtwist.leases import LeaseOptions, Leases
 from rtwist.presence import Presence
+from rtwist.quoting import quoted
 from rtwist.requests import DEFAULT_MAX_ROOM_NAME, DEFAULT_MAX_ROOMS, Requests
 from rtwist.socketio import ConnectionRefused, ConnectLater, Server, Socket
 from rtwist.socketio.server import SHUTTING_DOWN
@@ -86,7 +87,8 @@ class Gateway:
 
     def log_refusal(self, request: Handshake, refusal: Refusal) -> None:
         """An HTTP request was refused before it became a connection."""
-        self._log.info("request of {address} refused: {reason}", address=request.address, reason=refusal.hint)
+        reason = quoted(refusal.hint)
+        self._log.info("request of {address} refused: {reason}", address=request.address, reason=reason)
 
     async def _authenticate(self, socket: Socket) -> None:
         try:

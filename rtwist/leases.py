@@ -15,11 +15,15 @@ from rtwist.auth.identity import Identity
 from rtwist.auth.moves import is_older, renewed
 from rtwist.auth.token import TokenVerifier
 from rtwist.domain.timestamps import iso
+from rtwist.engineio.buckets import Bucket
 from rtwist.errors import AuthError, KeysUnavailable, Refused
+from rtwist.limits import MAX_REFRESHES
 from rtwist.socketio import Server, Socket
 
 RECHECK_SECONDS = 15.0
 """The wall clock may jump, and timers do not jump with it: it is asked again at least this often."""
+
+_BUCKET = "refreshes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Leases:
 
         `value` is the token, or an object with it as `token`. Raises `Refused`.
         """
+        self._check_rate(socket)
         fresh = await self._verified(socket, value.get("token") if isinstance(value, dict) else value)
         if not socket.connected:
             raise Refused("forbidden", "the connection has ended")
@@ -94,6 +99,13 @@ class Leases:
             until=iso(fresh.expires_at),
         )
         return {"expiresAt": iso(fresh.expires_at)}
+
+    def _check_rate(self, socket: Socket) -> None:
+        now = self._io.clock.seconds()
+        bucket: Bucket = socket.data.setdefault(_BUCKET, Bucket(MAX_REFRESHES, now))
+        if not bucket.take(now):
+            self._io.note_limit("max_refreshes", f"{socket.id} of {socket.handshake.address}")
+            raise Refused("rate_limited", "too many new tokens in a short time; wait a little")
 
     async def _verified(self, socket: Socket, token: Any) -> Identity:
         try:

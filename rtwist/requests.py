@@ -26,7 +26,10 @@ from rtwist.auth.policy import (
 )
 from rtwist.domain.owners import UNKNOWN, OwnerView
 from rtwist.domain.timestamps import iso
+from rtwist.engineio.buckets import Buckets
 from rtwist.errors import Refused
+from rtwist.limits import MAX_TYPING
+from rtwist.quoting import quoted
 from rtwist.socketio import Server, Socket
 
 DEFAULT_MAX_ROOMS = 5000
@@ -73,6 +76,7 @@ class Requests:
         self._now = now
         self._max_rooms = max_rooms
         self._max_room_name = max_room_name
+        self._typists = Buckets(MAX_TYPING)
         self._requests: Mapping[str, Request] = {
             "join_room": self._join_room,
             "leave_room": self._leave_room,
@@ -127,11 +131,11 @@ class Requests:
     def _refuse(self, event: str, socket: Socket, refused: Refused, ack: Ack) -> None:
         self._log.info(
             "{event} of user {user} on {socket} refused: {code}, {message}",
-            event=event,
+            event=quoted(event),
             user=_identity(socket).user_id,
             socket=socket.id,
             code=refused.code,
-            message=refused.message,
+            message=quoted(refused.message),
         )
         if refused.limit is not None:
             self._io.note_limit(refused.limit, f"user {_identity(socket).user_id} on {socket.id}")
@@ -170,8 +174,14 @@ class Requests:
             raise Refused("bad_request", "typing takes {roomId: string, isTyping: boolean}")
         if name not in socket.rooms or self._row(name).typing is not Who.MEMBERS:
             raise refusal("typing")
-        news = {"roomId": name, "userId": _identity(socket).user_id, "isTyping": typing}
-        socket.to(name).emit("typing", {**news, "timestamp": iso(self._now())})
+        user = _identity(socket).user_id
+        now = self._io.clock.seconds()
+        bucket = self._typists.of(user, now)
+        if bucket.level(now) <= 0:
+            self._io.note_limit("max_typing", f"user {user}")
+            raise Refused("rate_limited", "too many have heard of your typing; wait a little")
+        news = {"roomId": name, "userId": user, "isTyping": typing, "timestamp": iso(self._now())}
+        bucket.spend(now, socket.to(name).emit("typing", news))
         return {"room": name}
 
     # Rooms
@@ -212,9 +222,7 @@ class Requests:
             raise Refused("too_many", told, limit="max_rooms")
         socket.join(new)
         if new:
-            self._log.info(
-                "user {user} on {socket} joined {rooms}", user=identity.user_id, socket=socket.id, rooms=new
-            )
+            self._log_rooms(socket, "joined", new)
 
     def _leave(self, socket: Socket, room: Room) -> Answer:
         left = rooms_held(room, socket.rooms)
@@ -223,9 +231,13 @@ class Requests:
         if self._admissions is not None:
             self._admissions.forget(socket, room)
         if left:
-            user = _identity(socket).user_id
-            self._log.info("user {user} on {socket} left {rooms}", user=user, socket=socket.id, rooms=left)
+            self._log_rooms(socket, "left", left)
         return {"room": room.name}
+
+    def _log_rooms(self, socket: Socket, done: str, names: Iterable[str]) -> None:
+        user, rooms = _identity(socket).user_id, list(map(quoted, names))
+        text = "user {user} on {socket} {done} {rooms}"
+        self._log.info(text, user=user, socket=socket.id, done=done, rooms=rooms)
 
     def _row(self, name: str) -> Row:
         return self._policy.row(room_named(name, self._is_socket_id, len(name)).kind)

@@ -45,6 +45,7 @@ from rtwist.errors import (
 from rtwist.front import JSON, Front, error_body
 from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
+from rtwist.quoting import quoted
 from rtwist.requests import DEFAULT_MAX_ROOM_NAME
 from rtwist.socketio import Server
 from rtwist.socketio.jsoncodec import loads, where_wrong
@@ -128,7 +129,11 @@ class Rest:
             "broker": "not configured" if broker is None else broker.state,
             "redis": "not configured",
             "draining": self.draining,
-            "clients": {**self._io.engine.admission.as_dict(), **self._io.engine.backlog.as_dict()},
+            "clients": {
+                **self._io.engine.admission.as_dict(),
+                "incomingBytes": self._io.incoming.size,
+                **self._io.engine.backlog.as_dict(),
+            },
             "unauthorized": self._strangers.counts["unauthorized"],
             "timestamp": iso(self._now()),
         }
@@ -178,9 +183,9 @@ class Rest:
             raise Refused("bad_request", str(error)) from None
         self._log.info(
             "emitted {event} to {kind} {name}: {receivers} receivers, asked for over REST",
-            event=event,
+            event=quoted(event),
             kind=kind,
-            name=name,
+            name=quoted(name),
             receivers=receivers,
         )
         return self._data(request, {"receivers": receivers})

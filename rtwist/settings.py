@@ -197,6 +197,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max-buffered-age", "seconds anything may wait for it until it is disconnected", 30.0, as_seconds),
     Setting("max-buffered-total", "bytes that may wait in memory for all slow clients until those with most are "
             "disconnected", 256_000_000, as_count),
+    Setting("max-incoming-total", "bytes of bodies and messages not whole, or waiting, of all clients until "
+            "those with most are given up", 256_000_000, as_count),
     Setting("slow-consumer", "event=rule with commas, for clients that are behind: drop, latest:field (keep the "
             "last) or disconnect; adds to the default", SLOW_CONSUMERS, as_slow_consumers),
     Setting("max-packet-bytes", "bytes of a packet with its binary parts", 10_000_000, as_count),

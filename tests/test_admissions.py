@@ -213,6 +213,17 @@ def test_who_has_gone_is_forgotten(desk: Desk) -> None:
     assert desk.asked == []
 
 
+def test_who_comes_and_goes_without_end_fills_no_memory_and_the_others_are_asked_about(desk: Desk) -> None:
+    desk.enter()
+    lobby = Room(Kind.CUSTOM, "lobby")
+    for _ in range(20_000):
+        desk.enter(lobby)
+        desk.admissions.forget(desk.socket, lobby)
+    assert len(desk.admissions) < 3000
+    desk.wait(30)
+    assert desk.asked == [("order:7", True)]
+
+
 def test_a_change_is_asked_about_at_once_and_failing_changes_nothing_before_the_time(desk: Desk) -> None:
     desk.enter()
     desk.wait(10)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -125,6 +128,23 @@ def test_who_asks_again_gets_a_new_answer(house: House) -> None:
     house.answer(allow=False)
     assert not allowed(again)
     assert not allowed(house.ask(ANN, CHAT)), "and it is the one that counts from then on"
+
+
+def test_answers_do_not_keep_the_thousand_shops_of_whom_they_are_about(house: House) -> None:
+    def ask_about(number: int) -> None:
+        shops = tuple(f"shop {number}-{index}" for index in range(1000))
+        asked = house.ask(replace(ANN, user_id=f"u{number}", shop_ids=shops), CHAT)
+        house.answer(allow=True)
+        assert allowed(asked)
+
+    ask_about(0)
+    tracemalloc.start()
+    for number in range(1, 51):
+        ask_about(number)
+    gc.collect()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept / 50 < 10_000, "bytes for each answer"
 
 
 def test_one_question_is_under_way_once(house: House) -> None:

@@ -10,7 +10,7 @@ import pytest
 from rtwist.auth.identity import ClaimNames
 from rtwist.auth.policy import Kind
 from rtwist.auth.settings import TokenSettings
-from rtwist.config import Config, read_broker, read_config
+from rtwist.config import MIN_KEY_CHARS, Config, read_broker, read_config
 from rtwist.errors import ConfigError
 from rtwist.settings import SETTINGS, Setting
 from tests.support.keys import P256, RSA, pem
@@ -88,6 +88,7 @@ ROWS: list[Row] = [
     ("max-buffered", "70000", "socketio.max_buffered", 70000),
     ("max-buffered-age", "2.5", "socketio.max_buffered_age", 2.5),
     ("max-buffered-total", "90000", "socketio.max_buffered_total", 90000),
+    ("max-incoming-total", "80000", "socketio.max_incoming_total", 80000),
     ("slow-consumer", "presence:*=drop, position = latest:id+floor,inventory:stock_changed=disconnect",
      "socketio.slow_consumers", {
          "inventory:stock_changed": "disconnect", "presence:*": "drop", "typing": "latest:roomId+userId",
@@ -224,6 +225,7 @@ DEFAULTS: dict[str, Any] = {
     "socketio.max_buffered": 16_000_000,
     "socketio.max_buffered_age": 30.0,
     "socketio.max_buffered_total": 256_000_000,
+    "socketio.max_incoming_total": 256_000_000,
     "socketio.slow_consumers": {
         "inventory:stock_changed": "latest:productId", "presence:*": "latest:userId",
         "typing": "latest:roomId+userId",
@@ -239,8 +241,8 @@ DURATIONS = (
     "authorization-timeout", "authorization-ttl",
 )  # fmt: skip
 COUNTS = (
-    "max-payload", "max-buffered", "max-buffered-total", "max-rooms", "max-orders", "dedup-size",
-    "revocation-size", "jwt-max-bytes", "max-room-name", "max-payload-packets", "max-fragments",
+    "max-payload", "max-buffered", "max-buffered-total", "max-incoming-total", "max-rooms", "max-orders",
+    "dedup-size", "revocation-size", "jwt-max-bytes", "max-room-name", "max-payload-packets", "max-fragments",
     "max-queued-events", "max-queued-bytes", "max-pending-acks",
     "authorization-cache", "authorization-concurrency",
 )  # fmt: skip
@@ -627,6 +629,28 @@ class TestStrangers:
         right = {name: "1" for setting in SETTINGS if setting.name == "port" for name in setting.env_names}
         secrets = {f"{setting.env_names[-1]}_FILE": str(file) for setting in SECRETS}
         assert self.warnings(**right, **secrets, RTWIST_DEV="0", RTWIST_EMPTY="", RTWISTED="1", HOME="/") == ()
+
+
+class TestWeakPoints:
+    """Settings that work, and let in more than most operators mean."""
+
+    def warnings(self, environment: dict[str, str], *, dev: bool = False) -> tuple[str, ...]:
+        return read_config({}, environment, dev=dev).warnings
+
+    @pytest.mark.parametrize("key", ["x", "a-short-key", "x" * (MIN_KEY_CHARS - 1)])
+    def test_a_key_that_can_be_guessed(self, key: str) -> None:
+        (warning,) = self.warnings({**KEY, "API_KEY": key})
+        assert warning.startswith(f"API_KEY has {len(key)} characters")
+        assert key == "x" or key not in warning
+        assert self.warnings({"API_KEY": key}, dev=True) == ()
+
+    def test_one_that_cannot(self) -> None:
+        assert self.warnings({**KEY, "API_KEY": "x" * MIN_KEY_CHARS}) == self.warnings(KEY) == ()
+
+    def test_tokens_that_were_made_for_others(self) -> None:
+        (warning,) = self.warnings(JWKS)
+        assert warning.startswith("JWT_JWKS_URL is set without --jwt-audience")
+        assert self.warnings({**JWKS, "RTWIST_JWT_AUDIENCE": "shop"}) == self.warnings(PEM) == ()
 
 
 class TestDevelopment:

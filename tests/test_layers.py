@@ -12,6 +12,7 @@ from tests.support.processes import ROOT
 
 FLOORS = {
     "errors": 0,
+    "quoting": 0,
     "tasks": 1,
     "engineio": 2,
     "socketio": 3,
@@ -46,6 +47,7 @@ FLOORS = {
 PURE = (
     "engineio.packet",
     "engineio.frame",
+    "engineio.incoming",
     "engineio.outbox",
     "engineio.lifecycle",
     "engineio.request",
@@ -60,6 +62,7 @@ PURE = (
     "socketio.binary",
     "socketio.jsoncodec",
     "socketio.rooms",
+    "quoting",
     "intake.window",
     "intake.settings",
     "intake.counters",

@@ -352,6 +352,17 @@ class TestRefreshing:
         assert refused(ask(guest, "refresh_token", place.token(jti="t2")))[0] == "token_revoked"
         assert ask(guest, "refresh_token", place.token(jti="t3"))["success"]
 
+    def test_tokens_without_end_are_refused_before_they_are_looked_at(self, place: Place) -> None:
+        guest, socket = place.join(companyId="c1")
+        companies = [f"c{number % 2}" for number in range(25)]
+        answers = [ask(guest, "refresh_token", place.token(companyId=company)) for company in companies]
+        assert [answer["success"] for answer in answers] == [True] * 20 + [False] * 5
+        assert {refused(answer)[0] for answer in answers[20:]} == {"rate_limited"}
+        assert refused(ask(guest, "refresh_token", "nonsense"))[0] == "rate_limited"
+        assert socket.data["identity"].company_id == "c1"
+        place.pass_time(1)
+        assert refused(ask(guest, "refresh_token", "nonsense"))[0] == "token_invalid"
+
     def test_others_wait_until_it_is_decided(self, place: Place) -> None:
         guest, socket = place.join(companyId="c1")
         token = place.token(companyId="c2", kid="late")

@@ -219,7 +219,7 @@ class TestTheFirstLine:
             "listening on 0.0.0.0:8009; one node; only pages of the same host may connect (FRONTEND_URL is not "
             "set); no API_KEY is set: only tokens of super admins may post events"
         ]
-        monkeypatch.setenv("API_KEY", "a key")
+        monkeypatch.setenv("API_KEY", "the-key-of-the-backends")
         monkeypatch.setenv("FRONTEND_URL", "https://a.example,https://b.example")
         assert self.logged(monkeypatch, "--listen", "tcp:1", "--listen", "tcp:2") == [
             "listening on 0.0.0.0:1, 0.0.0.0:2; one node; pages of https://a.example, https://b.example may "

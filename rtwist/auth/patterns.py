@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import product
 
 from rtwist.domain.ids import MAX_ID_CHARS, plain_text
 
@@ -43,14 +42,18 @@ class RoomPattern:
 
     def matches(self, room: str, values: Values) -> bool:
         """Whether `room` is meant. What is filled in is literal: a user called `*` is no wildcard."""
-        if not room.startswith(self.beginning):  # spares most of them the users' shops
-            return False
-        names = map("".join, product(*self._choices(values)))
-        return any(room.startswith(name) if self.open_ended else room == name for name in names)
+        return self._fits(room, self.parts, values)
 
-    def _choices(self, values: Values) -> Iterable[tuple[str, ...]]:
-        for number, part in enumerate(self.parts):
-            yield values.get(part, ()) if number % 2 else (part,)
+    def _fits(self, rest: str, parts: tuple[str, ...], values: Values) -> bool:
+        literal, *more = parts
+        if not more:
+            return rest.startswith(literal) if self.open_ended else rest == literal
+        if not rest.startswith(literal):
+            return False
+        rest, choices, others = rest[len(literal) :], values.get(more[0], ()), tuple(more[1:])
+        if not rest.startswith(choices):  # one look at a thousand shops, for a token may hold a hundred patterns
+            return False
+        return any(rest.startswith(one) and self._fits(rest[len(one) :], others, values) for one in choices)
 
 
 def read_patterns(name: str, value: object) -> tuple[RoomPattern, ...]:

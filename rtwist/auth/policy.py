@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -204,11 +204,11 @@ def rooms_within(identity: Identity, room: Room, entry: Entry) -> tuple[str, ...
     return (room.name,)
 
 
-def rooms_held(room: Room, present: Iterable[str]) -> list[str]:
+def rooms_held(room: Room, present: Collection[str]) -> list[str]:
     """Those of the rooms `present` in which somebody is because of `room`."""
     if room.kind in (Kind.ORDER, Kind.TRANSFER):
         return scopes_of(room.name, present)
-    return [name for name in present if name == room.name]
+    return [room.name] if room.name in present else []
 
 
 def room_named(value: object, is_socket_id: Callable[[str], bool], most: int = MAX_ID_CHARS) -> Room:

@@ -11,15 +11,16 @@ _MAX_ID_BITS = 665
 """The bits of the largest integer of 200 digits."""
 
 _TOO_LONG = "must not be longer than"
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# Separators of lines, and what reverses the text around it, would make log lines and other people's screens lie.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def plain_text(value: object, most: int = MAX_ID_CHARS) -> str:
     """Take a string or an integer and return it as text of at most `most` characters, none of control.
 
     Raises ValueError, whose text fits behind a field's name ("must be ..."), for other types (bool and
-    float included), for blank or too long text, control characters and lone surrogates, which no encoder
-    can send.
+    float included), for blank or too long text, control characters (of line and direction, too) and
+    lone surrogates, which no encoder can send.
     """
     if isinstance(value, str):
         if value.isascii() and value.isprintable() and not value.isspace() and 0 < len(value) <= MAX_ID_CHARS:

@@ -114,7 +114,8 @@ def subjects_in(rooms: Iterable[str], prefix: str) -> list[str]:
 
 def scopes_of(room: str, rooms: Iterable[str]) -> list[str]:
     """Those of `rooms` that are `room` itself or a scope of it."""
-    return [name for name in rooms if name == room or name.startswith(f"{room}|")]
+    scope = _scope(room, "")
+    return [name for name in rooms if name.startswith(room) and (name == room or name.startswith(scope))]
 
 
 def _scope(room: str, identity: str) -> str:

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from rtwist.engineio.addresses import Proxies, address_key
 from rtwist.engineio.buckets import Bucket, Buckets
+from rtwist.engineio.incoming import Incoming
 from rtwist.engineio.tally import Tally
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Admission:
     """Counts who is in and decides who may come.
 
     `refused` counts since the start by the name of the limit; whoever keeps another limit of clients adds to it
-    by `note`. No session is admitted any more once `open` is False.
+    by `note`. No session is admitted any more once `open` is False. `incoming` counts what they are sending.
     """
 
     _log = Logger()
@@ -76,6 +77,7 @@ class Admission:
         self.sessions = 0
         self._tally = Tally()
         self.refused = self._tally.counts
+        self.incoming = Incoming(options.max_incoming_total, self.note)
         self._options = options
         self._clock = clock
         now = clock.seconds()

@@ -28,7 +28,7 @@ class Cors:
         if origin is None or self._any:
             return True
         if self.enabled:
-            return _normal(origin) in self._origins
+            return self._is_listed(origin)
         return host is not None and _same_host(origin, host)
 
     def headers(self, origin: str | None) -> list[tuple[str, str]]:
@@ -38,7 +38,7 @@ class Cors:
         if self._any:
             return [("Access-Control-Allow-Origin", "*")]
         vary = ("Vary", "Origin")
-        if origin is None or _normal(origin) not in self._origins:
+        if origin is None or not self._is_listed(origin):
             return [vary]
         return [
             ("Access-Control-Allow-Origin", origin),
@@ -58,6 +58,10 @@ class Cors:
                 ("Vary", "Access-Control-Request-Headers"),
             ]
         return headers
+
+    def _is_listed(self, origin: str) -> bool:
+        # Nothing is trimmed, and nothing folded but ASCII: the origin is repeated to the client as it came.
+        return origin.isascii() and origin.rstrip("/").lower() in self._origins
 
 
 def has_only_header_characters(value: str) -> bool:

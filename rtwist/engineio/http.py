@@ -19,9 +19,13 @@ from twisted.web.server import Request as _Request
 from rtwist.engineio.admission import Admission
 from rtwist.engineio.answers import LongAnswer, answer, set_head
 from rtwist.engineio.exchange import Head, Watcher
+from rtwist.engineio.incoming import Incoming
 from rtwist.engineio.repeating import RepeatingChannel, RepeatRules
 from rtwist.engineio.request import Handshake
 
+_TOO_MUCH = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+)
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
@@ -83,6 +87,18 @@ class Request(_Request):
             self._too_large()
         else:
             self.content.write(data)
+            self._incoming.hold(self, self._size)
+
+    def give_up(self) -> str:
+        """Drop the body: too much has come from all clients together."""
+        channel = self.channel
+        self._drop_body()
+        if self.whole:
+            channel.transport.abortConnection()
+        else:
+            channel.site.body_dropped(self)
+            channel.refuse(_TOO_MUCH)
+        return str(getattr(channel.transport.getPeer(), "host", ""))
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """The body is whole."""
@@ -114,8 +130,17 @@ class Request(_Request):
     def connectionLost(self, reason: Failure) -> None:
         """The client left before the answer."""
         self.gone = True
-        self._cancel_deadline()
+        self._drop_body()
         super().connectionLost(reason)
+
+    @property
+    def _incoming(self) -> Incoming:
+        return self.channel.site.admission.incoming
+
+    def _drop_body(self) -> None:
+        self._cancel_deadline()
+        self._incoming.forget(self)
+        self.content = BytesIO()
 
     def _cancel_deadline(self) -> None:
         if self._deadline is not None and self._deadline.active():
@@ -130,7 +155,7 @@ class Request(_Request):
     def _too_large(self) -> None:
         channel = self.channel
         if not channel.refusing:
-            self._cancel_deadline()
+            self._drop_body()
             channel.note("max_payload")
             channel.site.body_dropped(self)
             channel.refuse(channel.site.too_large_answer(self))
@@ -219,6 +244,7 @@ class Channel(RepeatingChannel):
 
         It could otherwise run in the middle of whatever wrote the answer, such as a broadcast.
         """
+        self.site.admission.incoming.forget(request)
         if any(getattr(self, "_dataBuffer", ())):
             self.site.clock.callLater(0, self._next_request, request)
         else:

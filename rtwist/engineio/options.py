@@ -56,6 +56,8 @@ class Options:
     - `max_buffered_age`: how long anything may wait for one client, and how long its connection may take nothing;
       longer than any honest gap between two polls, shorter than the heartbeat takes to notice.
     - `max_buffered_total`: bytes that may wait in memory for all clients together; beyond it those with most go.
+    - `max_incoming_total`: bytes of bodies, messages and events that are not whole, or wait to be handled, of all
+      clients together; beyond it those with most go. Each may have `max_payload` of them without being anybody.
     - `close_timeout`: how long a peer may take over a close before its connection is aborted.
     - `poll_close_timeout`: how long a close waits for a polling client to come and fetch it.
     - `header_timeout`: how long the headers of one request may take to arrive, however steadily they come.
@@ -95,6 +97,7 @@ class Options:
     max_buffered: int = 16_000_000
     max_buffered_age: float = 30.0
     max_buffered_total: int = 256_000_000
+    max_incoming_total: int = 256_000_000
     close_timeout: float = 5.0
     poll_close_timeout: float = 30.0
     header_timeout: float = 10.0
@@ -126,7 +129,7 @@ class Options:
                      "unread_timeout", "max_buffered_age"):  # fmt: skip
             check_positive(name, getattr(self, name))
         for name in ("max_payload", "max_payload_packets", "max_fragments", "max_buffered", "max_buffered_total",
-                     "max_requests"):  # fmt: skip
+                     "max_incoming_total", "max_requests"):  # fmt: skip
             check_positive(name, getattr(self, name))
         for name in ("max_connections", "max_connections_per_address", "max_handshakes_per_second",
                      "max_handshakes_per_second_per_address", "max_packets_per_second",

@@ -76,14 +76,21 @@ class Root(Resource):
         """Whether a limit stands in the way of a request, or a rule of the protocol."""
         server = self._server
         known = server.sessions.get(handshake.query.get("sid", ""))
-        if known is None or handshake.asks_websocket:
-            over = server.admission.asks(handshake.address)
-            if over is not None:
-                return over, None
+        if known is not None and self._is_taken(handshake):
+            return None, None
+        # What a session does not take is limited like what belongs to none: it costs as much, and is logged.
+        over = server.admission.asks(handshake.address)
+        if over is not None:
+            return over, None
         refusal = server.check(handshake)
         if known is not None or refusal is not None:
             return None, refusal
         return server.admission.admits(handshake.address), None
+
+    def _is_taken(self, handshake: Handshake) -> bool:
+        """Whether a request that names a session is an ordinary one of its polling."""
+        ordinary = handshake.method in ("GET", "POST") and not handshake.asks_websocket
+        return ordinary and self._server.verify(handshake) is None
 
     def _render_polling(self, request: Request, handshake: Handshake, headers: Headers) -> int:
         sid = handshake.query.get("sid")

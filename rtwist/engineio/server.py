@@ -66,15 +66,19 @@ class Server:
 
     def check(self, request: Handshake) -> Refusal | None:
         """Why `request` is refused, or None; a refusal is reported to `refused`."""
-        try:
-            refusal = verify(request, self._sessions, self.options, self.cors)
-        except Exception:
-            # Only `allow_request` is not our own.
-            self._log.failure("allow_request failed")
-            refusal = Refusal(ErrorCode.FORBIDDEN, "allow_request failed")
+        refusal = self.verify(request)
         if refusal is not None:
             self._refused(request, refusal)
         return refusal
+
+    def verify(self, request: Handshake) -> Refusal | None:
+        """Why `request` would be refused, or None; nothing is reported."""
+        try:
+            return verify(request, self._sessions, self.options, self.cors)
+        except Exception:
+            # Only `allow_request` is not our own.
+            self._log.failure("allow_request failed")
+            return Refusal(ErrorCode.FORBIDDEN, "allow_request failed")
 
     def polling_transport(self, request: Handshake | None) -> PollingTransport | None:
         """The polling transport that `request` may use, if there is one; nothing is reported."""

@@ -90,7 +90,7 @@ class Session:
         heartbeats: Heartbeats,
     ) -> None:
         self.sid = sid
-        self.handshake = handshake
+        self.handshake = handshake.packed()
         self.transport = transport
         self._clock = clock
         self._options = options

@@ -16,7 +16,7 @@ from rtwist.engineio import reasons
 from rtwist.engineio.admission import Admission
 from rtwist.engineio.buckets import Budget
 from rtwist.engineio.deflate import Agreement
-from rtwist.engineio.frame import INVALID_DATA, POLICY_VIOLATION, TOO_BIG, close_fault
+from rtwist.engineio.frame import INVALID_DATA, POLICY_VIOLATION, TOO_BIG, TRY_AGAIN_LATER, close_fault
 from rtwist.engineio.inflow import Inflow
 from rtwist.engineio.opening import accept, configured, forget_opening, handshake_bytes
 from rtwist.engineio.options import WEBSOCKET, Options
@@ -144,6 +144,16 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
             timeout = self.factory.options.body_timeout
             self._fail_connection(POLICY_VIOLATION, f"message that took more than {timeout:g} seconds")
 
+    def give_up(self) -> str:
+        """Drop the message that is coming: too much has come from all clients together."""
+        self._fail_connection(TRY_AGAIN_LATER, "too much comes from all clients; try again later")
+        return self.session.handshake.address
+
+    def _take_incoming(self) -> bytearray:
+        incoming, self._incoming = self._incoming, bytearray()
+        self.factory.admission.incoming.forget(self)
+        return incoming
+
     # What Autobahn calls
 
     def onConnect(self, request: object) -> None:
@@ -175,13 +185,14 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         self._inflow.octets += len(payload)  # inflated, when it came compressed
         if not self.failedByMe:
             self._incoming += payload
+            self.factory.admission.incoming.hold(self, len(self._incoming))
 
     def onMessageFrameEnd(self) -> None:
         """A frame has ended; the message may go on."""
 
     def onMessageEnd(self) -> None:
         """A message is whole: hand it to the session."""
-        incoming, self._incoming = self._incoming, bytearray()
+        incoming = self._take_incoming()
         if self._message_timer is not None:
             self._message_timer.cancel()
             self._message_timer = None
@@ -242,6 +253,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     def connectionLost(self, reason: Failure) -> None:
         """The connection is gone, cleanly or not."""
         self._gone = True
+        self._take_incoming()
         self.left()
         self._inflow.stop()
         for timer in (self._abort_timer, self._message_timer):
@@ -252,6 +264,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def _fail_connection(self, code: int = 1001, reason: str = "going away") -> None:
         # Autobahn's one place for a fault of the client: it sends the close frame and ignores the rest.
+        self._take_incoming()
         super()._fail_connection(code, reason)
         self._tell_session(reasons.TRANSPORT_ERROR, reason)
 
@@ -381,8 +394,6 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
     def buildProtocol(self, addr: object) -> WebSocketTransport:
         """A transport for one connection."""
         options = self.options
-        now = self.clock.seconds()
-        made: WebSocketTransport = self._configured(
-            self, Budget(options.max_packets_per_second, options.max_bytes_per_second, now)
-        )
+        budget = Budget(options.max_packets_per_second, options.max_bytes_per_second, self.clock.seconds())
+        made: WebSocketTransport = self._configured(self, budget)
         return made

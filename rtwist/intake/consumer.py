@@ -27,6 +27,7 @@ from rtwist.intake.publisher import Publisher
 from rtwist.intake.session import Session
 from rtwist.intake.settings import BrokerSettings
 from rtwist.intake.topology import establish
+from rtwist.quoting import quoted
 from rtwist.socketio.jsoncodec import loads, where_wrong
 from rtwist.tasks import Tasks
 
@@ -257,7 +258,7 @@ class Consumer:
 
     def _bury(self, session: Session, delivery: Delivery, kind: str, reason: str) -> None:
         self._counters.dead[kind] += 1
-        self._log.warn("{delivery!r} becomes a dead letter: {reason}", delivery=delivery, reason=reason)
+        self._log.warn("{delivery!r} becomes a dead letter: {reason}", delivery=delivery, reason=quoted(reason))
         if kind in {"too_large", "unreadable"}:
             # There is nothing in hand that could be published.
             self._reject(session, delivery)

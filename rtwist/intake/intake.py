@@ -14,6 +14,7 @@ from rtwist.domain.owners import Owners, OwnersChanged
 from rtwist.errors import BadEvent, PartlyEmitted
 from rtwist.intake.report import EVERYONE, Emitted, cause, report
 from rtwist.intake.window import Window
+from rtwist.quoting import quoted
 from rtwist.socketio import Server
 
 
@@ -139,7 +140,7 @@ class Intake:
     def _is_known(self, event: DomainEvent, ids: Sequence[str], known: set[str], now: float) -> bool:
         for each in ids:
             if each in known or self._window.holds(each, now):
-                self._log.info("event {id} ({kind}) was seen before", id=each, kind=event.kind)
+                self._log.info("event {id} ({kind}) was seen before", id=quoted(each), kind=event.kind)
                 return True
         return False
 

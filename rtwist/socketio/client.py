@@ -9,13 +9,17 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from rtwist.engineio.incoming import Incoming
 from rtwist.engineio.outbox import IfBehind
 from rtwist.engineio.packet import Packet as EnginePacket
 from rtwist.engineio.packet import wire_size
+from rtwist.engineio.reasons import TRANSPORT_ERROR
 from rtwist.engineio.session import Session
 from rtwist.errors import LimitPassed, RemoteProtocolError
+from rtwist.quoting import quoted
 from rtwist.socketio import pace
 from rtwist.socketio.errors import ConnectionRefused, ConnectLater
+from rtwist.socketio.jsoncodec import footprint
 from rtwist.socketio.options import Options
 from rtwist.socketio.pace import Pace, Tempo, connect_refusal, event_refusal
 from rtwist.socketio.packet import ABSENT, Decoder, Packet, PacketType, encode
@@ -37,6 +41,10 @@ class Directory(Protocol):
     def namespaces(self) -> Mapping[str, Namespace]:
         """The namespaces by name."""
 
+    @property
+    def incoming(self) -> Incoming:
+        """Counts what is kept of what clients have sent."""
+
     def forget_client(self, client: Client) -> None:
         """The client has gone."""
 
@@ -51,6 +59,8 @@ class Client:
     __slots__ = (
         "_connecting",
         "_decoder",
+        "_kept",
+        "_memory",
         "_pace",
         "_server",
         "_size",
@@ -75,6 +85,8 @@ class Client:
         self._timer: IDelayedCall | None = None
         self._waiting: IDelayedCall | None = None
         self._size = 0
+        self._memory = 0
+        self._kept = 0
         self._pace = Pace(server.options.max_events_per_second, server.clock)
         self._expect_connect("connect_timeout")
 
@@ -89,13 +101,15 @@ class Client:
         """A message of the wire has come; anything the protocol does not allow ends the connection."""
         try:
             packet = self._decoder.add(data)
-            self._add_size(wire_size(data))
+            self._add_size(data)
             if packet is not None:
-                size, self._size = self._size, 0
+                memory, self._size, self._memory = self._memory, 0, 0
                 self._stop_waiting()
-                self._route(packet, size)
-            elif self._waiting is None:
+                self._route(packet, memory)
+                return
+            if self._waiting is None:
                 self._wait_for_attachments()
+            self.keep(0)
         except LimitPassed as passed:
             self.over(passed.limit, str(passed))
         except RemoteProtocolError as error:
@@ -106,9 +120,11 @@ class Client:
         """The session has ended."""
         self._stop_timer()
         self._stop_waiting()
+        self._memory = 0
         for socket in self.sockets:
             socket.remark = description
             socket.closed(reason)
+        self._server.incoming.forget(self)
         self._server.forget_client(self)
 
     # What sockets call
@@ -116,6 +132,16 @@ class Client:
     def send(self, encoded: Sequence[EnginePacket], if_behind: IfBehind = None) -> None:
         """Send the packets of one Socket.IO packet; `if_behind` says what becomes of it if it must wait."""
         self.session.send(encoded, if_behind)
+
+    def keep(self, change: int) -> None:
+        """Events that wait to be handled take `change` bytes more than before, or less."""
+        self._kept += change
+        self._server.incoming.hold(self, self._kept + self._memory)
+
+    def give_up(self) -> str:
+        """End the connection: too much has come from all clients together, and much of it is this one's."""
+        self.session.abort(TRANSPORT_ERROR, "too much of what clients sent waits")
+        return self.session.handshake.address
 
     def forget(self, socket: Socket) -> None:
         """A socket has left its namespace."""
@@ -147,8 +173,10 @@ class Client:
 
     # Within
 
-    def _add_size(self, size: int) -> None:
+    def _add_size(self, data: str | bytes) -> None:
+        size = wire_size(data)
         self._size += size
+        self._memory += size if isinstance(data, bytes) else max(size, footprint(data))
         if self._size > self.options.max_packet_bytes:
             raise LimitPassed("max_packet_bytes", f"a packet of more than {self.options.max_packet_bytes} bytes")
 
@@ -168,22 +196,23 @@ class Client:
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
+            self.keep(0)
 
-    def _route(self, packet: Packet, size: int) -> None:
+    def _route(self, packet: Packet, memory: int) -> None:
         socket = self._sockets.get(packet.namespace)
         tempo = self._pace.of(packet)
         if tempo is not Tempo.STEADY and self._slowed_down(tempo, packet, socket):
             return
         if packet.type is PacketType.CONNECT:
             if socket is not None or packet.namespace in self._connecting:
-                raise RemoteProtocolError(f"second CONNECT to {packet.namespace}")
+                raise RemoteProtocolError(f"second CONNECT to {quoted(packet.namespace)}")
             self._connect(packet)
         elif socket is None:
-            raise RemoteProtocolError(f"{packet.type.name} before CONNECT to {packet.namespace}")
+            raise RemoteProtocolError(f"{packet.type.name} before CONNECT to {quoted(packet.namespace)}")
         elif packet.type is PacketType.CONNECT_ERROR:
             raise RemoteProtocolError("CONNECT_ERROR from a client")
         else:
-            socket.received(packet, size)
+            socket.received(packet, memory)
 
     def _slowed_down(self, tempo: Tempo, packet: Packet, socket: Socket | None) -> bool:
         """Refuse a packet that came too fast, or end the connection; False when it is to be handled after all."""

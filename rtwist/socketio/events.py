@@ -9,6 +9,8 @@ from typing import Any, TypeVar, overload
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
+from rtwist.quoting import quoted
+
 Handler = Callable[..., Any]
 H = TypeVar("H", bound=Handler)
 
@@ -74,9 +76,9 @@ class Handlers:
             try:
                 await awaitable
             except CancelledError:
-                self._log.info("handler of {event} was cancelled", event=event)
+                self._log.info("handler of {event} was cancelled", event=quoted(event))
             except Exception:
-                self._log.failure("handler of {event} failed", event=event)
+                self._log.failure("handler of {event} failed", event=quoted(event))
 
     def _used_up(self, event: str, one: _Registered) -> bool:
         handlers = self._by_event.get(event, [])
@@ -90,12 +92,13 @@ class Handlers:
     def _call_one(self, handler: _Registered, event: str, args: Sequence[Any]) -> list[Awaitable[Any]]:
         if not handler.takes(len(args)):
             # The number of arguments is the client's choice: no fault of the handler, no traceback.
-            self._log.warn("handler of {event} needs more than {count} arguments", event=event, count=len(args))
+            text = "handler of {event} needs more than {count} arguments"
+            self._log.warn(text, event=quoted(event), count=len(args))
             return []
         try:
             result = handler.call(*args[: handler.most])
         except Exception:
-            self._log.failure("handler of {event} failed", event=event)
+            self._log.failure("handler of {event} failed", event=quoted(event))
             return []
         if isinstance(result, Coroutine):
             # It begins now, as in its turn a plain handler would.

@@ -38,6 +38,11 @@ def loads(text: str, max_depth: int) -> Any:
         raise RemoteProtocolError("malformed JSON") from error
 
 
+def footprint(text: str) -> int:
+    """About how many bytes the value of a JSON text takes, besides those of its strings; `[[],[],` takes most."""
+    return 32 * text.count(",") + 64 * text.count("[") + 192 * text.count("{")
+
+
 def where_wrong(error: RemoteProtocolError) -> str:
     """What is wrong with a text that `loads` refused, and where if the decoder knows."""
     said = str(error.__cause__)

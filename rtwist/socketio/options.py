@@ -27,7 +27,7 @@ class Options(EngineOptions):
       never answers keeps no memory for as long as it is connected; None for no limit, as in Node.
     - `max_depth`: nesting of JSON; deeper than any real message, shallow enough for every parser.
     - `max_queued_events`: events of one client that wait while an earlier one is being handled.
-    - `max_queued_bytes`: the same in bytes on the wire; at least one event of `max_payload` should fit.
+    - `max_queued_bytes`: the same in bytes of memory, about; at least one event of `max_payload` should fit.
     - `attachment_timeout`: how long the attachments of one packet may take; what has come of them is in memory.
     - `slow_consumers`: what becomes of events for clients that are behind, by name, as `BehindRules` reads them.
     - `client_dist`: folder with the JavaScript client (`dist` of the npm package socket.io-client), to be

@@ -10,6 +10,7 @@ from twisted.web.resource import IResource
 
 from rtwist.engineio import Server as EngineServer
 from rtwist.engineio import Session, Site
+from rtwist.engineio.incoming import Incoming
 from rtwist.socketio.acks import Patience
 from rtwist.socketio.behind import BehindRules
 from rtwist.socketio.broadcast import BroadcastOperator, RoomNames
@@ -54,6 +55,11 @@ class Server:
     def clients(self) -> frozenset[Client]:
         """The living connections."""
         return frozenset(self._clients)
+
+    @property
+    def incoming(self) -> Incoming:
+        """Counts what is kept of what clients have sent."""
+        return self.engine.admission.incoming
 
     def of(self, name: str) -> Namespace:
         """The namespace `name`, made on first use; clients are refused in names that were never asked for."""

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from rtwist.engineio.outbox import DROP, IfBehind
 from rtwist.engineio.packet import Packet as EnginePacket
 from rtwist.errors import RtwistError
+from rtwist.quoting import quoted
 from rtwist.socketio.acks import AckCallback, PendingAcks, first_argument, wait_for_one
 from rtwist.socketio.behind import latest
 from rtwist.socketio.broadcast import BroadcastOperator, RoomNames, names
@@ -206,7 +207,7 @@ class Socket(Subscribable):
             self._session.send(encoded, if_behind)
 
     def received(self, packet: Packet, size: int) -> None:
-        """The client sent an EVENT, ACK or DISCONNECT, `size` bytes on the wire."""
+        """The client sent an EVENT, ACK or DISCONNECT, which takes about `size` bytes of memory."""
         if packet.type is PacketType.EVENT:
             event, args = str(packet.data[0]), packet.data[1:]
             if packet.id is not None:
@@ -227,6 +228,8 @@ class Socket(Subscribable):
         self.namespace.forget(self)
         self._client.forget(self)
         self._queue.clear()
+        self._client.keep(-self._queued)
+        self._queued = 0
         self.acks.lose()
         self._call_last("disconnect", reason)
         self._handlers.clear()
@@ -245,6 +248,7 @@ class Socket(Subscribable):
         else:
             self._queue.append((event, args, size))
             self._queued += size
+            self._client.keep(size)
 
     def _handle(self, event: str, args: list[Any]) -> None:
         if self._middleware:
@@ -274,6 +278,7 @@ class Socket(Subscribable):
             while self._queue and not self._busy and self.connected:
                 event, args, size = self._queue.popleft()
                 self._queued -= size
+                self._client.keep(-size)
                 self._handle(event, args)
         finally:
             self._draining = False
@@ -296,9 +301,9 @@ class Socket(Subscribable):
         if self._handlers.has("error"):
             self._call_last("error", error)
         elif isinstance(error, RtwistError):
-            self._log.info("{socket}: {event} refused: {error}", socket=self.id, event=event, error=error)
+            self._log.info("{socket}: {event} refused: {error}", socket=self.id, event=quoted(event), error=error)
         else:
-            self._log.failure("middleware before {event} failed", event=event)
+            self._log.failure("middleware before {event} failed", event=quoted(event))
 
     def _call_last(self, event: str, argument: object) -> None:
         # These are not the client's events: they do not wait for a handler that is still busy.

@@ -58,6 +58,25 @@ def test_without_placeholders_it_is_what_a_shell_takes_it_for(literal: str, any_
         assert matches(pattern, room) == fnmatchcase(room, pattern)
 
 
+PARTS = st.lists(st.sampled_from(["a", "b", "-", "{userId}", "{companyId}", "{shopId}"]), min_size=1, max_size=5)
+IDS = st.lists(st.text("ab-", min_size=1, max_size=3), min_size=1, max_size=4, unique=True)
+
+
+@given(PARTS, st.booleans(), IDS, IDS, st.text("ab-", max_size=8))
+@example(["{shopId}", "b"], False, ["u"], ["a", "ab"], "abb")
+@example(["{userId}", "{shopId}"], True, ["a"], ["b", "bb"], "abbb")
+def test_a_placeholder_stands_for_each_value_even_if_one_begins_like_another(
+    parts: list[str], any_ending: bool, users: list[str], shops: list[str], room: str
+) -> None:
+    if parts.count("{shopId}") > 1:
+        return
+    values = {"userId": (users[0],), "shopId": tuple(shops), "companyId": ()}
+    pattern = read_pattern("".join(parts) + "*" * any_ending)
+    filled = ["".join(parts).replace("{userId}", users[0]).replace("{shopId}", shop) for shop in shops]
+    meant = [one for one in filled if (room.startswith(one) if any_ending else room == one)]
+    assert pattern.matches(room, values) is (bool(meant) and "{companyId}" not in parts)
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -25,7 +25,7 @@ from rtwist.auth.revocation import RevokedTokens
 from rtwist.auth.token import MAX_NUMERIC_DATE, TokenVerifier, mint
 from rtwist.domain.emission import Revoke
 from rtwist.errors import AuthError, ConfigError, KeysUnavailable
-from tests.support.keys import ED25519, P256, RSA, jwk, key_set, pem, token_by
+from tests.support.keys import ED25519, P256, RSA, jwk, key_set, pem, signed_by_hand, token_by
 
 SECRET = "a secret that is long enough for HS256"
 NOW = 1_700_000_000.0
@@ -67,11 +67,7 @@ def encoded(part: bytes) -> bytes:
 
 
 def signed(payload: str | bytes, header: str | bytes = '{"alg":"HS256"}', secret: str = SECRET) -> str:
-    """Sign whatever bytes these are; PyJWT would not write most of them."""
-    head, body = (part.encode() if isinstance(part, str) else part for part in (header, payload))
-    signing_input = encoded(head) + b"." + encoded(body)
-    signature = hmac.new(secret.encode(), signing_input, hashlib.sha256).digest()
-    return (signing_input + b"." + encoded(signature)).decode()
+    return signed_by_hand(payload, header, secret=secret)
 
 
 def test_a_good_token() -> None:

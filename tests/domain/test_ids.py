@@ -35,6 +35,9 @@ def test_text_and_integers_are_ids(value: object, text: str) -> None:
         ("a\x7f", "control characters"),
         ("a\x85", "control characters"),
         ("a\ud800", "lone surrogates"),
+        ("a\u2028b", "control characters"),
+        ("\u202eb", "control characters"),
+        ("\u2066b", "control characters"),
         ("7|user:u1", r"'\|'"),
     ],
 )

@@ -48,6 +48,9 @@ def test_without_origins_only_the_server_s_own_pages(origin: str | None, host: s
         ("HTTPS://Shop.Example", True),
         (EVIL, False),
         ("http://shop.example", False),
+        (f"\x1f{SHOP}", False),
+        (f"{SHOP}\xa0", False),
+        (f"{SHOP}\u2003", False),
         ("https://shop.example:444", False),
         ("https://shop.example.evil.example", False),
         ("null", False),
@@ -75,6 +78,7 @@ def test_any_origin_and_host_get_an_answer(origin: str | None, host: str | None)
         ("*", None, [("Access-Control-Allow-Origin", "*")]),
         ((SHOP,), SHOP, [("Access-Control-Allow-Origin", SHOP), ("Vary", "Origin"), CREDENTIALS]),
         ((SHOP,), EVIL, [("Vary", "Origin")]),
+        ((SHOP,), f"{SHOP}\x1f", [("Vary", "Origin")]),
         ((SHOP,), None, [("Vary", "Origin")]),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -193,3 +194,33 @@ def test_any_query_gives_fields_or_a_value_error(text: str) -> None:
 )
 def test_who_asks_for_a_websocket(headers: dict[str, str], asks: bool) -> None:
     assert handshake(headers=headers).asks_websocket is asks
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+
+
+@given(st.dictionaries(TEXTS, TEXTS), st.dictionaries(TEXTS, TEXTS))
+def test_what_is_kept_of_a_request_says_the_same(headers: dict[str, str], query: dict[str, str]) -> None:
+    request = handshake(headers=headers, query=query)
+    kept = request.packed()
+    assert (dict(kept.headers), dict(kept.query)) == (request.headers, request.query)
+    assert kept.headers.keys() == request.headers.keys()
+    assert kept.headers.get("no such") is None
+    assert len(kept.query) == len(request.query)
+    assert kept.same_client(request)
+    assert request.same_client(kept)
+
+
+def test_what_is_kept_takes_little_more_than_its_text() -> None:
+    fields = {f"x{number}": "" for number in range(500)}
+    tracemalloc.start()
+    kept = handshake(headers=dict(fields), query={}).packed()
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept.headers == fields
+    assert size < 10_000
+
+
+def test_what_is_kept_does_not_show_its_secrets() -> None:
+    request = handshake(headers={"authorization": "Bearer secret"}, query={"sid": "secret"})
+    assert "secret" not in repr(request.packed())

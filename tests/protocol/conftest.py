@@ -56,6 +56,16 @@ SERVERS: dict[str, dict[str, Any]] = {
         },
     },
     "limited_sio": {"kind": "socketio", "options": {**CALM, "max_pending_acks": 2, "ack_timeout": 1.0}},
+    "cramped": {
+        "kind": "socketio",
+        "options": {
+            **CALM,
+            "attachment_timeout": 0.3,
+            "max_packet_bytes": 5000,
+            "max_attachments": 3,
+            "max_queued_events": 5,
+        },
+    },
     "files": {"kind": "socketio", "files": True, "options": CALM},
     "deflating": {"kind": "engineio", "options": {**CALM, "websocket_compression": True}},
     "polling_only": {"kind": "engineio", "options": {**CALM, "transports": ["polling"]}},
@@ -209,6 +219,7 @@ closed_origins = calm("closed_origins")
 small = calm("small")
 limited = calm("limited")
 limited_sio = calm("limited_sio")
+cramped = calm("cramped")
 files = calm("files")
 websocket_only = calm("websocket_only")
 deflating = calm("deflating")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.protocol.peers import BAD_REQUEST, EngineSocket, Polling, Server
-from tests.support.wire import Response, WebSocketClient, fetch
+from tests.support.wire import HttpClient, Response, WebSocketClient, fetch, http_request
 
 GOOD = "https://a.example"
 EVIL = "https://evil.example"
@@ -148,6 +148,45 @@ def test_an_origin_is_read_after_the_transport_and_before_the_sid(
     eio: Server, query: dict[str, str], code: int
 ) -> None:
     assert eio.fetch(headers=origin("\x01"), **query).json()["code"] == code
+
+
+# Trimmed or folded by the rules of Unicode, each of these would be a listed origin, and be repeated as it is.
+NEARLY_LISTED = [
+    pytest.param(f"\x1f{GOOD}", id="a control character before it"),
+    pytest.param(f"{GOOD}\x1c", id="a control character behind it"),
+    pytest.param(f"{GOOD}\x85", id="a line separator behind it"),
+    pytest.param(f"{GOOD}\xa0", id="a blank that is none behind it"),
+    pytest.param(f"{GOOD}/\x1d", id="a slash and a control character behind it"),
+]
+WAYS = {
+    "a handshake": ("GET", {}, None),
+    "a preflight": ("OPTIONS", {}, None),
+    "a post": ("POST", {"sid": "abc"}, b"4x"),
+    "a post that is too large": ("POST", {"sid": "abc"}, b"4" * 1_000_001),
+    "a bad request": ("GET", {"transport": "abc"}, None),
+}
+
+
+@pytest.mark.departure("Node's own HTTP parser answers first, or it leaves refusal to the browser")
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("value", NEARLY_LISTED)
+def test_an_origin_that_is_nearly_listed_is_none_and_never_repeated(
+    guarded: Server, value: str, way: str
+) -> None:
+    method, query, body = WAYS[way]
+    with HttpClient(guarded.port) as client:
+        client.send_or_be_cut(http_request(method, guarded.target(**query), origin(value), body))
+        answer = client.read_head()
+    assert answer.header("Access-Control-Allow-Origin") is None
+    assert answer.status in ({204} if way == "a preflight" else {400, 403, 413})
+
+
+@pytest.mark.departure("Node leaves refusal to the browser")
+@pytest.mark.parametrize("value", NEARLY_LISTED)
+def test_an_origin_that_is_nearly_listed_gets_no_websocket(guarded: Server, value: str) -> None:
+    with WebSocketClient(guarded.port) as client:
+        client.send(client.handshake_bytes(guarded.target(transport="websocket"), origin(value)))
+        assert client.read_to_end().startswith(b"HTTP/1.1 400 Bad Request\r\n")
 
 
 # --- preflight requests

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from tests.service.peers import Client, Event, fresh, token
 from tests.service.servers import ANYWHERE, KEYS, Service, complaints, twistd
-from tests.support.authority import Authority, Reply, Rule, answer, raw
+from tests.support.authority import Authority, Gate, Rule, answer, raw
 
 SECRET = "the-secret-of-the-authorization-service"
 NOT_YOURS = ("forbidden", "this order is not yours to follow")
@@ -249,28 +248,6 @@ class TestMoving:
         assert client.next_event().name == "user:updated"
         assert client.next_event().data["room"] == names[0]
         assert [service.push({"room": name}, "x") for name in names] == [0, 1]
-
-
-class Gate:
-    """A rule that answers when it is opened."""
-
-    def __init__(self, then: Rule) -> None:
-        self._then = then
-        self._came = threading.Semaphore(0)
-        self._opened = threading.Event()
-
-    def __call__(self, question: dict[str, Any]) -> Reply:
-        self._came.release()
-        assert self._opened.wait(20)
-        return self._then(question)
-
-    def wait_for_one(self) -> None:
-        """Return once a request has come."""
-        assert self._came.acquire(timeout=20)
-
-    def open(self) -> None:
-        """Let all pass, from now on."""
-        self._opened.set()
 
 
 class TestWhileItIsAsked:

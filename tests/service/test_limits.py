@@ -178,6 +178,24 @@ def test_an_address_that_asks_for_sessions_that_are_not_there_has_a_rate() -> No
         assert ask(service, address="203.0.113.2").status == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "query", "status"),
+    [
+        ("GET", "EIO=3&transport=polling", 400),
+        ("GET", "transport=abc", 400),
+        ("PUT", "EIO=4&transport=polling", 500),
+    ],
+)
+def test_requests_that_a_session_does_not_take_have_a_rate(method: str, query: str, status: int) -> None:
+    with limited("--max-handshakes-per-second-per-address", "1", *PROXIED) as service:
+        target = f"/socket.io/?{query}&sid={json.loads(ask(service).text[1:])['sid']}"
+        answers = [service.request(method, target, at("203.0.113.1")) for _ in range(60)]
+        assert {answer.status for answer in answers[:19]} == {status}
+        assert told(next(answer for answer in answers if answer.status != status)) == (429, "rate_limited")
+        assert ask(service, address="203.0.113.2").status == 200
+        assert len([line for line in service.program.output if " refused: " in line]) <= 25
+
+
 # Packets, bytes and events
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from rtwist.rest import Rest
 from tests.service.peers import API_KEY, SECRET, fresh, token
 from tests.service.servers import ANYWHERE, WITH_KEY, Service, granted, json_body, refused, twistd
-from tests.support.wire import Headers
+from tests.support.wire import Headers, HttpClient
 
 ORDER = b'{"type": "order.shipped", "data": {"orderId": "7"}}'
 PUSH = b'{"to": {"user": "u1"}, "event": "x"}'
@@ -98,6 +100,41 @@ def test_who_may_not(service: Service, who: str, method: str, path: str, body: b
 
 
 @protected
+def test_a_super_admin_whose_token_was_called_back_may_not(
+    service: Service, method: str, path: str, body: bytes | None
+) -> None:
+    admin, issued = fresh("a"), {"iat": int(time.time()) - 60}
+    called_back, of_gone_admin = fresh("t"), fresh("a")
+    service.post("/revoke", {"jti": called_back})
+    service.post("/revoke", {"user": of_gone_admin})
+    for claims in ({"user": admin, "jti": called_back}, {"user": of_gone_admin, **issued}):
+        headers = [bearer(token(role="super_admin", **claims))]
+        answer = refused(service.request(method, path, headers, body))
+        assert answer == (401, "unauthorized", "Invalid or expired token")
+    granted(service.request(method, path, [bearer(token(admin, role="super_admin"))], body))
+
+
+def test_these_are_all_routes() -> None:
+    known = {(method, path.replace("/u1", "/<path:user_id>")) for method, path, _ in PROTECTED}
+    known |= {("GET", path) for path in OPEN_ROUTES}
+    rules = Rest._app.url_map.iter_rules()
+    assert known == {
+        (method, rule.rule) for rule in rules for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+@protected
+def test_head_and_options_are_no_way_around(service: Service, method: str, path: str, body: bytes | None) -> None:
+    with HttpClient(service.port) as client:
+        client.send_request("HEAD", path)
+        assert client.read_head().status == (401 if method == "GET" else 405)
+    assert service.request("OPTIONS", path, [], body).body == b""
+    for header in ("X-HTTP-Method-Override", "X-Original-URL", "X-Rewrite-URL"):
+        answer = service.request("GET", "/health", [(header, method if "Method" in header else path)])
+        assert answer.json()["status"] == "OK"
+
+
+@protected
 def test_credentials_in_the_query_count_for_nothing(
     service: Service, method: str, path: str, body: bytes | None
 ) -> None:
@@ -133,16 +170,8 @@ def test_readiness_tells_the_state_of_its_parts(service: Service) -> None:
     assert answer["status"] == "READY"
     assert (answer["broker"], answer["redis"]) == ("not configured", "not configured")
     assert answer["draining"] is False
-    assert set(answer["clients"]) == {
-        "connections",
-        "sessions",
-        "refused",
-        "behind",
-        "waitingBytes",
-        "cut",
-        "dropped",
-        "replaced",
-    }
+    counts = {"connections", "sessions", "refused", "incomingBytes"}
+    assert set(answer["clients"]) == counts | {"behind", "waitingBytes", "cut", "dropped", "replaced"}
 
 
 def test_connected_users_are_listed_once_each(service: Service) -> None:
@@ -182,6 +211,24 @@ class TestDevelopmentMode:
         self, development: Service, method: str, path: str, body: bytes | None
     ) -> None:
         granted(development.request(method, path, [], body))
+
+    @pytest.mark.parametrize(("method", "path", "body"), STATUS_ROUTES)
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            [("Origin", "https://evil.example")],
+            [("Origin", "null")],
+            [("Host", "rebound.example:8009")],
+            [("Host", "rebound.example"), ("X-Rtwist-Asked-Host", "localhost")],
+            [("X-Forwarded-For", "203.0.113.9")],
+            [("Forwarded", "for=203.0.113.9")],
+        ],
+        ids=["another page", "a page without origin", "another name", "a name made up", "a proxy", "a new proxy"],
+    )
+    def test_status_routes_are_not_open_to_pages_of_other_sites_and_proxies(
+        self, development: Service, headers: Headers, method: str, path: str, body: bytes | None
+    ) -> None:
+        assert refused(development.request(method, path, headers, body))[0] == 401
 
     @pytest.mark.parametrize(("method", "path", "body"), WRITING_ROUTES)
     @pytest.mark.parametrize("headers", [[], WITH_KEY, [bearer(SUPER_ADMIN)]])

@@ -155,7 +155,17 @@ class TestOrigins:
 
     @pytest.mark.parametrize(
         "origin",
-        ["https://evil.example", "null", "http://shop.example", "https://shop.example.evil", "*", "\xff"],
+        [
+            "https://evil.example",
+            "null",
+            "http://shop.example",
+            "https://shop.example.evil",
+            "*",
+            "\xff",
+            "\x1fhttps://shop.example",
+            "https://shop.example\x1e",
+            "https://shop.example\xc2\xa0",
+        ],
     )
     def test_other_pages_may_not(self, restricted: Service, origin: str) -> None:
         assert self.cors(restricted, "GET", "/health", ("Origin", origin)) == {"vary": "Origin"}

@@ -131,12 +131,73 @@ def test_events_may_wait_up_to_max_queued_bytes_and_no_further(small: House, las
 
 def test_attachments_count_as_what_waits(small: House) -> None:
     guest, gates, seen = busy(small)
-    guest.say(f'51-["a",{ONE}]', b"x" * 900)
+    guest.say(f'51-["a",{ONE}]', b"x" * 500)
     assert not guest.gone
     guest.say(f'51-["a",{ONE}]', b"x" * 50)
     assert guest.gone
     gates[0].callback(None)
     assert seen == []
+
+
+@pytest.mark.parametrize("value", ["[]", "{}", "7", "[7]", '{"b":7}'])
+def test_many_small_values_count_with_the_memory_they_take(small: House, value: str) -> None:
+    guest, gates, seen = busy(small)
+    few, many = (f'2["a",[{",".join([value] * count)}]]' for count in (2, 30))
+    guest.say(few)
+    assert (guest.gone, len(many) < 500) == (False, True)
+    guest.say(many)
+    assert guest.gone
+    gates[0].callback(None)
+    assert seen == []
+
+
+def test_what_waits_for_all_clients_is_bounded_and_those_with_most_go() -> None:
+    for house in a_house(max_incoming_total=100_000):
+        reasons: list[str] = []
+        clients = [busy(house) for _ in range(4)]
+        for guest, _, _ in clients:
+            socket = next(iter(guest.wire.session._listener.sockets))  # type: ignore[attr-defined]
+            socket.on("disconnect", reasons.append)
+        for (guest, _, _), size in zip(clients, (20_000, 40_000, 30_000, 5_000), strict=True):
+            guest.say(event(size))
+        assert house.io.incoming.size == 95_000
+        clients[3][0].say(f'51-["a",{ONE}]', b"x" * 100)
+        assert [guest.gone for guest, _, _ in clients] == [False] * 4
+        clients[3][0].say(event(5_000))
+        assert [guest.gone for guest, _, _ in clients] == [False, True, False, False]
+        assert reasons == ["transport error"]
+        assert house.io.engine.admission.refused == {"max_incoming_total": 1}
+        for _, gates, _ in clients:
+            gates[0].callback(None)
+        assert house.io.incoming.size == 0
+        assert [len(seen) for _, _, seen in clients] == [1, 0, 1, 3]
+
+
+def test_attachments_that_are_still_to_come_count_for_all_clients() -> None:
+    for house in a_house(max_incoming_total=100_000):
+        guest, _ = house.visitor()
+        for _ in range(3):
+            guest.say(f'52-["a",{ONE}]', b"x" * 90_000)
+            assert house.io.incoming.size > 90_000
+            guest.say(b"")
+            assert house.io.incoming.size == 0
+        guest.say(f'53-["a",{ONE}]', b"x" * 90_000)
+        assert not guest.gone
+        guest.say(b"x" * 20_000)
+        assert guest.gone
+        assert house.io.incoming.size == 0
+        assert house.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("end", [Guest.leave, lambda guest: guest.say("2[]")])
+def test_what_waits_is_gone_with_its_client(house: House, end: Any) -> None:
+    guest, gates, _ = busy(house)
+    guest.say(event(50_000), f'52-["a",{ONE}]', b"x" * 50_000)
+    assert house.io.incoming.size > 100_000
+    end(guest)
+    assert house.io.incoming.size == 0
+    gates[0].callback(None)
+    assert house.io.incoming.size == 0
 
 
 def test_what_has_been_handled_waits_no_longer(small: House) -> None:

@@ -23,6 +23,28 @@ def raw(status: int, body: bytes, **headers: str) -> Rule:
     return lambda question: (status, body, headers)
 
 
+class Gate:
+    """A rule that answers when it is opened."""
+
+    def __init__(self, then: Rule) -> None:
+        self._then = then
+        self._came = threading.Semaphore(0)
+        self._opened = threading.Event()
+
+    def __call__(self, question: dict[str, Any]) -> Reply:
+        self._came.release()
+        assert self._opened.wait(20)
+        return self._then(question)
+
+    def wait_for_one(self) -> None:
+        """Return once a request has come."""
+        assert self._came.acquire(timeout=20)
+
+    def open(self) -> None:
+        """Let all pass, from now on."""
+        self._opened.set()
+
+
 class Authority:
     """A running HTTP service, and the questions it was asked. Rooms without a rule are refused."""
 
