@@ -174,6 +174,20 @@ owned = st.one_of(
     _events("order", "created updated", orderId=subjects, companyId=companies),
     _events("order", "created updated", orderId=subjects, shopId=shops),
 )
+
+
+def _of_one_order(found: tuple[str, list[Happening]]) -> list[Happening]:
+    subject, several = found
+    return [replace(each, data={**each.data, "orderId": subject}) for each in several]
+
+
+life_of_an_order = st.tuples(subjects, st.lists(owned | orders, min_size=1, max_size=4)).map(_of_one_order)
+HANDS = (
+    *({"userId": each} for each in PEOPLE),
+    *({"companyId": each} for each in COMPANIES),
+    *({"shopId": each, "fromShopId": each} for each in SHOPS),
+)
+"""Whose an order or a transfer may be, as the event says it."""
 stock = _events("inventory", "updated low_stock out_of_stock", **_stock)
 others = st.one_of(
     _events("inventory", "transfer.sent", **_transfer),
@@ -199,7 +213,8 @@ at_once = st.tuples(orders | others, others | stock, others).flatmap(st.permutat
 """Events of which none changes what another one finds."""
 
 KEEP = "keep"
-followed = st.lists(st.tuples(st.sampled_from(("order", "inventory", "transfer")), subjects), max_size=4)
+_FOLLOWED = [(what, each) for what in ("order", "inventory", "transfer") for each in SUBJECTS]
+followed = st.just(_FOLLOWED) | st.just(_FOLLOWED[:2]) | st.lists(st.sampled_from(_FOLLOWED), max_size=3)
 """What a client subscribes to as soon as it has come."""
 
 places = st.fixed_dictionaries(

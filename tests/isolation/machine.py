@@ -204,13 +204,16 @@ class Isolation(RuleBasedStateMachine):
     def an_event_is_published(self, event: Happening) -> Published:
         return self.story.publish(event)[0]
 
-    @rule(target=published, event=choices.owned)
-    def an_order_has_owners(self, event: Happening) -> Published:
-        return self.story.publish(event)[0]
+    @rule(target=published, events=choices.life_of_an_order)
+    def an_order_goes_on(self, events: list[Happening]) -> Any:
+        return multiple(*(self.story.publish(event)[0] for event in events))
 
-    @rule(target=published, event=choices.orders)
-    def an_order_goes_on(self, event: Happening) -> Published:
-        return self.story.publish(event)[0]
+    @rule(subject=choices.subjects)
+    def an_order_and_a_transfer_go_from_hand_to_hand(self, subject: str) -> None:
+        for hand in choices.HANDS:
+            order, transfer = {"orderId": subject, **hand}, {"transferId": subject, **hand}
+            self.story.publish(Happening("order", "updated", order, "envelope", "next"))
+            self.story.publish(Happening("transfer", "updated", transfer, "envelope", "next"))
 
     @rule(target=published, event=choices.stock)
     def stock_changes(self, event: Happening) -> Published:
@@ -264,11 +267,13 @@ class Isolation(RuleBasedStateMachine):
     def something_is_emitted(self, to: tuple[str, str]) -> None:
         self.story.emit(*to)
 
-    @rule(room_of=_room_of("present"))
-    @precondition(lambda self: self.present)
-    def something_is_emitted_where_somebody_is(self, room_of: tuple[Seat, str]) -> None:
-        if not room_of[1].startswith("transfer:"):  # whose followers are told by events only
-            self.story.emit("room", room_of[1])
+    @rule()
+    def something_is_emitted_wherever_somebody_may_be(self) -> None:
+        for to in choices.EMITTED_TO:
+            self.story.emit(*to)
+        for seat in self.present:
+            assert seat.viewer is not None
+            self.story.emit("room", seat.viewer.socket)
 
     def _user(self, action: str, user: str, at: str, **data: Any) -> None:
         self.story.publish(Happening("user", action, {"userId": user, **data}, "envelope", at))
