@@ -10,13 +10,14 @@ empty :=
 export TOX_DISCOVER := $(subst $(empty) $(empty),:,$(wildcard $(PYENV)/versions/*/bin/python3.1[0-4]))
 SOURCES := setup.py $(shell find rtwist twisted -name '*.py' -o -name '*.html')
 
-.PHONY: help run test prepare soak day fuzz lint types format clean
+.PHONY: help run test prepare soak day bench fuzz lint types format clean
 
 help:
 	@echo "make run      install into $(VENV), start the service in development mode on port $(PORT)"
 	@echo "make test     install what the tests need, then run everything (about 15 minutes)"
 	@echo "make soak     100,000 connections of all kinds; must leave nothing behind"
 	@echo "make day      a day of a shop platform at 5,000 events a second, and what the service used"
+	@echo "make bench    rtwist beside Node and python-socketio, into docs/benchmarks; QUICK=1 for 3 minutes, into .bench"
 	@echo "make fuzz     hostile inputs for SECONDS=300, then a million packets through the JavaScript parsers"
 	@echo "make lint     ruff     make types   mypy     make format   ruff format"
 	@echo "make clean    remove what the above made"
@@ -42,6 +43,9 @@ soak: prepare
 day: prepare
 	$(VENV)-test/bin/tox run -e day
 
+bench: prepare
+	$(VENV)-test/bin/tox run -e bench -- $(if $(QUICK),--quick)
+
 fuzz: prepare
 	$(VENV)-test/bin/tox run -e fuzz -- --seconds $(SECONDS)
 
@@ -52,4 +56,4 @@ format: prepare
 	$(VENV)-test/bin/tox run -e format
 
 clean:
-	rm -rf $(VENV) $(VENV)-test .fuzz .tox build *.egg-info tests/clients/node_modules
+	rm -rf $(VENV) $(VENV)-test .fuzz .tox .bench build *.egg-info tests/clients/node_modules bench/peers/node/node_modules

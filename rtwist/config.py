@@ -30,6 +30,9 @@ _SOCKETIO = (
     "max-handshakes-per-second", "max-handshakes-per-second-per-address", "max-packets-per-second",
     "max-bytes-per-second", "max-events-per-second", "max-requests", "trusted-proxies", "header-timeout",
     "body-timeout", "idle-timeout", "unread-timeout", "flood-timeout", "websocket-compression", "client-dist",
+    "refused-timeout", "upgrade-timeout", "close-timeout", "poll-close-timeout", "attachment-timeout",
+    "max-payload-packets", "max-fragments", "max-attachments", "max-depth", "max-queued-events",
+    "max-queued-bytes", "max-pending-acks", "ack-timeout",
 )  # fmt: skip
 """Settings that go to the Socket.IO server under their own names."""
 
@@ -60,6 +63,7 @@ class Config:
     authorization: AuthorizationSettings | None
     api_key: str | None
     max_rooms: int
+    max_room_name: int
     max_connections_per_user: int | None
     max_orders: int
     dedup_window: float
@@ -94,6 +98,7 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
         authorization=authorization_settings(values),
         api_key=values["api-key"],
         max_rooms=values["max-rooms"],
+        max_room_name=values["max-room-name"],
         max_connections_per_user=values["max-connections-per-user"],
         max_orders=values["max-orders"],
         dedup_window=values["dedup-window"],

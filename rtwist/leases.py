@@ -105,7 +105,7 @@ class Leases:
             self._log.info(
                 "new token on {socket}: {code} ({cause})", socket=socket.id, code=refusal.code, cause=cause
             )
-            raise Refused(refusal.code, refusal.message) from None
+            raise Refused(refusal.code, refusal.message, limit=refusal.limit) from None
         except KeysUnavailable:
             raise Refused("unavailable", "tokens cannot be checked at the moment; try again") from None
 

@@ -32,6 +32,9 @@ from rtwist.socketio import Server, Socket
 DEFAULT_MAX_ROOMS = 5000
 """Rooms one socket may ask for; following an order takes one for each shop of the user, and two or three more."""
 
+DEFAULT_MAX_ROOM_NAME = 200
+"""Characters of a room's name, which stays in memory with the room; as many as an id may have."""
+
 _QUOTED = 100
 """Characters of a client's words that are sent back and logged."""
 
@@ -44,8 +47,9 @@ class Requests:
     """Answers each event of a client, by its acknowledgement or, when it is refused without one, by `error`.
 
     `owners` tells who owns an order; `now` returns the seconds since 1970; `max_rooms` bounds what one socket
-    may join; `refresh` takes a new token in. Without `admissions` what the policy would have asked about is
-    refused. Whoever waits for the answer to an event that is none of these is told so.
+    may join, `max_room_name` the characters of a room's name; `refresh` takes a new token in. Without
+    `admissions` what the policy would have asked about is refused. Whoever waits for the answer to an event that
+    is none of these is told so.
     """
 
     _log = Logger()
@@ -59,6 +63,7 @@ class Requests:
         owners: OwnerView,
         now: Callable[[], float],
         max_rooms: int,
+        max_room_name: int,
         refresh: Request,
     ) -> None:
         self._io = io
@@ -67,6 +72,7 @@ class Requests:
         self._owners = owners
         self._now = now
         self._max_rooms = max_rooms
+        self._max_room_name = max_room_name
         self._requests: Mapping[str, Request] = {
             "join_room": self._join_room,
             "leave_room": self._leave_room,
@@ -127,6 +133,8 @@ class Requests:
             code=refused.code,
             message=refused.message,
         )
+        if refused.limit is not None:
+            self._io.note_limit(refused.limit, f"user {_identity(socket).user_id} on {socket.id}")
         error = {"code": refused.code, "message": refused.message}
         if ack is not None:
             ack({"success": False, "error": error})
@@ -136,13 +144,13 @@ class Requests:
     # The clients' events
 
     def _join_room(self, socket: Socket, name: Any) -> Answer | Coroutine[Any, Any, Answer]:
-        room = room_named(name, self._is_socket_id)
+        room = self._room(name)
         if self._policy.row(room.kind).join is Who.NOBODY:
             raise refusal("join_room")
         return self._enter(socket, room)
 
     def _leave_room(self, socket: Socket, name: Any) -> Answer:
-        room = room_named(name, self._is_socket_id)
+        room = self._room(name)
         if self._policy.row(room.kind).leave is Who.NOBODY:
             raise refusal("leave_room")
         return self._leave(socket, room)
@@ -200,7 +208,8 @@ class Requests:
         present = socket.rooms
         new = [room for room in rooms if room not in present]
         if len(present) + len(new) > self._max_rooms + len(identity.rooms) + 1:
-            raise Refused("too_many", f"a socket can ask for at most {self._max_rooms} rooms")
+            told = f"a socket can ask for at most {self._max_rooms} rooms"
+            raise Refused("too_many", told, limit="max_rooms")
         socket.join(new)
         if new:
             self._log.info(
@@ -219,7 +228,10 @@ class Requests:
         return {"room": room.name}
 
     def _row(self, name: str) -> Row:
-        return self._policy.row(room_named(name, self._is_socket_id).kind)
+        return self._policy.row(room_named(name, self._is_socket_id, len(name)).kind)
+
+    def _room(self, name: Any) -> Room:
+        return room_named(name, self._is_socket_id, self._max_room_name)
 
     def _is_socket_id(self, name: str) -> bool:
         return name in self._io.root.sockets

@@ -21,6 +21,7 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.web.resource import IResource
 
+from rtwist.access import Access
 from rtwist.admissions import SWEEP_SECONDS
 from rtwist.auth.jwks import JwksKeys
 from rtwist.auth.keys import KeySource
@@ -39,6 +40,7 @@ from rtwist.domain.rules import BUILT_IN
 from rtwist.engineio import Site
 from rtwist.errors import ConfigError
 from rtwist.extensions import all_rules
+from rtwist.front import error_body
 from rtwist.gateway import Gateway
 from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
@@ -48,7 +50,7 @@ from rtwist.limits import UserLimit, max_connections, raise_file_limit
 from rtwist.listening import Listening
 from rtwist.logs import log_file
 from rtwist.logs import observer as log_observer
-from rtwist.rest import Access, Rest, error_body
+from rtwist.rest import Rest
 from rtwist.service import RtwistService
 from rtwist.settings import SETTINGS, Setting
 from rtwist.socketio import Server
@@ -215,6 +217,7 @@ def build(
         now=time.time,
         revoke=gateway.accounts.revoke,
         max_depth=config.socketio.max_depth,
+        max_room_name=config.max_room_name,
         broker=broker,
     )
     site = _site(io, rest, config, None if development is None else development.page())
@@ -244,6 +247,7 @@ def _gateway(
         owners=owners,
         now=time.time,
         max_rooms=config.max_rooms,
+        max_room_name=config.max_room_name,
         lease=config.lease,
         policy=Policy(config.custom_rooms, () if settings is None else settings.kinds),
         authorizer=None if settings is None else AuthorizationUrl(reactor, settings, io.tasks),

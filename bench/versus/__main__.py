@@ -1,33 +1,32 @@
-"""rtwist beside its peers on this machine: `python -m bench.versus [--quick] [--rounds N] [--works a,b] [--servers a,b]`.
+"""rtwist beside its peers on this machine: `python -m bench.versus [--quick] [--rounds N]`.
 
-Starts rtwist, the same service on Node and the same on python-socketio, one after another, round by round, and gives
-each the same work from one load generator, with one RabbitMQ. The server has one core to itself. Writes the report,
-pictures and raw results to docs/benchmarks, or to the folder of --output.
+Starts rtwist, the same service on Node and the same on python-socketio, one after another, round by round, and
+gives each the same work from one load generator, with one RabbitMQ. The server has one core to itself. Writes the
+report, pictures and raw results.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
 from bench.versus import floor, servers
 from bench.versus.catalogue import WORKS
 from bench.versus.machine import Cores, description, raise_file_limit
 from bench.versus.publisher import Publisher
+from bench.versus.report import Report
 from bench.versus.results import Result, Results
 from bench.versus.stage import FULL, QUICK, Scale, Stage
-from bench.versus.works import session
+from bench.versus.works import PARTS
 from tests.support.rabbitmq import RabbitMQ
 
+ROOT = Path(__file__).resolve().parents[2]
 FILES = 11_000
+"""Open files that the largest crowd needs, in the generator as in the server."""
 
 
 def chosen(text: str, all_of_them: tuple[str, ...], what: str) -> tuple[str, ...]:
@@ -46,25 +45,28 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--works", default="", help="only these, with commas")
     parser.add_argument("--servers", default="", help="only these, with commas")
     parser.add_argument("--log-level", default="info", help="of all servers")
-    parser.add_argument("--output", type=Path, help="folder of the report")
+    parser.add_argument(
+        "--output", type=Path, help="folder of the report: docs/benchmarks, or .bench with --quick"
+    )
     return parser.parse_args()
 
 
 def rounds(
-    options: argparse.Namespace, names: tuple[str, ...], works: tuple[str, ...], cores: Cores, scale: Scale
+    options: argparse.Namespace, names: tuple[str, ...], wanted: tuple[str, ...], cores: Cores, scale: Scale
 ) -> Iterator[Result]:
-    """Every result, as soon as it is there."""
+    """Every result, as soon as it is there. The servers take turns with each part."""
     with RabbitMQ() as broker, tempfile.TemporaryDirectory() as directory:
         for number in range(1, options.rounds + 1):
-            yield Result("floor", "send", number, floor.measure(cores, scale.fan_seconds))
-            for name in names:
-                with servers.running(name, cores, broker, Path(directory), options.log_level) as server:
-                    publisher = Publisher(broker.port)
-                    stage = Stage(server, publisher, cores, scale)
-                    for work, figures in session(stage, works.__contains__):
-                        yield Result(work, name, number, figures)
-                    publisher.close()
-                gc.collect()
+            yield Result("send", "floor", number, floor.measure(cores, scale.fan_seconds))
+            for finds, part in PARTS.items():
+                for name in names if set(finds) & set(wanted) else ():
+                    with servers.running(name, cores, broker, Path(directory), options.log_level) as server:
+                        publisher = Publisher(broker.port)
+                        for work, figures in part(Stage(server, publisher, cores, scale)):
+                            if work in wanted:
+                                yield Result(work, name, number, figures)
+                        publisher.close()
+                    gc.collect()
 
 
 def main() -> None:
@@ -84,6 +86,10 @@ def main() -> None:
     for result in rounds(options, names, works, cores, scale):
         results.add(result)
         print(f"{time.monotonic() - started:6.0f} s  round {result.round}/{options.rounds}  {result}", flush=True)
+    folder = options.output or ROOT / (".bench" if options.quick else "docs/benchmarks")
+    report = Report(results)
+    report.write(folder)
+    print(report.goals(), f"written to {folder}", sep="\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from bench.versus.servers import NODE_NAME, PYTHON_SOCKETIO
 
 @dataclass(frozen=True)
 class Work:
-    """`cpu` is what its unit of work is called, where CPU is what counts."""
+    """`unit` is one unit of work; `title` is a format string, with the scale of the run."""
 
     name: str
     title: str
@@ -18,33 +18,44 @@ class Work:
     metrics: tuple[str, ...] = ("cpu",)
 
 
+_LATENCY = ("p50", "p99", "p99.9")
+_USERS, _ROOMS = "{scale.users:,}", "{scale.rooms:,}"
+
 WORKS = (
     Work("fanout", "one event to a room of 1,000 WebSocket clients", "delivered message"),
     Work("burst", "50 events at once to a room of 1,000 WebSocket clients", "delivered message"),
-    Work("one-user", "each event to one of 10,000 users, from a full queue", "event"),
-    Work("offered", "2,000 events a second, each to one of 10,000 users", "event", ("p50", "p99", "p99.9", "cpu")),
+    Work("one-user", f"each event to one of {_USERS} users, from a full queue", "event"),
+    Work("offered", f"2,000 events a second, each to one of {_USERS} users", "event", (*_LATENCY, "cpu")),
     Work("connect", "a connection with a token, WebSocket only", "connection"),
     Work("upgrade", "a connection with a token, polling and then WebSocket", "connection"),
-    Work("memory", "an idle connection with identity and rooms, of 10,000", "connection", ("bytes",)),
+    Work("memory", f"an idle connection with identity and rooms, of {_USERS}", "connection", ("bytes",)),
     Work("no-audience", "an event that nobody hears, from a full queue", "event", ("cpu", "rate")),
     Work("polling", "one event to a room of 200 polling clients", "delivered message"),
     Work("room-100", "one event to a room of 100 WebSocket clients", "delivered message"),
-    Work("room-10000", "one event to a room of 10,000 WebSocket clients", "delivered message"),
+    Work("room-all", f"one event to a room of {_USERS} WebSocket clients", "delivered message"),
     Work("join-few", "joining a room among few", "join"),
-    Work("join-many", "joining a room among 100,000", "join"),
+    Work("join-many", f"joining a room among {_ROOMS}", "join"),
     Work("leave-few", "leaving a room among few", "leave"),
-    Work("leave-many", "leaving a room among 100,000", "leave"),
+    Work("leave-many", f"leaving a room among {_ROOMS}", "leave"),
     Work("disconnect-few", "a disconnection among few rooms", "disconnection"),
-    Work("disconnect-many", "a disconnection among 100,000 rooms", "disconnection"),
+    Work("disconnect-many", f"a disconnection among {_ROOMS} rooms", "disconnection"),
 )
 
 GROWTH = {
-    "growth-room": ("room-10000", "room-100"),
+    "growth-room": ("room-all", "room-100"),
     "growth-join": ("join-many", "join-few"),
     "growth-leave": ("leave-many", "leave-few"),
     "growth-disconnect": ("disconnect-many", "disconnect-few"),
 }
-"""What CPU costs among many, as a multiple of what it costs among few."""
+"""What is compared: CPU among many in multiples of CPU among few."""
+
+TITLES = {
+    **{work.name: work.title for work in WORKS},
+    "growth-room": f"a delivered message in a room of {_USERS}, against 100",
+    "growth-join": f"joining a room among {_ROOMS}, against few",
+    "growth-leave": f"leaving a room among {_ROOMS}, against few",
+    "growth-disconnect": f"a disconnection among {_ROOMS} rooms, against few",
+}
 
 FLAT = 1.3
 

@@ -27,15 +27,14 @@ class Crowd:
         self._talks: dict[int, Dialogue[Any]] = {}
         self._done: list[Any] = []
         self._epoll = select.epoll()
-        self._piece = bytearray(PIECE)
-        self._view = memoryview(self._piece)
+        self._view = memoryview(bytearray(PIECE))
         self._size = 0
         self._count = 0
         self.watch: Callable[[bytes, float], None] | None = None
         """Called with the payload and the time of every event, when set; else events are only counted."""
 
     def talk(self, dialogues: Iterable[Dialogue[Any]], at_once: int = 32) -> list[Any]:
-        """Hold all dialogues, so many at a time; their values."""
+        """Hold all dialogues, so many at a time; the clients, which are listened to from then on."""
         coming = iter(dialogues)
         self._done = []
         for dialogue in coming:
@@ -48,16 +47,10 @@ class Crowd:
         return self._done
 
     def adopt(self, clients: Iterable[Client]) -> None:
-        """From now on read what comes to these."""
+        """From now on read what comes to these, which have not talked here."""
         for client in clients:
-            with contextlib.suppress(FileExistsError):
-                self._epoll.register(client.sock, select.EPOLLIN)
-            self.clients[client.sock.fileno()] = client
-
-    def adopt_pollers(self, pollers: Iterable[Poller]) -> None:
-        """From now on answer each of their polls with the next."""
-        for poller in pollers:
-            self.pollers[poller.sock.fileno()] = poller
+            self._epoll.register(client.sock, select.EPOLLIN)
+            self._keep(client)
 
     def everybody(self) -> list[Client | Poller]:
         """All clients."""
@@ -102,7 +95,7 @@ class Crowd:
                 self._step(self._talks.pop(descriptor))
             elif descriptor in self.clients:
                 self._read(self.clients[descriptor])
-            else:
+            elif descriptor in self.pollers:
                 self._poll(self.pollers[descriptor])
         return len(self._done) - before
 
@@ -111,17 +104,24 @@ class Crowd:
             sock = next(dialogue)
         except StopIteration as end:
             self._done.append(end.value)
+            self._keep(end.value)
             return
         with contextlib.suppress(FileExistsError):
             self._epoll.register(sock, select.EPOLLIN)
         self._talks[sock.fileno()] = dialogue
+
+    def _keep(self, client: Client | Poller) -> None:
+        if isinstance(client, Client):
+            self.clients[client.sock.fileno()] = client
+        else:
+            self.pollers[client.sock.fileno()] = client
 
     def _read(self, client: Client) -> None:
         size = self._received(client.sock)
         if self._size and not client.rest and not size % self._size:
             self._count += size // self._size
             return
-        for payload in client.take(self._piece[:size]):
+        for payload in client.take(bytes(self._view[:size])):
             if payload.startswith(wire.EVENT):
                 self._count += 1
                 if self.watch is not None:
@@ -131,7 +131,7 @@ class Crowd:
 
     def _poll(self, poller: Poller) -> None:
         size = self._received(poller.sock)
-        body = poller.take(self._piece[:size])
+        body = poller.take(bytes(self._view[:size]))
         if body is not None:
             self._count += body.count(wire.EVENT + b"[")
             poller.poll()

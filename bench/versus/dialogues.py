@@ -30,11 +30,13 @@ class Client:
         self.rest = rest
 
     def take(self, chunk: bytes) -> list[bytes]:
-        """The payloads that `chunk` completes; pings are answered and left out."""
+        """The payloads that `chunk` completes, without the pings, which are answered."""
         data, at, found = self.rest + chunk, 0, []
-        for payload, end in wire.payloads(data):
+        for kind, payload, end in wire.frames(data):
             at = end
-            if payload == wire.PING:
+            if kind == wire.WEBSOCKET_PING:
+                self.sock.send(wire.frame(payload, wire.WEBSOCKET_PONG))
+            elif payload == wire.PING:
                 self.sock.send(wire.PONG)
             else:
                 found.append(payload)
@@ -56,10 +58,11 @@ class Poller:
     def take(self, chunk: bytes) -> bytes | None:
         """The body of the response that `chunk` completes."""
         self.data += chunk
-        found = wire.response_end(self.data)
+        found = wire.response(self.data)
         if found is None:
             return None
-        body, self.data = self.data[found[0] : found[1]], self.data[found[1] :]
+        body, end = found
+        self.data = self.data[end:]
         return body
 
     def poll(self) -> None:

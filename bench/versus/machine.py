@@ -13,6 +13,9 @@ from pathlib import Path
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
+PATIENCE = 300.0
+"""Seconds in which a server must be done with what it was given."""
+
 _START = "import os, sys; os.sched_setaffinity(0, {%s}); os.execvp(sys.argv[1], sys.argv[1:])"
 
 
@@ -68,7 +71,7 @@ class Process:
         return PAGE * sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._family())
 
     def open_files(self) -> int:
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
 
     def pause(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)
@@ -76,14 +79,15 @@ class Process:
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
-    def rest(self, seconds: float = 20.0) -> None:
-        """Return once it hardly uses the CPU for a fifth of a second, at the latest after `seconds`."""
-        deadline = time.monotonic() + seconds
+    def rest(self) -> None:
+        """Return once it hardly uses the CPU for a fifth of a second; SystemExit if it never does."""
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             before = self.cpu()
             time.sleep(0.2)
             if self.cpu() - before < 0.004:
                 return
+        raise SystemExit(f"process {self.pid} is still busy after {PATIENCE:.0f} seconds")
 
     def _family(self) -> list[int]:
         found = [self.pid]

@@ -65,12 +65,15 @@ def running(name: str, cores: Cores, broker: RabbitMQ, directory: Path, log_leve
         "NODE_ENV": "production",
     }
     with Program(cores.pinned(_argv(name, port, log, log_level)), env=environment) as program:
-        program.wait_for_port(port)
-        if name == RTWIST:
-            _wait_until_it_consumes(port)
-        else:
-            program.wait_for_output("ready")
-        yield Server(name, port, Process(program.process.pid))
+        try:
+            program.wait_for_port(port)
+            if name == RTWIST:
+                _wait_until_it_consumes(port)
+            else:
+                program.wait_for_output("ready")
+            yield Server(name, port, Process(program.process.pid))
+        finally:
+            program.process.kill()  # nobody asks how fast it stops
     _delete_queues(broker)
 
 

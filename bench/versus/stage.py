@@ -13,7 +13,7 @@ from bench.versus import dialogues
 from bench.versus.crowd import Crowd
 from bench.versus.events import stock, written
 from bench.versus.figures import percentiles
-from bench.versus.machine import Cores
+from bench.versus.machine import PATIENCE, Cores
 from bench.versus.meter import Figures, Meter
 from bench.versus.publisher import Event, Publisher
 from bench.versus.servers import RTWIST, Server, token
@@ -64,7 +64,6 @@ class Stage:
         port = self.server.port
         talks = (dialogues.websocket(port, *one, product) for one in self.tokens(prefix, count))
         clients: list[dialogues.Client] = self.crowd.talk(talks)
-        self.crowd.adopt(clients)
         return clients
 
     def leave(self, some: Iterable[dialogues.Client] | None = None) -> None:
@@ -72,7 +71,7 @@ class Stage:
         gone = list(self.crowd.everybody() if some is None else some)
         files = self.server.process.open_files() - len(gone)
         self.crowd.close(gone)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while self.server.process.open_files() > files and time.monotonic() < deadline:
             time.sleep(0.02)
         self.server.process.rest()
@@ -115,9 +114,7 @@ class Stage:
         )
         return {**figures, **percentiles(arrivals)}
 
-    def _fan_out_for(
-        self, seconds: float, product: str, receivers: int, burst: int, arrivals: Arrivals
-    ) -> int:
+    def _fan_out_for(self, seconds: float, product: str, receivers: int, burst: int, arrivals: Arrivals) -> int:
         deadline, delivered = time.monotonic() + seconds, 0
         while time.monotonic() < deadline:
             events = [stock(product, number) for number in itertools.islice(self._numbers, burst)]

@@ -10,6 +10,8 @@ WEBSOCKET = "/socket.io/?EIO=4&transport=websocket"
 POLLING = "/socket.io/?EIO=4&transport=polling"
 SEPARATOR = b"\x1e"
 PING, EVENT, ACK = b"2", b"42", b"43"
+TEXT, WEBSOCKET_PING, WEBSOCKET_PONG = 0x81, 0x89, 0x8A
+"""First bytes of frames."""
 
 
 def get(target: str) -> bytes:
@@ -33,11 +35,11 @@ def upgrade(target: str) -> bytes:
     return "\r\n".join((*lines, "", "")).encode()
 
 
-def frame(payload: bytes) -> bytes:
-    """A client's text frame, masked with zeros."""
+def frame(payload: bytes, kind: int = TEXT) -> bytes:
+    """A client's frame, masked with zeros."""
     size = len(payload)
     length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
-    return b"\x81" + length + bytes(4) + payload
+    return bytes([kind]) + length + bytes(4) + payload
 
 
 PONG = frame(b"3")
@@ -52,11 +54,11 @@ def event_packet(event: str, argument: str) -> bytes:
     return f"420{json.dumps([event, argument])}".encode()
 
 
-def payloads(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """Each whole text frame of a server in `data`: its payload and where it ends."""
+def frames(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Each whole frame of a server in `data`: its first byte, its payload and where it ends."""
     at, length = 0, len(data)
     while length - at >= 2:
-        size, start = data[at + 1], at + 2
+        kind, size, start = data[at], data[at + 1], at + 2
         if size >= 126:
             wide = 2 if size == 126 else 8
             start += wide
@@ -64,23 +66,35 @@ def payloads(data: bytes) -> Iterator[tuple[bytes, int]]:
         at = start + size
         if at > length:
             return
-        yield data[start:at], at
+        yield kind, data[start:at], at
 
 
-def response_end(data: bytes) -> tuple[int, int] | None:
-    """Where the body of the HTTP response that `data` begins with starts and ends; None while it is not whole."""
+def response(data: bytes) -> tuple[bytes, int] | None:
+    """The body of the HTTP response that `data` begins with, and where it ends; None while it is not whole."""
     head = data.find(b"\r\n\r\n")
     if head < 0:
         return None
-    start = head + 4
-    headers = data[:head].lower()
-    at = headers.find(b"content-length:")
-    if at >= 0:
-        end = start + int(headers[at + 15 : headers.find(b"\r\n", at) if b"\r\n" in headers[at:] else head])
-        return (start, end) if len(data) >= end else None
-    if b"chunked" in headers:
-        return (start, len(data)) if data.endswith(b"0\r\n\r\n") else None
-    return start, start
+    headers, start = data[: head + 2].lower(), head + 4
+    if b"\r\ntransfer-encoding: chunked\r\n" in headers:
+        return _chunks(data, start)
+    at = headers.find(b"\r\ncontent-length:")
+    size = 0 if at < 0 else int(headers[at + 17 : headers.find(b"\r\n", at + 17)])
+    end = start + size
+    return (data[start:end], end) if len(data) >= end else None
+
+
+def _chunks(data: bytes, at: int) -> tuple[bytes, int] | None:
+    found: list[bytes] = []
+    while (line := data.find(b"\r\n", at)) >= 0:
+        start = line + 2
+        end = start + int(data[at:line], 16)
+        at = end + 2
+        if len(data) < at:
+            return None
+        if start == end:
+            return b"".join(found), at
+        found.append(data[start:end])
+    return None
 
 
 def opened(port: int) -> socket.socket:

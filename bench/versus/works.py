@@ -1,10 +1,11 @@
-"""What is done to each server in each round, from the first connection to the last."""
+"""What is done to each server in each round."""
 
 from __future__ import annotations
 
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from bench.versus import dialogues
 from bench.versus.crowd import STILL
@@ -17,16 +18,6 @@ Found = Iterator[tuple[str, Figures]]
 """The name of a work of the catalogue and what it has cost."""
 
 
-def session(stage: Stage, wanted: Callable[[str], bool]) -> Found:
-    """All works of which a name is wanted, on a server that has just started."""
-    for names, part in PARTS.items():
-        if any(map(wanted, names)):
-            for name, figures in part(stage):
-                if wanted(name):
-                    yield name, figures
-            stage.leave()
-
-
 def connections(stage: Stage) -> Found:
     """A crowd of users connects and rests."""
     stage.connect("warm", stage.scale.warm_connects)
@@ -34,15 +25,13 @@ def connections(stage: Stage) -> Found:
     stage.collect()
     base = stage.server.process.resident()
     users = stage.tokens("u", stage.scale.users)
-    talks = [dialogues.websocket(stage.server.port, *one) for one in users]
     clients: list[dialogues.Client] = []
 
     def connect() -> int:
-        clients.extend(stage.crowd.talk(talks))
+        clients.extend(stage.crowd.talk(dialogues.websocket(stage.server.port, *one) for one in users))
         return len(clients)
 
     yield "connect", stage.measure(connect)
-    stage.crowd.adopt(clients)
     stage.collect()
     yield "memory", {"bytes": (stage.server.process.resident() - base) / len(clients), "base": base}
     yield from users_work(stage, clients)
@@ -58,7 +47,7 @@ def users_work(stage: Stage, clients: list[dialogues.Client]) -> Found:
     yield "one-user", figures
     yield "offered", offered(stage, users)
     stage.crowd.talk(dialogues.asked(client, "subscribe_inventory", "p-all") for client in clients)
-    yield "room-10000", stage.fan_out("p-all", len(clients))
+    yield "room-all", stage.fan_out("p-all", len(clients))
 
 
 def offered(stage: Stage, users: Iterator[str]) -> Figures:
@@ -98,16 +87,13 @@ def upgrades(stage: Stage) -> Found:
     """Users connect as the JavaScript client does by default."""
     for count in (stage.scale.upgrades // 5, stage.scale.upgrades):
         users = stage.tokens(f"up{count}-", count)
-        talks = [dialogues.upgrading(stage.server.port, *one) for one in users]
-        clients: list[dialogues.Client] = []
-
-        def connect(talks: list[dialogues.Dialogue[dialogues.Client]] = talks) -> int:
-            clients.extend(stage.crowd.talk(talks))
-            return len(clients)
-
-        figures = stage.measure(connect)
-        stage.crowd.adopt(clients)
+        figures = stage.measure(partial(_upgrade, stage, [*users]))
     yield "upgrade", figures
+
+
+def _upgrade(stage: Stage, users: list[tuple[str, str]]) -> int:
+    stage.crowd.talk(dialogues.upgrading(stage.server.port, *one) for one in users)
+    return len(users)
 
 
 def rooms_work(stage: Stage) -> Found:
@@ -125,13 +111,15 @@ def pollers(stage: Stage) -> Found:
     """Events to a room of polling clients."""
     users = stage.tokens("poll", POLLERS)
     talks = (dialogues.polling_subscribed(stage.server.port, token, "p-poll") for _, token in users)
-    stage.crowd.adopt_pollers(stage.crowd.talk(talks))
+    stage.crowd.talk(talks)
     yield "polling", stage.fan_out("p-poll", POLLERS)
 
 
 def many_rooms(stage: Stage) -> Found:
     """Joining, leaving and going, with few rooms on the server and then with very many."""
     each = 100
+    for _ in _moves(stage, "warm"):
+        pass
     holders = stage.connect("holder", stage.scale.rooms // each)
     yield from _moves(stage, "few")
     stage.crowd.talk(
@@ -171,11 +159,11 @@ def unheard(stage: Stage) -> Found:
 
 
 PARTS: dict[tuple[str, ...], Callable[[Stage], Found]] = {
-    ("connect", "memory", "one-user", "offered", "room-10000"): connections,
+    ("connect", "memory", "one-user", "offered", "room-all"): connections,
     ("upgrade",): upgrades,
     ("room-100", "fanout", "burst"): rooms_work,
     ("polling",): pollers,
     tuple(f"{what}-{among}" for among in ("few", "many") for what in ("join", "leave", "disconnect")): many_rooms,
     ("no-audience",): unheard,
 }
-"""What each part of a session finds out."""
+"""What each part finds out, on a server that has just started."""

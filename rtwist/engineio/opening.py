@@ -1,12 +1,23 @@
-"""The opening handshake of a WebSocket, as Autobahn is told of it once a request has been checked."""
+"""The opening handshake of a WebSocket, as Autobahn is told of it, and what need not be kept of it afterwards."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
+from autobahn.websocket.protocol import TrafficStats
+from autobahn.websocket.utf8validator import Utf8Validator
 
 from rtwist.engineio.deflate import Agreement
+
+_OF_THE_REQUEST = (
+    "_transport_details", "http_headers", "http_request_data", "http_request_host", "http_request_params",
+    "http_request_path", "http_request_uri", "http_response_data", "http_status_line", "is_open",
+    "websocket_extensions", "websocket_origin", "websocket_protocols", "_wskey",
+)  # fmt: skip
+_TRAFFIC = TrafficStats()
+_VALIDATOR = Utf8Validator()
 
 
 def accept(compression: Agreement, offers: Sequence[PerMessageDeflateOffer]) -> PerMessageDeflateOfferAccept:
@@ -32,3 +43,21 @@ def handshake_bytes(key: str, compression: Agreement | None = None) -> bytes:
         *([] if compression is None else [f"Sec-WebSocket-Extensions: {compression.request}"]),
     ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+
+
+def configured(protocol: type, factory: Any) -> type:
+    """`protocol` with the factory's settings, which Autobahn would copy into every connection: 1.5 kB each."""
+    settings = {name: getattr(factory, name) for name in protocol.CONFIG_ATTRS}  # type: ignore[attr-defined]
+    shared = {name: staticmethod(value) if callable(value) else value for name, value in settings.items()}
+    return type(protocol.__name__, (protocol,), {**shared, "CONFIG_ATTRS": ()})
+
+
+def forget_opening(transport: Any) -> None:
+    """Drop what an open WebSocket of Autobahn needs no more, and share what it never asks."""
+    fields = vars(transport)
+    for name in _OF_THE_REQUEST:
+        fields.pop(name, None)
+    # Whatever would put something into it must not reach other connections.
+    transport.send_queue = ()
+    transport.trafficStats = _TRAFFIC
+    transport.utf8validator = _VALIDATOR

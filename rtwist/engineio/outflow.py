@@ -96,48 +96,60 @@ class _Buffered:
 
 
 class _Direct:
-    """The way out of a plain connection."""
+    """The way out of a plain connection. What its socket does not take is for Twisted to write.
 
-    __slots__ = ("_frames", "_outflow", "_size", "_transport")
+    `_data` is what waits, a list only when it came in several parts: a broadcast should make none.
+    `_filled` tells that there may be something in Twisted's buffer, behind which the rest has to wait.
+    """
+
+    __slots__ = ("_data", "_filled", "_outflow", "_size", "_socket", "_transport")
 
     def __init__(self, outflow: Outflow, transport: Any) -> None:
+        self._data: bytes | list[bytes] | None = None
+        self._size = 0
+        self._filled = True
         self._outflow = outflow
         self._transport = transport
-        self._frames: list[bytes] = []
-        self._size = 0
+        self._socket = transport.socket
 
     def write(self, data: bytes) -> None:
-        if self._size:
-            self._frames.append(data)
-            self._size += len(data)
-        else:
-            self._frames = [data]
+        waiting = self._data
+        if waiting is None:
+            self._data = data
             self._size = len(data)
             self._outflow.use(self)
+        else:
+            self._size += len(data)
+            if isinstance(waiting, list):
+                waiting.append(data)
+            else:
+                self._data = [waiting, data]
         if self._size > MOST:
             self.flush()
 
     def flush(self) -> None:
-        if not self._size:
+        data = self._data
+        if data is None:
             return
-        frames = self._frames
-        self._frames = _NOTHING
-        self._size = 0
+        self._data = None
+        if isinstance(data, list):
+            data = b"".join(data)
+        if self._filled and self._holds_something():
+            self._transport.write(data)
+            return
+        try:
+            sent = self._socket.send(data)
+        except OSError:
+            # It takes nothing now, or is lost: the reactor finds out which.
+            sent = 0
+        if sent != len(data):
+            self._filled = True
+            self._transport.write(data[sent:])
+
+    def _holds_something(self) -> bool:
         transport = self._transport
-        if not transport.connected:
-            return
-        data = frames[0] if len(frames) == 1 else b"".join(frames)
-        if not transport.dataBuffer and not transport._tempDataBuffer:
-            sent = transport.writeSomeData(data)
-            if sent == len(data):
-                return
-            if isinstance(sent, int):
-                data = data[sent:]
-            # Otherwise the connection is lost, which the reactor finds out by the write below.
-        transport.write(data)
-
-
-_NOTHING: Final[list[bytes]] = []
+        self._filled = bool(transport.dataBuffer or transport._tempDataBuffer)
+        return self._filled
 
 
 def _is_plain(transport: Any) -> bool:
@@ -145,7 +157,7 @@ def _is_plain(transport: Any) -> bool:
     return (
         isinstance(transport, FileDescriptor)
         and not getattr(transport, "TLS", False)
-        and all(hasattr(transport, name) for name in ("dataBuffer", "_tempDataBuffer", "writeSomeData"))
+        and all(hasattr(transport, name) for name in ("dataBuffer", "_tempDataBuffer", "socket"))
     )
 
 

@@ -15,7 +15,8 @@ from rtwist.engineio.heartbeat import Heartbeats
 from rtwist.engineio.lifecycle import Action, Event, State
 from rtwist.engineio.options import POLLING, WEBSOCKET, Options
 from rtwist.engineio.outbox import IfBehind, Outbox
-from rtwist.engineio.packet import NOOP, PING, Packet, PacketType, decode_packet
+from rtwist.engineio.outflow import Outlet
+from rtwist.engineio.packet import NOOP, PIECE, PING, Packet, PacketType, decode_packet
 from rtwist.engineio.request import Handshake
 from rtwist.engineio.transport import Transport
 from rtwist.engineio.upgrade import Upgrade
@@ -45,10 +46,13 @@ class _Nobody:
 
 
 class Registry(Protocol):
-    """Where a session takes itself out when it has ended."""
+    """Where a session takes itself out when it has ended, and tells which limits its client passed."""
 
     def forget(self, session: Session) -> None:
         """Drop the session."""
+
+    def note_limit(self, limit: str, who: str, *, common: bool = False) -> None:
+        """Count that `who` has passed `limit`."""
 
 
 class Session:
@@ -58,6 +62,7 @@ class Session:
     __slots__ = (
         "_backlog",
         "_clock",
+        "_direct",
         "_drain_timer",
         "_ended",
         "_heartbeats",
@@ -93,6 +98,8 @@ class Session:
         self._state = State.OPENING
         self._listener: Listener = _Nobody()
         self._backlog = backlog
+        # Where a frame can go straight away: a broadcast should not have to ask many objects for it.
+        self._direct: Outlet | None = None
         # There is one only while the client is behind.
         self.outbox: Outbox | None = None
         self._ended = ("", "")
@@ -136,12 +143,19 @@ class Session:
         Does nothing on a session that is not open. A client for which more than `max_buffered` bytes wait, or
         any for longer than `max_buffered_age`, is cut: its listener hears `transport error` in the next turn.
         """
+        direct = self._direct
+        if direct is not None and len(packets) == 1:
+            frame = packets[0].frame
+            if len(frame) < PIECE:
+                direct.write(frame)
+                return
         if self._state is not State.OPEN:
             return
         if self.outbox is None and self.transport.writable:
             self.transport.send(packets)
         else:
             self._backlog.wait(self, packets, if_behind)
+        self._look_for_direct()
 
     def close(self) -> None:
         """End the session with reason `forced close` once what waits has gone out.
@@ -150,14 +164,15 @@ class Session:
         `poll_close_timeout`.
         """
         if self._advance(Event.CLOSE_ASKED):
+            self._direct = None
             self._heartbeats.stop(self)
             if self.outbox is None and self.transport.writable:
                 self._finish_close()
             else:
                 waits_for_poll = self.transport.name == POLLING and not self.transport.stuck
-                options = self._options
-                timeout = options.poll_close_timeout if waits_for_poll else options.close_timeout
-                self._drain_timer = self._clock.callLater(timeout, self._finish_close, at_once=True)
+                limit = "poll_close_timeout" if waits_for_poll else "close_timeout"
+                timeout = getattr(self._options, limit)
+                self._drain_timer = self._clock.callLater(timeout, self._close_timed_out, limit)
 
     def abort(self, reason: str, description: str = "") -> None:
         """End the session at once for `reason`; what waits is lost."""
@@ -205,6 +220,7 @@ class Session:
     def blocked(self, transport: Transport) -> None:
         """`transport` holds bytes that the connection does not take; `ready` comes when it has."""
         if transport is self.transport and self._state is not State.CLOSED:
+            self._direct = None
             self._backlog.block(self)
 
     def ready(self, transport: Transport) -> None:
@@ -213,6 +229,7 @@ class Session:
             return
         if self.outbox is not None:
             self._backlog.flush(self)
+        self._look_for_direct()
         # Not in the same poll: a client drops what comes together with a close packet.
         if self._state is State.CLOSING and self.outbox is None and transport.writable:
             self._finish_close()
@@ -235,6 +252,10 @@ class Session:
 
     # What the upgrade calls
 
+    def note_limit(self, limit: str) -> None:
+        """Count that the client took longer than `limit`, as happens to honest ones."""
+        self._registry.note_limit(limit, self.handshake.address, common=True)
+
     def upgrade_ended(self, replacement: Transport | None) -> None:
         """The probe is over; `replacement` is the WebSocket to go on with, None to stay on polling."""
         self._upgrade = None
@@ -250,6 +271,10 @@ class Session:
             self.ready(replacement)
 
     # Within
+
+    def _look_for_direct(self) -> None:
+        open_to_all = self._state is State.OPEN and self.outbox is None and self.transport.writable
+        self._direct = self.transport.direct if open_to_all else None
 
     def _act(self, packet: Packet) -> None:
         table = lifecycle.ON_POLLING if self.transport.name == POLLING else lifecycle.ON_WEBSOCKET
@@ -281,6 +306,10 @@ class Session:
         self._state = state
         return True
 
+    def _close_timed_out(self, limit: str) -> None:
+        self.note_limit(limit)
+        self._finish_close(at_once=True)
+
     def _finish_close(self, *, at_once: bool = False) -> None:
         self._end(reasons.FORCED_CLOSE, "closed by the server", at_once=at_once)
 
@@ -296,6 +325,7 @@ class Session:
     def _leave(self, reason: str, description: str, *, at_once: bool) -> bool:
         if not self._advance(Event.ENDED):
             return False
+        self._direct = None
         self._heartbeats.stop(self)
         if self._drain_timer is not None and self._drain_timer.active():
             self._drain_timer.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from rtwist.engineio.outflow import Outlet
 from rtwist.engineio.packet import Packet
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ class Transport(Protocol):
     @property
     def stuck(self) -> bool:
         """Whether much of what it has sent lies unread in the connection's buffer, or before it."""
+
+    @property
+    def direct(self) -> Outlet | None:
+        """Where a single frame of less than `PIECE` bytes can be written while it is writable, if anywhere."""
 
     @property
     def unsent(self) -> Sequence[Packet]:

@@ -13,22 +13,16 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from rtwist.engineio import reasons
-from rtwist.engineio.admission import RATES, Admission
+from rtwist.engineio.admission import Admission
 from rtwist.engineio.buckets import Budget
 from rtwist.engineio.deflate import Agreement
+from rtwist.engineio.frame import INVALID_DATA, POLICY_VIOLATION, TOO_BIG, close_fault
 from rtwist.engineio.inflow import Inflow
-from rtwist.engineio.opening import accept, handshake_bytes
+from rtwist.engineio.opening import accept, configured, forget_opening, handshake_bytes
 from rtwist.engineio.options import WEBSOCKET, Options
 from rtwist.engineio.outflow import Outflow, Outlet
 from rtwist.engineio.packet import PIECE, Packet
 from rtwist.engineio.session import Session
-
-# RFC 6455, section 7.4.1
-_PROTOCOL_ERROR = 1002
-_INVALID_DATA = 1007
-_POLICY_VIOLATION = 1008
-_TOO_BIG = 1009
-_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 
 
 class _Silent:
@@ -114,6 +108,8 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
             if compression.sends_compressed:
                 self._compress_from = self.factory.options.compression_threshold
         self._dataReceived(handshake_bytes(key, compression))
+        if self.state == self.STATE_OPEN:
+            forget_opening(self)
 
     # What the connection brings
 
@@ -134,17 +130,19 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
             timeout = self.factory.options.body_timeout
             self._message_timer = self.factory.clock.callLater(timeout, self._message_timed_out)
 
-    def overrun(self, too_long: bool) -> None:
-        """The client sends more than it may, and has for longer than `flood_timeout` when `too_long`."""
-        self.factory.admission.note(RATES, self.session.handshake.address)
+    def overrun(self, limit: str, too_long: bool) -> None:
+        """The client sends more than `limit` allows, and has for longer than `flood_timeout` when `too_long`."""
+        self._note(limit)
         if too_long and not self.failedByMe:
-            self._fail_connection(_POLICY_VIOLATION, "rate_limited: too much for too long")
+            self._note("flood_timeout")
+            self._fail_connection(POLICY_VIOLATION, "rate_limited: too much for too long")
 
     def _message_timed_out(self) -> None:
         self._message_timer = None
         if not self.failedByMe:
+            self._note("body_timeout")
             timeout = self.factory.options.body_timeout
-            self._fail_connection(_POLICY_VIOLATION, f"message that took more than {timeout:g} seconds")
+            self._fail_connection(POLICY_VIOLATION, f"message that took more than {timeout:g} seconds")
 
     # What Autobahn calls
 
@@ -167,9 +165,10 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         if self.failedByMe:
             return
         if self.message_data_total_length > options.max_payload:
-            self._fail_connection(_TOO_BIG, f"message of more than {options.max_payload} bytes")
+            self._max_message_size_exceeded(self.message_data_total_length, options.max_payload, "")
         elif self._fragments > options.max_fragments:
-            self._fail_connection(_TOO_BIG, f"message of more than {options.max_fragments} fragments")
+            self._note("max_fragments")
+            self._fail_connection(TOO_BIG, f"message of more than {options.max_fragments} fragments")
 
     def onMessageFrameData(self, payload: bytes) -> None:
         """Payload bytes have come."""
@@ -197,7 +196,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         try:
             text = incoming.decode("utf-8")
         except UnicodeDecodeError:
-            self._fail_connection(_INVALID_DATA, "text message is not UTF-8")
+            self._fail_connection(INVALID_DATA, "text message is not UTF-8")
             return
         self.session.received(self, text)
 
@@ -229,7 +228,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> bool | None:  # noqa: N803
         """The client closes: Autobahn answers; a client that does not read the answer is aborted later."""
         self._abort_later()
-        fault = None if self.failedByMe else _close_fault(code, reasonRaw)
+        fault = None if self.failedByMe else close_fault(code, reasonRaw)
         if fault is not None:
             self._fail_connection(*fault)
         if self.failedByMe:
@@ -255,6 +254,11 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         # Autobahn's one place for a fault of the client: it sends the close frame and ignores the rest.
         super()._fail_connection(code, reason)
         self._tell_session(reasons.TRANSPORT_ERROR, reason)
+
+    def _max_message_size_exceeded(self, msg_size: int, max_msg_size: int, reason: str) -> None:
+        # Autobahn calls it, too, when a compressed message grows too large.
+        self._note("max_payload")
+        self._fail_connection(TOO_BIG, f"message of more than {max_msg_size} bytes")
 
     # What the connection calls
 
@@ -285,6 +289,11 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         self.writable = False
         self._pieces = deque(piece for packet in packets for piece in self._pieces_of(packet))
         self._write_pieces()
+
+    @property
+    def direct(self) -> Outlet | None:
+        """The way out, unless frames are compressed."""
+        return self.outlet if self._compress_from is None else None
 
     def _frame_of(self, packet: Packet) -> bytes:
         frame = packet.frame
@@ -317,7 +326,14 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     def _abort_later(self) -> None:
         if self._abort_timer is None and not self._gone:
             timeout = self.factory.options.close_timeout
-            self._abort_timer = self.factory.clock.callLater(timeout, self.transport.abortConnection)
+            self._abort_timer = self.factory.clock.callLater(timeout, self._close_timed_out)
+
+    def _close_timed_out(self) -> None:
+        self._note("close_timeout", common=True)
+        self.transport.abortConnection()
+
+    def _note(self, limit: str, *, common: bool = False) -> None:
+        self.factory.admission.note(limit, self.session.handshake.address, common=common)
 
 
 def _nothing() -> None:
@@ -330,17 +346,6 @@ def _plain(packet: Packet) -> bytes:
 
 def _compressed(packet: Packet) -> bytes:
     return packet.compressed_frame
-
-
-def _close_fault(code: int | None, reason: bytes | None) -> tuple[int, str] | None:
-    """What is wrong with a close frame (RFC 6455, section 7.4), as the status and text to fail with."""
-    if code is not None and code not in _CLOSE_CODES and not 3000 <= code <= 4999:
-        return _PROTOCOL_ERROR, f"invalid close code {code}"
-    try:
-        (reason or b"").decode("utf-8")
-    except UnicodeDecodeError:
-        return _INVALID_DATA, "close reason is not UTF-8"
-    return None
 
 
 class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
@@ -371,9 +376,13 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
             allowedOrigins=["*"],
             allowNullOrigin=True,
         )
+        self._configured = configured(WebSocketTransport, self)
 
     def buildProtocol(self, addr: object) -> WebSocketTransport:
         """A transport for one connection."""
         options = self.options
         now = self.clock.seconds()
-        return WebSocketTransport(self, Budget(options.max_packets_per_second, options.max_bytes_per_second, now))
+        made: WebSocketTransport = self._configured(
+            self, Budget(options.max_packets_per_second, options.max_bytes_per_second, now)
+        )
+        return made

@@ -23,6 +23,7 @@ class Descriptor(FileDescriptor):
         self.read_bytes = bytearray()
         self.aborted = False
         self.lost = False
+        self.socket = self
         self._clock = clock
         self._room = 0
         self._writing = False
@@ -62,6 +63,13 @@ class Descriptor(FileDescriptor):
         size = min(len(data), self._room, self.SEND_LIMIT)
         self.read_bytes += data[:size]
         self._room -= size
+        return size
+
+    def send(self, data: bytes) -> int:
+        """As a socket that does not block."""
+        size = self.writeSomeData(data)
+        if not size:
+            raise BlockingIOError
         return size
 
     def abortConnection(self) -> None:  # noqa: N802

@@ -30,6 +30,7 @@ class FakeTransport:
     name = ""
     batch = 65536
     patience = 0.0
+    direct = None
     session: Session
 
     def __init__(self) -> None:
@@ -143,6 +144,7 @@ class Life:
         self.messages: list[str | bytes] = []
         self.ends: list[tuple[str, str]] = []
         self.forgotten: list[Session] = []
+        self.passed: list[str] = []
         self.backlog = Backlog(self.clock, self.options)
         self.session = Session(
             "secret",
@@ -175,6 +177,10 @@ class Life:
     def forget(self, session: Session) -> None:
         """Heard as the registry."""
         self.forgotten.append(session)
+
+    def note_limit(self, limit: str, who: str, *, common: bool = False) -> None:
+        """Heard as the registry."""
+        self.passed.append(limit)
 
     @property
     def reasons(self) -> list[str]:

@@ -60,6 +60,9 @@ class Crowd:
     def forget(self, session: Session) -> None:
         """Heard as the registry."""
 
+    def note_limit(self, limit: str, who: str, *, common: bool = False) -> None:
+        """Heard as the registry."""
+
     def heard_end(self, name: str, reason: str, description: str) -> None:
         """To be overridden by what a listener does at the end."""
 
@@ -197,7 +200,7 @@ def test_the_client_with_most_goes_first_and_nobody_beyond_need() -> None:
     sessions[0].send([message("x")])
     assert [session.is_open for session in sessions] == [False, True, True, True, True]
     assert crowd.backlog.counters.as_dict() == {
-        "cut": {"bytes": 0, "age": 0, "total": 1}, "dropped": 0, "replaced": 0,
+        "cut": {"max_buffered": 0, "max_buffered_age": 0, "max_buffered_total": 1}, "dropped": 0, "replaced": 0,
     }  # fmt: skip
 
 
@@ -305,7 +308,11 @@ def test_it_is_logged_and_counted_who_was_cut_and_why() -> None:
     assert not stuck.is_open
     text = "slow consumer: 301 bytes wait for it, the oldest for 1.5 seconds; more than max_buffered, 300 bytes"
     assert crowd.ends[0] == ("slow", "transport error", text)
-    assert crowd.backlog.counters.as_dict()["cut"] == {"bytes": 1, "age": 1, "total": 0}
+    assert crowd.backlog.counters.as_dict()["cut"] == {
+        "max_buffered": 1,
+        "max_buffered_age": 1,
+        "max_buffered_total": 0,
+    }
 
 
 def test_the_log_names_the_address() -> None:
@@ -317,7 +324,7 @@ def test_the_log_names_the_address() -> None:
     (log,) = [log for log in logs if log["log_level"] is LogLevel.warn]
     assert log["log_format"].format(**log) == (
         "192.0.2.7 is cut: slow consumer: 100 bytes wait for it, the oldest for 0.0 seconds; "
-        "more than max_buffered, 10 bytes"
+        "more than max_buffered, 10 bytes; 1 since the start"
     )
 
 

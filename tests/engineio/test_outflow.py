@@ -1,18 +1,21 @@
-"""Flushing: what was written is in the operating system's hands before the reactor's next turn."""
+"""The way out: one send for all that a turn has for a connection, at its end or when somebody asks."""
 
 from __future__ import annotations
 
 import socket
+import struct
 from typing import Any
 
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor as installed
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
 
-from rtwist.engineio.outflow import Outflow
+from rtwist.engineio.outflow import Outflow, Outlet
 
 reactor: Any = installed
 
@@ -135,3 +138,158 @@ def test_nothing_is_kept_unless_somebody_will_ask() -> None:
     outflow = Outflow(clock)
     outflow.wrote(object())
     assert (outflow._written, clock.getDelayedCalls()) == (set(), [])
+
+
+# Straight to the socket
+
+
+class Counted:
+    """A socket that counts what is sent by it; `room` is how many bytes it takes before it would block."""
+
+    def __init__(self, sock: Any, room: int | None = None) -> None:
+        self._sock = sock
+        self.room = room
+        self.broken = False
+        self.sends: list[int] = []
+
+    def send(self, data: bytes) -> int:
+        if self.broken:
+            raise ConnectionResetError
+        if self.room is not None:
+            data = data[: self.room]
+            self.room -= len(data)
+            if not data:
+                raise BlockingIOError
+        self.sends.append(len(data))
+        return int(self._sock.send(data))
+
+
+async def opened(room: int | None = None) -> tuple[Peer, Outlet, Counted]:
+    peer = await Peer().open()
+    outlet: Any = Outflow(reactor).outlet(peer.transport)
+    outlet._socket = counted = Counted(peer.transport.socket, room)
+    return peer, outlet, counted
+
+
+async def turn() -> None:
+    await deferLater(reactor, 0)
+
+
+@ensureDeferred
+async def test_all_of_a_turn_is_one_send_at_its_end() -> None:
+    peer, outlet, counted = await opened()
+    for number in range(3):
+        outlet.write(b"%d " % number)
+    assert counted.sends == []
+    await turn()
+    assert (counted.sends, peer.received()) == ([6], b"0 1 2 ")
+    await turn()
+    assert counted.sends == [6]
+    await peer.close()
+
+
+@ensureDeferred
+async def test_what_is_asked_for_leaves_at_once() -> None:
+    peer, outlet, counted = await opened()
+    outlet.write(b"one ")
+    outlet.write(b"two")
+    outlet.flush()
+    assert (counted.sends, peer.received()) == ([7], b"one two")
+    await peer.close()
+
+
+@ensureDeferred
+async def test_more_than_fits_into_a_socket_leaves_in_the_middle_of_a_turn() -> None:
+    peer, outlet, counted = await opened()
+    for _ in range(3):
+        outlet.write(bytes(40_000))
+    assert counted.sends == [80_000]
+    await turn()
+    assert counted.sends == [80_000, 40_000]
+    await peer.close()
+
+
+@ensureDeferred
+async def test_what_a_socket_does_not_take_goes_first_when_it_does() -> None:
+    peer, outlet, counted = await opened(room=5)
+    outlet.write(b"hello, ")
+    outlet.flush()
+    counted.room = None
+    for word in (b"dear ", b"peer"):
+        outlet.write(word)
+        outlet.flush()
+    assert (counted.sends, peer.received()) == ([5], b"hello")
+    while peer.transport._tempDataBuffer or peer.transport.dataBuffer:
+        await turn()
+    outlet.write(b"!")
+    await turn()
+    assert (counted.sends, peer.received()) == ([5, 1], b", dear peer!")
+    await peer.close()
+
+
+@ensureDeferred
+async def test_what_was_written_by_others_before_goes_first() -> None:
+    peer = await Peer().open()
+    peer.transport.write(b"HTTP ")
+    outlet = Outflow(reactor).outlet(peer.transport)
+    outlet.write(b"WebSocket")
+    outlet.flush()
+    assert peer.received() == b""
+    await turn()
+    await turn()
+    assert peer.received() == b"HTTP WebSocket"
+    await peer.close()
+
+
+@ensureDeferred
+async def test_a_connection_that_was_lost_is_reported_as_ever_and_harms_no_other() -> None:
+    with capturedLogs() as logs:
+        await lose_one_of_two()
+    assert [log for log in logs if "log_failure" in log] == []
+
+
+async def lose_one_of_two() -> None:
+    lost, outlet, counted = await opened()
+    outflow = outlet._outflow  # type: ignore[attr-defined]
+    other = await Peer().open()
+    counted.broken = True
+    beside = outflow.outlet(other.transport)
+    outlet.write(b"to nobody")
+    beside.write(b"to somebody")
+    outflow.flush()
+    assert other.received() == b"to somebody"
+    assert lost.received() == b""
+    lost.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    lost.client.close()
+    while lost.transport.connected:
+        await turn()
+    outlet.write(b"after its end")
+    await turn()
+    await lost.port.stopListening()
+    await other.close()
+
+
+def test_what_twisted_does_not_write_to_a_socket_itself_is_written_to_twisted() -> None:
+    for transport in (StringTransport(), Renamed()):
+        outlet = Outflow(Clock()).outlet(transport)
+        outlet.write(b"at once")
+        outlet.flush()
+        assert transport.value() == b"at once"
+
+
+class Renamed(FileDescriptor):
+    """A version of Twisted with other private names."""
+
+    connected = 1
+
+    def __init__(self) -> None:
+        super().__init__(reactor=Clock())  # type: ignore[arg-type]
+        del self._tempDataBuffer  # type: ignore[attr-defined]
+        self.socket = None
+        self._written = b""
+
+    def write(self, data: bytes) -> None:
+        self._written += data
+
+    def value(self) -> bytes:
+        return self._written

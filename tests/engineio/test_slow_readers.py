@@ -409,7 +409,7 @@ def test_readers_get_everything_at_once_beside_some_that_never_read(readers: Rea
     bodies = [body_of(one.take()) for one in poller.connections[:-1]]
     assert [body.decode() for body in bodies] == [packet.segment.decode() for packet in sent]
     assert [reader.ends for reader in never] == [["transport error"]] * 10
-    assert front.server.backlog.counters.cut == {"bytes": 10}
+    assert front.server.backlog.counters.cut == {"max_buffered": 10}
     assert front.server.backlog.size == 0
 
 

@@ -55,6 +55,7 @@ SERVERS: dict[str, dict[str, Any]] = {
             "max_payload_packets": 10,
         },
     },
+    "limited_sio": {"kind": "socketio", "options": {**CALM, "max_pending_acks": 2, "ack_timeout": 1.0}},
     "files": {"kind": "socketio", "files": True, "options": CALM},
     "deflating": {"kind": "engineio", "options": {**CALM, "websocket_compression": True}},
     "polling_only": {"kind": "engineio", "options": {**CALM, "transports": ["polling"]}},
@@ -207,6 +208,7 @@ guarded = calm("guarded")
 closed_origins = calm("closed_origins")
 small = calm("small")
 limited = calm("limited")
+limited_sio = calm("limited_sio")
 files = calm("files")
 websocket_only = calm("websocket_only")
 deflating = calm("deflating")

@@ -122,7 +122,7 @@ def test_rules_hold_for_every_way_to_emit_and_only_while_behind(ruled: House) ->
     guest.wire.drain()
     assert guest.hear() == ['2["order",7]', '2["price",{"id":2,"to":3}]', '2["price",{"id":1,"to":4}]']
     assert ruled.io.engine.backlog.counters.as_dict() == {
-        "cut": {"bytes": 0, "age": 0, "total": 0}, "dropped": 1, "replaced": 1,
+        "cut": {"max_buffered": 0, "max_buffered_age": 0, "max_buffered_total": 0}, "dropped": 1, "replaced": 1,
     }  # fmt: skip
 
 
