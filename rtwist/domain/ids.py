@@ -23,7 +23,7 @@ def plain_text(value: object, most: int = MAX_ID_CHARS) -> str:
     lone surrogates, which no encoder can send.
     """
     if isinstance(value, str):
-        if value.isascii() and value.isprintable() and not value.isspace() and 0 < len(value) <= MAX_ID_CHARS:
+        if value.isascii() and value.isprintable() and not value.isspace() and 0 < len(value) <= most:
             return value  # as nearly all are
         text = value
     elif isinstance(value, int) and not isinstance(value, bool):
