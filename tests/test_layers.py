@@ -45,6 +45,7 @@ PURE = (
     "engineio.packet",
     "engineio.frame",
     "engineio.outbox",
+    "engineio.repeat",
     "engineio.lifecycle",
     "engineio.request",
     "engineio.cors",
