@@ -49,6 +49,7 @@ PURE = (
     "engineio.frame",
     "engineio.incoming",
     "engineio.outbox",
+    "engineio.repeat",
     "engineio.lifecycle",
     "engineio.request",
     "engineio.cors",

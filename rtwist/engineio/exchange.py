@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from twisted.web.http_headers import Headers as _Fields
 
 from rtwist.engineio.compression import choose_encoding
+from rtwist.engineio.repeat import Pattern
 
 Headers = Sequence[tuple[str, str]]
 _PACKETS_TYPE = ("Content-Type", "text/plain; charset=UTF-8")
@@ -117,7 +118,12 @@ class Exchange(Protocol):
 
 
 class Destination(Protocol):
-    """What takes the requests of a session."""
+    """What takes the requests of a session.
+
+    `known` has, by the first four bytes, the last GET and the last POST that were let in.
+    """
+
+    known: dict[bytes, tuple[Pattern, Manner]]
 
     def poll(self, exchange: Exchange, manner: Manner) -> None:
         """A GET has come."""

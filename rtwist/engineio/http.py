@@ -226,10 +226,15 @@ class Channel(RepeatingChannel):
 
     def allHeadersReceived(self) -> None:
         """The headers of a request have come."""
-        self._in_request = True
-        _cancel(self._header_timer)
-        self._header_timer = None
+        self.request_begun()
         super().allHeadersReceived()
+
+    def request_begun(self) -> None:
+        """The same, whoever has read them."""
+        super().request_begun()
+        if self._header_timer is not None:
+            _cancel(self._header_timer)
+            self._header_timer = None
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
         """Whether the connection stays for another request, which it does for `max_requests`."""

@@ -14,6 +14,7 @@ from rtwist.engineio.compression import compress
 from rtwist.engineio.exchange import Connection, Exchange, Head, Manner
 from rtwist.engineio.options import POLLING, Options
 from rtwist.engineio.packet import CLOSE, PIECE, Packet, encode_payload, in_pieces, payload_pieces, split_payload
+from rtwist.engineio.repeat import Pattern
 from rtwist.engineio.session import Session
 from rtwist.errors import LimitPassed, LocalProtocolError, RemoteProtocolError
 
@@ -37,6 +38,7 @@ class PollingTransport:
         "_poll",
         "_poll_manner",
         "_posting",
+        "known",
         "session",
         "unsent",
     )
@@ -61,6 +63,7 @@ class PollingTransport:
         self._poll: Exchange | None = None
         self._poll_manner: Manner | None = None
         self._posting: Exchange | None = None
+        self.known: dict[bytes, tuple[Pattern, Manner]] = {}
 
     @property
     def writable(self) -> bool:

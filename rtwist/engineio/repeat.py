@@ -1,8 +1,8 @@
 """Requests that repeat: what of one must come again byte by byte, and what may differ; pure.
 
-A polling client sends the same request on its connection again and again. Only `t` of the query, which is there
-to defeat caches and means nothing, and the body of a POST with its length differ. So whoever has read one of them
-has read them all: no header needs to be parsed twice.
+A polling client sends the same request again and again. Only `t` of the query, which is there to defeat caches
+and means nothing, and the body of a POST with its length differ. So whoever has read one of them has read them
+all: no header needs to be parsed twice.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import re
 from typing import Final
 
 MOST_REMEMBERED: Final = 4096
-"""Bytes of a request without its body that are remembered, two for a connection; browsers send about 700."""
+"""Bytes of a request without its body that are remembered, two for a session; browsers send about 700."""
 
 _FIRST_LINE = re.compile(rb"(?:GET|POST) [!-~]+ HTTP/1\.1\r\n")
+_SID = re.compile(rb"[?&]sid=([A-Za-z0-9_\-]+)")
 _STAMP = re.compile(rb"[?&]t=")
 _TOKEN = re.compile(rb"[A-Za-z0-9_.\-]{1,64}")
 _SIZE = re.compile(rb"[1-9][0-9]{0,6}")
 _LENGTH = re.compile(rb"\r\ncontent-length: ?(" + _SIZE.pattern + rb")\r\n(?![ \t])", re.IGNORECASE)
+_KEEP_ALIVE = re.compile(rb"\r\nconnection: ?keep-alive\r\n(?![ \t])")
 # With these there is more to do than to read the headers and so many bytes.
 _NEVER = (b"transfer-encoding", b"expect")
 
@@ -52,6 +54,12 @@ class Pattern:
         return data[at:] if len(data) - at == int(found[0]) else None
 
 
+def sid_of(data: bytes) -> str:
+    """The session that a request may name, or ""; only its pattern tells whether it does."""
+    found = _SID.search(data, 0, MOST_REMEMBERED)
+    return "" if found is None else found[1].decode()
+
+
 def learn(data: bytes) -> Pattern | None:
     """The pattern of `data`, when that is one whole GET without a body, or one POST with a length and a body."""
     line = _FIRST_LINE.match(data)
@@ -60,6 +68,9 @@ def learn(data: bytes) -> Pattern | None:
         return None
     fields = data[line.end() - 2 : end].lower()
     if any(name in fields for name in _NEVER):
+        return None
+    # What a connection is to become after the request is for its parser to know.
+    if fields.count(b"\r\nconnection") != len(_KEEP_ALIVE.findall(fields)):
         return None
     lengths = fields.count(b"content-length")
     if data.startswith(b"GET"):

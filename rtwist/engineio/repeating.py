@@ -14,16 +14,13 @@ from twisted.web.http import RESPONSES, HTTPChannel
 from rtwist.engineio.answers import LongAnswer
 from rtwist.engineio.exchange import Destination, Head, Manner, Watcher
 from rtwist.engineio.outflow import Outflow, Outlet
-from rtwist.engineio.repeat import Pattern, learn
+from rtwist.engineio.repeat import learn, sid_of
 
 _STATUS_LINES: Final = {status: b"HTTP/1.1 %d %s" % (status, text) for status, text in RESPONSES.items()}
 # Part of what is used here is private to Twisted; without it every request is parsed.
 _CAN_REPEAT: Final = all(
     hasattr(HTTPChannel(), name) for name in ("_handlingRequest", "_dataBuffer", "line_mode")
 )
-
-Find = Callable[[], Destination | None]
-"""Gives what takes the requests of a session for as long as that is there and polls."""
 
 
 class RepeatRules(Interface):
@@ -34,12 +31,15 @@ class RepeatRules(Interface):
     max_requests: int
     outflow: Outflow
 
+    def polls_of(self, sid: str) -> Destination | None:
+        """What takes the requests of the session `sid`, while that is there and polls."""
+
     def date(self) -> bytes:
         """The time for a Date header."""
 
 
 class RepeatingChannel(HTTPChannel):
-    """A connection that remembers the last GET and the last POST of a session that were let in.
+    """A connection that knows the last GET and the last POST of each session that were let in.
 
     A request that repeats one of them, as `Pattern` says, gets there at once. All else is read by twisted.web:
     what comes in pieces or before the last answer, and what is not lawful any more.
@@ -57,27 +57,23 @@ class RepeatingChannel(HTTPChannel):
     _quiet = False
     _arriving = b""
     _answered_at = -math.inf
-    _known: dict[bytes, tuple[Pattern, Manner, Find]]
 
     def connectionMade(self) -> None:
         """Somebody has connected."""
         super().connectionMade()
         self.outlet = self.site.outflow.outlet(self.transport)
-        self._known = {}
         self._quiet = _CAN_REPEAT
 
     def repeats(self, data: bytes) -> bool:
         """Whether `data` was a request like one before, which is under way now."""
-        known = self._known.get(data[:4]) if self._quiet else None
-        if known is None:
+        destination = self.site.polls_of(sid_of(data)) if self._quiet else None
+        known = None if destination is None else destination.known.get(data[:4])
+        if destination is None or known is None:
             return False
-        pattern, manner, find = known
+        pattern, manner = known
         body = pattern.match(data)
         # The last request of a connection is told so by twisted.web.
         if body is None or len(body) > self.site.max_body or self._requests_begun + 1 >= self.site.max_requests:
-            return False
-        destination = find()
-        if destination is None:
             return False
         exchange = self._begin()
         if not body:
@@ -94,15 +90,15 @@ class RepeatingChannel(HTTPChannel):
         self._arriving = data if self._quiet else b""
         self._quiet = False
 
-    def remember(self, manner: Manner, find: Find) -> None:
-        """The request that is being read was let in, and so will be the next like it while `find` finds."""
+    def remember(self, destination: Destination, manner: Manner) -> None:
+        """The request that is being read was let in, and so will be the next like it, on whatever connection."""
         pattern = learn(self._arriving)
         if pattern is not None:
-            self._known[self._arriving[:4]] = pattern, manner, find
+            destination.known[self._arriving[:4]] = pattern, manner
 
     def requestDone(self, request: Any) -> None:
         """A request is answered, and nothing was sent behind it that is not in twisted.web's buffer."""
-        self._quiet = _CAN_REPEAT and bool(self.persistent) and not getattr(self, "_buffer", b"")
+        self._quiet = _CAN_REPEAT and not getattr(self, "_buffer", b"")
         self._in_request = False
         super().requestDone(request)
 
@@ -116,6 +112,11 @@ class RepeatingChannel(HTTPChannel):
         self._in_request = self._handlingRequest = False
         self.line_mode = 1
         self._quiet = True
+
+    def loseConnection(self) -> None:  # noqa: N802
+        """Close when all is written; what comes until then is not for us."""
+        self._quiet = False
+        super().loseConnection()
 
     def wrote(self) -> None:
         """Something was written to the connection itself."""
@@ -133,13 +134,18 @@ class RepeatingChannel(HTTPChannel):
         else:
             super().timeoutConnection()
 
+    def request_begun(self) -> None:
+        """The headers of a request have come."""
+        self._in_request = True
+
     def expect_reading(self) -> None:
         """Cut the client off soon, if it leaves much unread."""
         raise NotImplementedError
 
     def _begin(self) -> Repeated:
         self._requests_begun += 1
-        self._quiet, self._in_request, self._handlingRequest = False, True, True
+        self.request_begun()
+        self._quiet, self._handlingRequest = False, True
         # What comes meanwhile is kept for later.
         self.line_mode = 0
         exchange = Repeated(self)

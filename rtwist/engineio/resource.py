@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -104,7 +103,7 @@ class Root(Resource):
         transport = cast(PollingTransport, self._server.sessions[sid].transport)
         manner = Manner(request.getHeader, headers)
         # What was checked depends on the bytes of the request and on the session, so the next may do without.
-        request.channel.remember(manner, partial(self._server.polls_of, sid))
+        request.channel.remember(transport, manner)
         if handshake.method == "GET":
             transport.poll(request, manner)
         else:

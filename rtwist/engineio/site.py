@@ -49,6 +49,7 @@ class Site(_Site):
         self.max_requests = options.max_requests
         self.admission = server.admission
         self.outflow = server.outflow
+        self.polls_of = server.polls_of
         self._date = (0, b"")
         self._server = server
         self._path = options.path.encode()

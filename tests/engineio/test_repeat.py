@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtwist.engineio.repeat import MOST_REMEMBERED, learn
+from rtwist.engineio.repeat import MOST_REMEMBERED, learn, sid_of
 from tests.support.wire import http_request
 
 TARGET = "/socket.io/?EIO=4&transport=polling&t={t}&sid=abc"
@@ -104,6 +104,11 @@ def test_a_length_is_a_plain_number_that_is_true(length: str) -> None:
         get(headers=(("Content-Length", "3"),)) + b"abc",
         get(headers=(("Expect", "100-continue"),)),
         get(headers=(("Cookie", "x" * MOST_REMEMBERED),)),
+        get(headers=(("Connection", "close"),)),
+        get(headers=(("connection", "keep-alive, close"),)),
+        get(headers=(("Connection", "keep-alive"), ("Connection", "close"))),
+        get(headers=(("Connection", "keep-alive\r\n close"),)),
+        get(headers=(("Connection", "Upgrade"),)),
         post(b"4hello")[:-1],
         post(b"4hello") + b"x",
         post(b""),
@@ -120,8 +125,31 @@ def test_what_is_not_learned(request_: bytes) -> None:
     assert learn(request_) is None
 
 
+@pytest.mark.parametrize("value", ["keep-alive", "Keep-Alive"])
+def test_a_request_that_keeps_its_connection_is_learned(value: str) -> None:
+    data = get(headers=(("Connection", value),))
+    pattern = learn(data)
+    assert pattern is not None
+    assert pattern.match(data) == b""
+
+
+@pytest.mark.parametrize(
+    ("target", "sid"),
+    [
+        ("/socket.io/?EIO=4&transport=polling&sid=aZ09_-b", "aZ09_-b"),
+        ("/socket.io/?sid=abc&t=1", "abc"),
+        ("/socket.io/?EIO=4&transport=polling", ""),
+        ("/socket.io/?sid=", ""),
+        ("/socket.io/?notsid=abc", ""),
+    ],
+)
+def test_the_sid_of_a_request(target: str, sid: str) -> None:
+    assert sid_of(get(target=target)) == sid
+
+
 @given(st.binary(max_size=300), st.binary(max_size=300))
 def test_any_bytes_are_taken(first: bytes, second: bytes) -> None:
     pattern = learn(b"GET / HTTP/1.1\r\n" + first + b"\r\n\r\n") or learn(get())
     assert pattern is not None
     pattern.match(second)
+    sid_of(second)

@@ -286,6 +286,19 @@ def test_polls_and_posts_repeat_on_one_connection_with_new_stamps() -> None:
     assert play(steps) == 8
 
 
+@pytest.mark.parametrize("request_", [GET, POST])
+def test_requests_repeat_on_any_connection(request_: Request) -> None:
+    steps = [sends(request_), says("a"), sends(request_, wire=3), passes(11.0), says("b"), passes(4.0)]
+    assert play([*steps, sends(request_, wire=4), says("c"), passes(14.9), passes(0.2), sends(GET)]) == 2
+
+
+def test_a_connection_is_kept_or_not_as_each_request_says() -> None:
+    closing = Request(headers=[("Connection", "close")])
+    keeping = Request(headers=[("Connection", "keep-alive")])
+    polls = [(closing, 2), (keeping, 3), (closing, 4), (keeping, 5), (keeping, 3), (closing, 3), (keeping, 5)]
+    assert play([step for poll, wire in polls for step in (sends(poll, wire=wire), says("a"))]) == 3
+
+
 def test_a_poll_is_answered_at_once_with_what_waits() -> None:
     assert play([sends(GET), says("one"), says("two"), says("three"), sends(GET), sends(GET), says("four")]) == 2
 
@@ -311,13 +324,15 @@ def test_what_comes_in_one_piece_with_a_request_is_not_forgotten(behind: bytes) 
 
 
 def test_what_looks_like_a_request_within_a_body_is_not_learned() -> None:
+    refused = Request(headers=[("Origin", "https://other.example")])
+
     def step(shop: Shop) -> None:
-        inner = Request(session=1).data(shop)
+        inner = refused.data(shop)
         outer = Request("POST", b"4x" + inner).data(shop)
         shop.wire(2).send(outer[: -len(inner)])
         shop.wire(2).send(inner)
 
-    assert play([step, sends(Request(session=1)), says("for 0"), says("for 1", 1), sends(GET)]) == 0
+    assert play([step, sends(refused), says("a"), sends(GET)]) == 0
 
 
 @pytest.mark.parametrize("last", [[("Connection", "close")], [("Connection", "keep-alive, close")], ()])
@@ -351,7 +366,7 @@ def test_a_session_that_went_over_to_a_websocket_does_not_poll(request_: Request
 
 def test_a_second_poll_beside_the_first_ends_the_session() -> None:
     steps = [sends(GET), sends(GET, wire=3), sends(GET, wire=3)]
-    assert play([sends(GET), says("one"), sends(GET, wire=3), says("two"), *steps]) == 2
+    assert play([sends(GET), says("one"), sends(GET, wire=3), says("two"), *steps]) == 3
 
 
 def test_a_second_post_beside_the_first_ends_the_session() -> None:
@@ -361,7 +376,7 @@ def test_a_second_post_beside_the_first_ends_the_session() -> None:
         shop.wire(2).send(flood.data(shop))
         shop.wire(3).send(POST.data(shop))
 
-    assert play([sends(POST), sends(POST, wire=3), both, sends(POST)]) == 2
+    assert play([sends(POST), sends(POST, wire=3), both, sends(POST)]) == 3
 
 
 @pytest.mark.parametrize("first", [GET, POST])
