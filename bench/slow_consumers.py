@@ -165,7 +165,7 @@ def main() -> int:
     print(f"memory of 1 MB for each of {chosen.readers}: {each / 1000:.1f} KB")
     alone, beside, after = (part.cpu for part in parts[:3])
     dear = max(beside / (1 + chosen.silent / chosen.readers), after) > alone * MAX_MORE_CPU
-    return int(dear or clients["cut"]["bytes"] != chosen.silent or each > MAX_BYTES_EACH)
+    return int(dear or clients["cut"]["max_buffered"] != chosen.silent or each > MAX_BYTES_EACH)
 
 
 if __name__ == "__main__":

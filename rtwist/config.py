@@ -31,6 +31,9 @@ _SOCKETIO = (
     "max-handshakes-per-second", "max-handshakes-per-second-per-address", "max-packets-per-second",
     "max-bytes-per-second", "max-events-per-second", "max-requests", "trusted-proxies", "header-timeout",
     "body-timeout", "idle-timeout", "unread-timeout", "flood-timeout", "websocket-compression", "client-dist",
+    "refused-timeout", "upgrade-timeout", "close-timeout", "poll-close-timeout", "attachment-timeout",
+    "max-payload-packets", "max-fragments", "max-attachments", "max-depth", "max-queued-events",
+    "max-queued-bytes", "max-pending-acks", "ack-timeout",
 )  # fmt: skip
 """Settings that go to the Socket.IO server under their own names."""
 
@@ -64,6 +67,8 @@ class Config:
     authorization: AuthorizationSettings | None
     api_key: str | None
     max_rooms: int
+    max_room_name: int
+    max_typing: float | None
     max_connections_per_user: int | None
     max_orders: int
     dedup_window: float
@@ -91,13 +96,15 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
         listen=_endpoints(values),
         socketio=_socket_options(values, dev=dev),
         tokens=token_settings(values, dev=dev),
-        lease=LeaseOptions(values["expiry-warning"], values["expiry-grace"]),
+        lease=_lease(values),
         revocation_window=values["revocation-window"],
         revocation_size=values["revocation-size"],
         custom_rooms=values["custom-rooms"],
         authorization=authorization_settings(values),
         api_key=values["api-key"],
         max_rooms=values["max-rooms"],
+        max_room_name=values["max-room-name"],
+        max_typing=values["max-typing-per-second"],
         max_connections_per_user=values["max-connections-per-user"],
         max_orders=values["max-orders"],
         dedup_window=values["dedup-window"],
@@ -205,6 +212,10 @@ def _secret_file(setting: Setting, source: str, path: str) -> Any:
 def _endpoints(values: Mapping[str, Any]) -> tuple[str, ...]:
     listen: tuple[str, ...] | None = values["listen"]
     return listen or (f"tcp:{values['port']}",)
+
+
+def _lease(values: Mapping[str, Any]) -> LeaseOptions:
+    return LeaseOptions(values["expiry-warning"], values["expiry-grace"], values["max-refreshes-per-second"])
 
 
 def _socket_options(values: Mapping[str, Any], *, dev: bool) -> SocketOptions:

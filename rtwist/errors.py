@@ -3,6 +3,7 @@
 - `RtwistError`
     - `ConfigError`: the operator's; which option, what was wrong, what to write instead.
     - `RemoteProtocolError`: the client broke Engine.IO or Socket.IO; its connection is closed.
+        - `LimitPassed`: what it sent is more than an option allows.
     - `LocalProtocolError`: this program broke Socket.IO or AMQP (reserved event name and the like).
     - `AuthError`: who the client says it is was not accepted; becomes a CONNECT_ERROR.
     - `KeysUnavailable`: nobody can be authenticated right now; the client should retry.
@@ -39,6 +40,14 @@ class RemoteProtocolError(RtwistError):
     """The peer sent something that Engine.IO v4 or Socket.IO v5 does not allow."""
 
 
+class LimitPassed(RemoteProtocolError):
+    """The peer sent more than an option allows; `limit` names the option, to be counted."""
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
 class LocalProtocolError(RtwistError):
     """The calling code asked for something that Engine.IO v4, Socket.IO v5 or AMQP 0-9-1 does not allow."""
 
@@ -54,6 +63,11 @@ class AuthError(RtwistError):
         self.message = message
         self.code = code
 
+    @property
+    def limit(self) -> str | None:
+        """The option that the token passed, if that is the cause."""
+        return self.__cause__.limit if isinstance(self.__cause__, LimitPassed) else None
+
 
 class KeysUnavailable(RtwistError):
     """The keys that verify tokens cannot be had at the moment; trying again later may help."""
@@ -68,13 +82,14 @@ class Refused(RtwistError):
 
     `code` is one of `bad_request`, `forbidden`, `unauthorized`, `not_found`, `rate_limited`, `too_many`,
     `payload_too_large`, `unroutable`, `unavailable`, and for a new token `token_invalid`, `token_expired`,
-    `token_revoked`; `message` is for people.
+    `token_revoked`; `message` is for people. `limit` names the option that was passed, if one was, to be counted.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, *, limit: str | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.limit = limit
 
 
 class BadEvent(RtwistError):

@@ -18,9 +18,10 @@ from rtwist.engineio.backlog import SLOW_CONSUMER
 from rtwist.engineio.request import Handshake, Refusal
 from rtwist.errors import AuthError, KeysUnavailable
 from rtwist.leases import LeaseOptions, Leases
+from rtwist.limits import DEFAULT_MAX_TYPING
 from rtwist.presence import Presence
 from rtwist.quoting import quoted
-from rtwist.requests import DEFAULT_MAX_ROOMS, Requests
+from rtwist.requests import DEFAULT_MAX_ROOM_NAME, DEFAULT_MAX_ROOMS, Requests
 from rtwist.socketio import ConnectionRefused, ConnectLater, Server, Socket
 from rtwist.socketio.server import SHUTTING_DOWN
 
@@ -32,10 +33,11 @@ class Gateway:
 
     `accounts` lets the sockets follow what becomes of their users; `requests` answers the clients' events.
     `owners` tells who owns an order; `now` returns the seconds since 1970; `max_rooms` bounds what one socket
-    may join; `lease` is what becomes of a connection whose token ends. `policy` says who may be in which room,
-    and `authorizer` decides where the policy wants it to; then somebody must call `admissions.sweep` every
-    `SWEEP_SECONDS`. Whoever waits for the answer to an event that is no request is told so: handlers of others
-    for events of their own must acknowledge before, in an `on_any` added before the gateway is made.
+    may join, `max_room_name` the characters of a room's name; `lease` is what becomes of a connection whose token
+    ends. `policy` says who may be in which room, and `authorizer` decides where the policy wants it to; then
+    somebody must call `admissions.sweep` every `SWEEP_SECONDS`. Whoever waits for the answer to an event that is
+    no request is told so: handlers of others for events of their own must acknowledge before, in an `on_any`
+    added before the gateway is made.
     """
 
     _log = Logger()
@@ -48,6 +50,8 @@ class Gateway:
         owners: OwnerView,
         now: Callable[[], float],
         max_rooms: int = DEFAULT_MAX_ROOMS,
+        max_room_name: int = DEFAULT_MAX_ROOM_NAME,
+        max_typing: float | None = DEFAULT_MAX_TYPING,
         lease: LeaseOptions | None = None,
         policy: Policy | None = None,
         authorizer: Authorizer | None = None,
@@ -77,6 +81,8 @@ class Gateway:
             owners=owners,
             now=now,
             max_rooms=max_rooms,
+            max_room_name=max_room_name,
+            max_typing=max_typing,
             refresh=self._leases.refresh,
         )
         io.use(self._authenticate)
@@ -98,6 +104,8 @@ class Gateway:
                 code=refusal.code,
                 cause=str(refusal.__cause__ or refusal.message),
             )
+            if refusal.limit is not None:
+                self._io.note_limit(refusal.limit, socket.handshake.address)
             raise ConnectionRefused(refusal.message, {"code": refusal.code}) from None
         except KeysUnavailable as error:
             raise ConnectLater(str(error)) from error

@@ -19,6 +19,10 @@ from twisted.python.failure import Failure
 
 from rtwist.errors import ConfigError
 
+BACKLOG = 4096
+"""Connections that may wait to be accepted: Twisted's 50 are few when all clients come back at once, and whoever
+finds no place tries again after seconds. The kernel may allow less (Linux: net.core.somaxconn)."""
+
 _EXAMPLES = "write for example tcp:8009 or tcp:8009:interface=127.0.0.1"
 _HOST_AND_PORT = re.compile(r"(?:tcp://|https?://)?(?:([\w.-]*):)?([0-9]+)/?", re.ASCII)
 _NO_NUMBER = re.compile(r"invalid literal for int\(\) with base \d+: (.*)", re.DOTALL)
@@ -90,6 +94,10 @@ class Listening(Service):
 
     def _listens(self, port: IListeningPort) -> None:
         self._port = port
+        listening = getattr(port, "socket", None)
+        # Whoever hands a socket over, and whoever writes backlog=, has chosen.
+        if listening is not None and not self._text.startswith("systemd:") and "backlog=" not in self._text:
+            listening.listen(BACKLOG)
 
 
 def _about_text(text: str, error: Exception) -> str:

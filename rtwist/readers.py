@@ -66,6 +66,27 @@ def as_count(text: str) -> int:
     return value
 
 
+def as_amount(text: str) -> int:
+    """A whole number, 0 included."""
+    value = as_number(text, int, "a whole number")
+    if value < 0:
+        raise ValueError("must be at least 0")
+    return value
+
+
+def as_depth(text: str) -> int:
+    """A whole number from 1 to 200: deeper values would exhaust the stack of some who read them."""
+    value = as_number(text, int, "a whole number")
+    if not 1 <= value <= 200:
+        raise ValueError("must be from 1 to 200")
+    return value
+
+
+def as_patience(text: str) -> float | None:
+    """Seconds, 0 for no limit."""
+    return as_duration(text) or None
+
+
 def as_limit(text: str) -> int | None:
     """A whole number, 0 for no limit."""
     value = as_number(text, int, "a whole number")

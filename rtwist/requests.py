@@ -28,12 +28,14 @@ from rtwist.domain.owners import UNKNOWN, OwnerView
 from rtwist.domain.timestamps import iso
 from rtwist.engineio.buckets import Buckets
 from rtwist.errors import Refused
-from rtwist.limits import MAX_TYPING
 from rtwist.quoting import quoted
 from rtwist.socketio import Server, Socket
 
 DEFAULT_MAX_ROOMS = 5000
 """Rooms one socket may ask for; following an order takes one for each shop of the user, and two or three more."""
+
+DEFAULT_MAX_ROOM_NAME = 200
+"""Characters of a room's name, which stays in memory with the room; as many as an id may have."""
 
 _QUOTED = 100
 """Characters of a client's words that are sent back and logged."""
@@ -47,8 +49,9 @@ class Requests:
     """Answers each event of a client, by its acknowledgement or, when it is refused without one, by `error`.
 
     `owners` tells who owns an order; `now` returns the seconds since 1970; `max_rooms` bounds what one socket
-    may join; `refresh` takes a new token in. Without `admissions` what the policy would have asked about is
-    refused. Whoever waits for the answer to an event that is none of these is told so.
+    may join, `max_room_name` the characters of a room's name; `refresh` takes a new token in. Without
+    `admissions` what the policy would have asked about is refused. Whoever waits for the answer to an event that
+    is none of these is told so.
     """
 
     _log = Logger()
@@ -62,6 +65,8 @@ class Requests:
         owners: OwnerView,
         now: Callable[[], float],
         max_rooms: int,
+        max_room_name: int,
+        max_typing: float | None,
         refresh: Request,
     ) -> None:
         self._io = io
@@ -70,7 +75,8 @@ class Requests:
         self._owners = owners
         self._now = now
         self._max_rooms = max_rooms
-        self._typists = Buckets(MAX_TYPING)
+        self._typists = Buckets(max_typing)
+        self._max_room_name = max_room_name
         self._requests: Mapping[str, Request] = {
             "join_room": self._join_room,
             "leave_room": self._leave_room,
@@ -131,6 +137,8 @@ class Requests:
             code=refused.code,
             message=quoted(refused.message),
         )
+        if refused.limit is not None:
+            self._io.note_limit(refused.limit, f"user {_identity(socket).user_id} on {socket.id}")
         error = {"code": refused.code, "message": refused.message}
         if ack is not None:
             ack({"success": False, "error": error})
@@ -140,13 +148,13 @@ class Requests:
     # The clients' events
 
     def _join_room(self, socket: Socket, name: Any) -> Answer | Coroutine[Any, Any, Answer]:
-        room = room_named(name, self._is_socket_id)
+        room = self._room(name)
         if self._policy.row(room.kind).join is Who.NOBODY:
             raise refusal("join_room")
         return self._enter(socket, room)
 
     def _leave_room(self, socket: Socket, name: Any) -> Answer:
-        room = room_named(name, self._is_socket_id)
+        room = self._room(name)
         if self._policy.row(room.kind).leave is Who.NOBODY:
             raise refusal("leave_room")
         return self._leave(socket, room)
@@ -170,8 +178,8 @@ class Requests:
         now = self._io.clock.seconds()
         bucket = self._typists.of(user, now)
         if bucket.level(now) <= 0:
-            self._io.note_limit("max_typing", f"user {user}")
-            raise Refused("rate_limited", "too many have heard of your typing; wait a little")
+            told = "too many have heard of your typing; wait a little"
+            raise Refused("rate_limited", told, limit="max_typing_per_second")
         news = {"roomId": name, "userId": user, "isTyping": typing, "timestamp": iso(self._now())}
         bucket.spend(now, socket.to(name).emit("typing", news))
         return {"room": name}
@@ -210,7 +218,8 @@ class Requests:
         present = socket.rooms
         new = [room for room in rooms if room not in present]
         if len(present) + len(new) > self._max_rooms + len(identity.rooms) + 1:
-            raise Refused("too_many", f"a socket can ask for at most {self._max_rooms} rooms")
+            told = f"a socket can ask for at most {self._max_rooms} rooms"
+            raise Refused("too_many", told, limit="max_rooms")
         socket.join(new)
         if new:
             self._log_rooms(socket, "joined", new)
@@ -231,7 +240,10 @@ class Requests:
         self._log.info(text, user=user, socket=socket.id, done=done, rooms=rooms)
 
     def _row(self, name: str) -> Row:
-        return self._policy.row(room_named(name, self._is_socket_id).kind)
+        return self._policy.row(room_named(name, self._is_socket_id, len(name)).kind)
+
+    def _room(self, name: Any) -> Room:
+        return room_named(name, self._is_socket_id, self._max_room_name)
 
     def _is_socket_id(self, name: str) -> bool:
         return name in self._io.root.sockets

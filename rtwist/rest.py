@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from hashlib import sha256
-from hmac import compare_digest
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 from klein import Klein
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
-from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request
+from twisted.web.resource import IResource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from rtwist.access import Access
 from rtwist.auth.revocation import read_revocation
-from rtwist.auth.token import TokenVerifier
-from rtwist.devpage import why_not
 from rtwist.domain.emission import Revoke
-from rtwist.domain.ids import plain_text
+from rtwist.domain.ids import MAX_ID_CHARS, plain_text
 from rtwist.domain.timestamps import iso
 from rtwist.emit import (
     broadcast_to_all,
@@ -35,33 +29,29 @@ from rtwist.emit import (
     get_connected_users,
     is_user_connected,
 )
-from rtwist.engineio.answers import answer
-from rtwist.engineio.cors import Cors
+from rtwist.engineio.http import client_address
+from rtwist.engineio.tally import Tally
 from rtwist.errors import (
-    AuthError,
     BadEvent,
     BrokerError,
     KeysUnavailable,
+    LimitPassed,
     LocalProtocolError,
     PublishError,
     Refused,
     RemoteProtocolError,
     Unroutable,
 )
+from rtwist.front import JSON, Front, error_body
 from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
 from rtwist.quoting import quoted
+from rtwist.requests import DEFAULT_MAX_ROOM_NAME
 from rtwist.socketio import Server
 from rtwist.socketio.jsoncodec import loads, where_wrong
 
 SERVICE = "websocket-service"
-_JSON = "application/json"
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_BEARER = "bearer "
-_NO_KEY = (
-    "this server has no API_KEY, so no key is accepted: set API_KEY (or --api-key-file) and restart, "
-    "or send a super admin's token"
-)
 _STATUS = {
     "bad_request": 400,
     "unauthorized": 401,
@@ -72,8 +62,6 @@ _STATUS = {
     "unroutable": 422,
     "unavailable": 503,
 }
-_ASKED_HOST = "x-rtwist-asked-host"
-"""Where routes find the Host that the client sent."""
 RETRY_SECONDS = 5
 """After which a client that could not be served may try again."""
 _TARGETS: Mapping[str, Callable[[Server, str, str, Any], int]] = {
@@ -83,40 +71,6 @@ _TARGETS: Mapping[str, Callable[[Server, str, str, Any], int]] = {
     "role": emit_to_role,
     "room": emit_to_room,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Who may use the protected routes: holders of the API key, super admins, in development loopback."""
-
-    verifier: TokenVerifier
-    api_key: str | None = None
-    status_open_to_loopback: bool = False
-
-    async def check(self, request: IRequest, *, status_route: bool) -> None:
-        """Return if the request is allowed; raises `Refused` (unauthorized, forbidden) or `KeysUnavailable`."""
-        if status_route and self.status_open_to_loopback and _from_this_machine(request):
-            return
-        key = request.getHeader("x-api-key")
-        if key is not None:
-            if self.api_key is None:
-                raise Refused("unauthorized", _NO_KEY)
-            # Of keys that differ in length, the comparison itself would take a time that shows it.
-            if compare_digest(_digest(key), _digest(self.api_key)):
-                return
-            raise Refused("unauthorized", "the X-API-Key is not the server's")
-        await self._check_bearer(request)
-
-    async def _check_bearer(self, request: IRequest) -> None:
-        authorization = request.getHeader("authorization") or ""
-        if not authorization.lower().startswith(_BEARER):
-            raise Refused("unauthorized", "send X-API-Key, or a super admin's token as Authorization: Bearer")
-        try:
-            identity = await self.verifier.verify(authorization[len(_BEARER) :].strip())
-        except AuthError as refusal:
-            raise Refused("unauthorized", refusal.message) from None
-        if not identity.is_super_admin:
-            raise Refused("forbidden", "this token is not a super admin's")
 
 
 class Rest:
@@ -138,6 +92,7 @@ class Rest:
         now: Callable[[], float],
         revoke: Callable[[Revoke], int],
         max_depth: int = 64,
+        max_room_name: int = DEFAULT_MAX_ROOM_NAME,
         broker: Broker | None = None,
     ) -> None:
         self._io = io
@@ -146,12 +101,15 @@ class Rest:
         self._now = now
         self._revoke = revoke
         self._max_depth = max_depth
+        self._max_room_name = max_room_name
         self._broker = broker
+        self._strangers = Tally()
         self.draining = False
 
     def resource(self, home: IResource | None = None) -> IResource:
         """The routes as a web resource, with the Socket.IO server's origin policy; `home` serves `/`."""
-        return _Front(self._app.resource(), self._io.engine.cors, home)
+        engine = self._io.engine
+        return Front(self._app.resource(), self._access, engine.admission, engine.cors, home)
 
     @_app.route("/health", methods=["GET"], strict_slashes=False)
     def health(self, request: IRequest) -> bytes:
@@ -176,6 +134,7 @@ class Rest:
                 "incomingBytes": self._io.incoming.size,
                 **self._io.engine.backlog.as_dict(),
             },
+            "unauthorized": self._strangers.counts["unauthorized"],
             "timestamp": iso(self._now()),
         }
         if broker is not None:
@@ -214,7 +173,7 @@ class Rest:
     async def emit(self, request: IRequest) -> bytes:
         """Emit one event to a user, company, shop, role, room, or to all."""
         await self._access.check(request, status_route=False)
-        kind, name, event, data = _emission(self._body(request))
+        kind, name, event, data = _emission(self._body(request), self._max_room_name)
         try:
             if kind == "all":
                 receivers = broadcast_to_all(self._io, event, data)
@@ -241,6 +200,7 @@ class Rest:
     def failed(self, request: IRequest, failure: Failure) -> bytes:
         """Turn whatever a route raised into a JSON error."""
         refusal = _refusal(failure, request)
+        self._count(request, refusal)
         if refusal is None:
             self._log.failure("{path} failed", failure=failure, path=request.path.decode("latin-1"))
             request.setResponseCode(500)
@@ -254,6 +214,21 @@ class Rest:
             request.setHeader("Allow", ", ".join(sorted(failure.value.valid_methods or ())))
         return self._json(request, error_body(refusal.code, refusal.message))
 
+    def _count(self, request: IRequest, refusal: Refused | None) -> None:
+        address = client_address(request, self._io.engine.admission)
+        if refusal is not None and refusal.limit is not None:
+            self._io.note_limit(refusal.limit, address)
+        if refusal is None or refusal.code != "unauthorized":
+            return
+        if self._strangers.add(refusal.code, self._io.clock.seconds()):
+            self._log.warn(
+                "{path} refused to {address}: {reason}; {count} times since the start",
+                path=request.path.decode("latin-1"),
+                address=address,
+                reason=refusal.message,
+                count=self._strangers.counts[refusal.code],
+            )
+
     def _body(self, request: IRequest) -> Any:
         octets = request.content.getvalue()
         if not octets.strip():
@@ -262,6 +237,8 @@ class Rest:
             return loads(octets.decode("utf-8"), self._max_depth)
         except UnicodeDecodeError:
             raise Refused("bad_request", "the body is not UTF-8") from None
+        except LimitPassed as passed:
+            raise Refused("bad_request", f"the body is not JSON: {passed}", limit=passed.limit) from None
         except RemoteProtocolError as error:
             raise Refused("bad_request", f"the body is not JSON: {where_wrong(error)}") from None
 
@@ -270,49 +247,13 @@ class Rest:
 
     def _json(self, request: IRequest, body: object) -> bytes:
         encoded = msgspec.json.encode(body)
-        request.setHeader("Content-Type", _JSON)
+        request.setHeader("Content-Type", JSON)
         request.setHeader("Content-Length", str(len(encoded)))
         request.setHeader("Cache-Control", "no-store")
         return encoded
 
 
-class _Front(Resource):
-    """Stands before Klein: the origin policy, and requests that would make it fail with a traceback."""
-
-    isLeaf = True
-
-    def __init__(self, routes: IResource, cors: Cors, home: IResource | None) -> None:
-        super().__init__()
-        self._routes = routes
-        self._cors = cors
-        self._home = home
-
-    def render(self, request: Request) -> Any:
-        _make_headers_readable(request)
-        if self._home is not None and request.uri.partition(b"?")[0] == b"/":
-            return self._home.render(request)
-        origin = request.getHeader("origin")
-        if request.method == b"OPTIONS":
-            requested = request.getHeader("access-control-request-headers")
-            return answer(request, 204, self._cors.preflight_headers(origin, requested))
-        headers = self._cors.headers(origin)
-        if not _is_decodable(request):
-            body = msgspec.json.encode(error_body("bad_request", "the path is not UTF-8"))
-            return answer(request, 400, [("Content-Type", _JSON), *headers], body)
-        for name, value in headers:
-            request.responseHeaders.addRawHeader(name, value)
-        # Klein would build redirects from the client's Host, and fail on one that is no host name.
-        request.requestHeaders.setRawHeaders(_ASKED_HOST, [request.getHeader("host") or ""])
-        request.requestHeaders.setRawHeaders(b"host", [b"localhost"])
-        return self._routes.render(request)
-
-
-def error_body(code: str, message: str) -> dict[str, Any]:
-    """The body of every error answer."""
-    return {"success": False, "error": {"code": code, "message": message}}
-
-
-def _emission(body: Any) -> tuple[str, str, str, Any]:
+def _emission(body: Any, max_room_name: int) -> tuple[str, str, str, Any]:
     """The target kind and name, the event and the data that a request to emit asks for."""
     usage = 'send {"to": {"user": "u1"}, "event": "name", "data": ...}'
     if not isinstance(body, dict) or not isinstance(body.get("to"), dict) or len(body["to"]) != 1:
@@ -328,7 +269,8 @@ def _emission(body: Any) -> tuple[str, str, str, Any]:
     if kind not in _TARGETS:
         raise Refused("bad_request", f"to must name one of {', '.join(_TARGETS)} or all")
     try:
-        return kind, plain_text(name), event, body.get("data")
+        most = max_room_name if kind == "room" else MAX_ID_CHARS
+        return kind, plain_text(name, most), event, body.get("data")
     except ValueError as reason:
         raise Refused("bad_request", f"to.{kind} {reason}") from None
 
@@ -351,30 +293,3 @@ def _refusal(failure: Failure, request: IRequest) -> Refused | None:
         # What is neither 404 nor 405 is a redirect to a path that the client did not ask for.
         return Refused("not_found", "there is no such route")
     return None
-
-
-def _from_this_machine(request: IRequest) -> bool:
-    # A page of another site in a browser here is no such person, nor is whoever comes by a proxy here.
-    forwarded = request.getHeader("x-forwarded-for") or request.getHeader("forwarded")
-    return not forwarded and why_not(request, request.getHeader(_ASKED_HOST) or "") is None
-
-
-def _digest(key: str) -> bytes:
-    # Bytes that are no UTF-8 come out of the environment as lone surrogates, and are meant as bytes.
-    return sha256(key.encode("utf-8", "surrogateescape")).digest()
-
-
-def _make_headers_readable(request: Request) -> None:
-    # Twisted reads header values as UTF-8, and fails on those that are not.
-    for name, values in request.requestHeaders.getAllRawHeaders():
-        if not b"".join(values).isascii():
-            readable = [value.decode("utf-8", "replace").encode() for value in values]
-            request.requestHeaders.setRawHeaders(name, readable)
-
-
-def _is_decodable(request: Request) -> bool:
-    try:
-        unquote(request.uri.decode("ascii"), errors="strict")
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -38,11 +38,15 @@ from rtwist.limits import (
     DEFAULT_MAX_HANDSHAKES,
     DEFAULT_MAX_HANDSHAKES_PER_ADDRESS,
     DEFAULT_MAX_PACKETS,
+    DEFAULT_MAX_REFRESHES,
+    DEFAULT_MAX_TYPING,
 )
 from rtwist.readers import (
+    as_amount,
     as_bearer,
     as_cookie_name,
     as_count,
+    as_depth,
     as_duration,
     as_file,
     as_folder,
@@ -53,6 +57,7 @@ from rtwist.readers import (
     as_one_of,
     as_origins,
     as_path,
+    as_patience,
     as_port,
     as_seconds,
     as_some_of,
@@ -61,8 +66,9 @@ from rtwist.readers import (
     as_wait,
     as_yes_or_no,
 )
-from rtwist.requests import DEFAULT_MAX_ROOMS
+from rtwist.requests import DEFAULT_MAX_ROOM_NAME, DEFAULT_MAX_ROOMS
 from rtwist.slowness import SLOW_CONSUMERS, as_slow_consumers
+from rtwist.socketio import Options as SocketOptions
 
 DEFAULT_PORT = 8009
 LOG_FORMATS = ("text", "json")
@@ -117,6 +123,7 @@ class Setting:
 _CLAIMS = ClaimNames()
 _TOKENS = TokenSettings()
 _LEASE = LeaseOptions()
+_SOCKET = SocketOptions()
 _BROKER = BrokerSettings(addresses=())
 
 SETTINGS: tuple[Setting, ...] = (
@@ -172,7 +179,22 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ping-interval", "seconds between heartbeats", 25.0, as_seconds),
     Setting("ping-timeout", "seconds a client may take to answer a heartbeat", 60.0, as_seconds),
     Setting("connect-timeout", "seconds a connection may stay without joining a namespace", 45.0, as_seconds),
+    Setting("refused-timeout", "the same after it was refused", _SOCKET.refused_timeout, as_seconds),
     Setting("max-payload", "bytes of the largest message or request body taken", 1_000_000, as_count),
+    Setting("max-payload-packets", "packets in one POST", _SOCKET.max_payload_packets, as_count),
+    Setting("max-fragments", "frames in one WebSocket message", _SOCKET.max_fragments, as_count),
+    Setting("max-attachments", "binary parts of a packet", _SOCKET.max_attachments, as_amount),
+    Setting("max-depth", "nesting of JSON in packets, bodies and messages of RabbitMQ", _SOCKET.max_depth,
+            as_depth),
+    Setting("attachment-timeout", "seconds for the binary parts of a packet to arrive",
+            _SOCKET.attachment_timeout, as_seconds),
+    Setting("max-queued-events", "events of one client that may wait for a busy handler",
+            _SOCKET.max_queued_events, as_count),
+    Setting("max-queued-bytes", "the same in bytes", _SOCKET.max_queued_bytes, as_count),
+    Setting("max-pending-acks", "acknowledgements that one socket may owe until the oldest is given up",
+            _SOCKET.max_pending_acks, as_count),
+    Setting("ack-timeout", "seconds an acknowledgement is waited for, 0 for no limit", _SOCKET.ack_timeout,
+            as_patience),
     Setting("max-buffered", "bytes that may wait for a client until it is disconnected", 16_000_000, as_count),
     Setting("max-buffered-age", "seconds anything may wait for it until it is disconnected", 30.0, as_seconds),
     Setting("max-buffered-total", "bytes that may wait in memory for all slow clients until those with most are "
@@ -190,7 +212,8 @@ SETTINGS: tuple[Setting, ...] = (
             DEFAULT_MAX_CONNECTIONS_PER_USER, as_limit),
     Setting("max-handshakes-per-second", "new connections a second, 0 for no limit", DEFAULT_MAX_HANDSHAKES,
             as_limit),
-    Setting("max-handshakes-per-second-per-address", "new connections of one address a second, 0 for no limit",
+    Setting("max-handshakes-per-second-per-address", "new connections of one address a second, "
+            "and its REST requests without the API key, 0 for no limit",
             DEFAULT_MAX_HANDSHAKES_PER_ADDRESS, as_limit),
     Setting("max-packets-per-second", "packets a second that are read from one connection, 0 for no limit",
             DEFAULT_MAX_PACKETS, as_limit),
@@ -204,11 +227,22 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("header-timeout", "seconds for a request's headers to arrive", 10.0, as_seconds),
     Setting("body-timeout", "seconds for a request body or a WebSocket message to arrive", 30.0, as_seconds),
     Setting("idle-timeout", "seconds an HTTP connection may stay open between requests", 60.0, as_seconds),
+    Setting("upgrade-timeout", "seconds for a WebSocket to take over from polling", _SOCKET.upgrade_timeout,
+            as_seconds),
+    Setting("close-timeout", "seconds a client may take over the end of its connection", _SOCKET.close_timeout,
+            as_seconds),
+    Setting("poll-close-timeout", "the same for a client that polls, until it comes to hear of the end",
+            _SOCKET.poll_close_timeout, as_seconds),
     Setting("flood-timeout", "seconds a WebSocket may send too much before it is closed", 60.0, as_seconds),
     Setting("unread-timeout", "seconds a client may leave an HTTP answer unread (Linux)", 30.0, as_seconds),
     Setting("websocket-compression", "compress WebSocket messages where the client can (permessage-deflate)",
             False, as_yes_or_no, flag=True),
     Setting("max-rooms", "rooms one socket may ask for", DEFAULT_MAX_ROOMS, as_count),
+    Setting("max-room-name", "characters of a room's name", DEFAULT_MAX_ROOM_NAME, as_count),
+    Setting("max-typing-per-second", "deliveries of typing a second that one user may cause, 0 for no limit",
+            DEFAULT_MAX_TYPING, as_limit),
+    Setting("max-refreshes-per-second", "new tokens a second that one connection may send, 0 for no limit",
+            DEFAULT_MAX_REFRESHES, as_limit),
     Setting("max-orders", "orders whose owners are remembered", DEFAULT_MAX_ORDERS, as_count),
     Setting("dedup-window", "seconds for which an event id is remembered, so that a repeated event is "
             "emitted once", DEFAULT_SECONDS, as_seconds),

@@ -21,6 +21,7 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.web.resource import IResource
 
+from rtwist.access import Access
 from rtwist.admissions import SWEEP_SECONDS
 from rtwist.auth.jwks import JwksKeys
 from rtwist.auth.keys import KeySource
@@ -39,6 +40,7 @@ from rtwist.domain.rules import BUILT_IN
 from rtwist.engineio import Site
 from rtwist.errors import ConfigError
 from rtwist.extensions import all_rules
+from rtwist.front import error_body
 from rtwist.gateway import Gateway
 from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
@@ -47,7 +49,7 @@ from rtwist.intake.window import Window
 from rtwist.limits import UserLimit, max_connections, raise_file_limit
 from rtwist.listening import Listening
 from rtwist.logs import observer
-from rtwist.rest import Access, Rest, error_body
+from rtwist.rest import Rest
 from rtwist.service import RtwistService
 from rtwist.settings import SETTINGS, Setting
 from rtwist.socketio import Server
@@ -206,6 +208,7 @@ def build(
         now=time.time,
         revoke=gateway.accounts.revoke,
         max_depth=config.socketio.max_depth,
+        max_room_name=config.max_room_name,
         broker=broker,
     )
     site = _site(io, rest, config, None if development is None else development.page())
@@ -235,6 +238,8 @@ def _gateway(
         owners=owners,
         now=time.time,
         max_rooms=config.max_rooms,
+        max_room_name=config.max_room_name,
+        max_typing=config.max_typing,
         lease=config.lease,
         policy=Policy(config.custom_rooms, () if settings is None else settings.kinds),
         authorizer=None if settings is None else AuthorizationUrl(reactor, settings, io.tasks),

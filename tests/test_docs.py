@@ -179,6 +179,13 @@ def test_the_limits_are_as_the_security_page_shows_them() -> None:
             assert options[option.strip("`")].default == value, option
 
 
+def test_every_limit_that_is_an_option_is_on_the_security_page() -> None:
+    page = (ROOT / "docs" / "security.rst").read_text()
+    limits = [one.option for one in SETTINGS if one.name.startswith("max-") or one.name.endswith("-timeout")]
+    assert len(limits) > 30
+    assert [name for name in limits if f"``--{name}``" not in page and name != "ping-timeout"] == []
+
+
 def test_who_may_be_in_which_room_is_as_the_rooms_page_shows_it() -> None:
     shown = [tuple(word.strip("`") for word in row) for row in table(ROOMS, "kind of room")]
     assert shown == [(kind.name.lower(), *(who.name.lower() for who in row)) for kind, row in TABLE.items()]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from rtwist.limits import MOST_CONNECTIONS, connections_for, max_connections, raise_file_limit
+from rtwist.settings import SETTINGS
+from tests.support.processes import ROOT
 
 
 @pytest.mark.parametrize(
@@ -39,3 +43,18 @@ def test_what_there_is_no_room_for_is_said() -> None:
 
 def test_the_files_of_this_process_can_be_counted() -> None:
     assert (raise_file_limit() or 0) >= 256
+
+
+# What is counted
+
+_COUNTED = re.compile(
+    r"""(?:note|_note|note_limit|over|LimitPassed|_too_many|_too_fast)\(\s*"([a-z_]+)"|\blimit="([a-z_]+)"|"""
+    r"""passed = "([a-z_]+)" if .* else "([a-z_]+)"|LIMIT: Final = "([a-z_]+)"|_cut\(client, "([a-z_]+)\""""
+)
+
+
+def test_what_is_counted_has_the_name_of_an_option() -> None:
+    texts = "\n".join(path.read_text() for path in (ROOT / "rtwist").rglob("*.py"))
+    counted = {name for names in _COUNTED.findall(texts) for name in names if name}
+    assert len(counted) > 25
+    assert counted <= {setting.name.replace("-", "_") for setting in SETTINGS}

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from rtwist.auth.patterns import last_match
-from rtwist.domain.ids import plain_text, text_id
+from rtwist.domain.ids import MAX_ID_CHARS, plain_text, text_id
 from rtwist.domain.owners import UNKNOWN, Owners
 from rtwist.domain.rooms import (
     SUPER_ADMIN,
@@ -211,13 +211,15 @@ def rooms_held(room: Room, present: Collection[str]) -> list[str]:
     return [room.name] if room.name in present else []
 
 
-def room_named(value: object, is_socket_id: Callable[[str], bool]) -> Room:
+def room_named(value: object, is_socket_id: Callable[[str], bool], most: int = MAX_ID_CHARS) -> Room:
     """Take what a client sent as the name of a room, and return which it is.
 
     `is_socket_id` tells whether a name is the id of a live socket, which is that socket's own room. Raises
-    `Refused` with `bad_request` for what cannot be a name.
+    `Refused` with `bad_request` for what cannot be a name, of more than `most` characters for example.
     """
-    name = _checked("room", plain_text, value)
+    if isinstance(value, str) and len(value) > most:
+        raise Refused("bad_request", f"the room must not be longer than {most} characters", limit="max_room_name")
+    name = _checked("room", lambda text: plain_text(text, most), value)
     kind = kind_of(name)
     return Room(Kind.SOCKET if kind is Kind.CUSTOM and is_socket_id(name) else kind, name)
 

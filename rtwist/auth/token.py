@@ -15,7 +15,7 @@ from rtwist.auth.keys import Key, KeySource, SharedSecrets
 from rtwist.auth.publickeys import MAX_KID_CHARS
 from rtwist.auth.revocation import Revocations, RevokedTokens
 from rtwist.auth.strictjson import strict_object
-from rtwist.errors import AuthError, ConfigError
+from rtwist.errors import AuthError, ConfigError, LimitPassed
 
 if TYPE_CHECKING:
     from jwt.types import SigOptions
@@ -96,7 +96,8 @@ class TokenVerifier:
         if not token.isascii():
             raise ValueError("the token is not ASCII text")
         if len(token) > self._max_token_bytes:
-            raise ValueError(f"longer than {self._max_token_bytes} bytes")
+            passed = LimitPassed("jwt_max_bytes", f"longer than {self._max_token_bytes} bytes")
+            raise AuthError("Invalid or expired token", "token_invalid") from passed
         return token
 
     def _header(self, token: str) -> dict[str, Any]:

@@ -10,13 +10,13 @@ MAX_ID_CHARS = 200
 _MAX_ID_BITS = 665
 """The bits of the largest integer of 200 digits."""
 
-_TOO_LONG = f"must not be longer than {MAX_ID_CHARS} characters"
+_TOO_LONG = "must not be longer than"
 # Separators of lines, and what reverses the text around it, would make log lines and other people's screens lie.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def plain_text(value: object) -> str:
-    """Take a string or an integer and return it as text without control characters.
+def plain_text(value: object, most: int = MAX_ID_CHARS) -> str:
+    """Take a string or an integer and return it as text of at most `most` characters, none of control.
 
     Raises ValueError, whose text fits behind a field's name ("must be ..."), for other types (bool and
     float included), for blank or too long text, control characters (of line and direction, too) and
@@ -26,12 +26,12 @@ def plain_text(value: object) -> str:
         text = value
     elif isinstance(value, int) and not isinstance(value, bool):
         if value.bit_length() > _MAX_ID_BITS:  # str() refuses thousands of digits, in its own words
-            raise ValueError(_TOO_LONG)
+            raise ValueError(f"{_TOO_LONG} {MAX_ID_CHARS} characters")
         text = str(value)
     else:
         raise ValueError(f"must be a string or an integer, not {json_type(value)}")  # noqa: TRY004 - one error
-    if len(text) > MAX_ID_CHARS:
-        raise ValueError(_TOO_LONG)
+    if len(text) > most:
+        raise ValueError(f"{_TOO_LONG} {most} characters")
     if not text.strip():
         raise ValueError("must not be empty")
     if _UNPRINTABLE.search(text):

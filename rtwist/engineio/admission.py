@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from rtwist.engineio.addresses import Proxies, address_key
 from rtwist.engineio.buckets import Bucket, Buckets
 from rtwist.engineio.incoming import Incoming
+from rtwist.engineio.tally import Tally
 
 if TYPE_CHECKING:
     from rtwist.engineio.options import Options
@@ -25,10 +26,6 @@ SPARE_CONNECTIONS = 64
 RETRY_SECONDS = 5
 """After which a client may try again where no bucket knows better."""
 
-RATES = "max_packets_per_second or max_bytes_per_second"
-"""How a client is counted that is read more slowly than it sends."""
-
-_SECONDS_BETWEEN_WARNINGS = 10.0
 _REASONS = {429: "Too Many Requests", 503: "Service Unavailable"}
 
 
@@ -78,7 +75,8 @@ class Admission:
         self.open = True
         self.connections = 0
         self.sessions = 0
-        self.refused: Counter[str] = Counter()
+        self._tally = Tally()
+        self.refused = self._tally.counts
         self.incoming = Incoming(options.max_incoming_total, self.note)
         self._options = options
         self._clock = clock
@@ -87,7 +85,6 @@ class Admission:
         self._requests = Buckets(options.max_handshakes_per_second_per_address)
         self._peers: Counter[str] = Counter()
         self._clients: Counter[str] = Counter()
-        self._warned: dict[str, float] = {}
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -165,12 +162,14 @@ class Admission:
 
     # What was refused
 
-    def note(self, limit: str, who: str) -> None:
-        """Count that `who` passed `limit`; the log hears of a limit once in ten seconds at most."""
-        self.refused[limit] += 1
-        now = self._clock.seconds()
-        if now >= self._warned.get(limit, -math.inf) + _SECONDS_BETWEEN_WARNINGS:
-            self._warned[limit] = now
+    def note(self, limit: str, who: str, *, common: bool = False) -> None:
+        """Count that `who` passed `limit`; the log hears of a limit once in ten seconds at most.
+
+        What is `common` among honest clients is only counted.
+        """
+        if common:
+            self.refused[limit] += 1
+        elif self._tally.add(limit, self._clock.seconds()):
             self._log.warn(
                 "{limit} passed by {who}; {count} times since the start",
                 limit=limit,

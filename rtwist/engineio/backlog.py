@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from rtwist.engineio.options import Options
-from rtwist.engineio.outbox import DROP, PACKET_COST, IfBehind, Outbox
+from rtwist.engineio.outbox import DROP, PACKET_COST, Drop, IfBehind, Outbox
 from rtwist.engineio.packet import PIECE, Packet
+from rtwist.engineio.tally import Tally
 from rtwist.engineio.transport import Transport
 
 SLOW_CONSUMER: Final = "slow consumer"
@@ -29,15 +30,15 @@ _RELIEF = 0.9
 
 @dataclass(slots=True)
 class Counters:
-    """Since the server was made: `cut` clients by why, and messages that a client was spared."""
+    """Since the server was made: `cut` clients by the limit passed, and messages that a client was spared."""
 
-    cut: Counter[str] = field(default_factory=Counter)
+    cut: Counter[str]
     dropped: int = 0
     replaced: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        cut = {why: self.cut[why] for why in ("bytes", "age", "total")}
+        cut = {limit: self.cut[limit] for limit in ("max_buffered", "max_buffered_age", "max_buffered_total")}
         return {"cut": cut, "dropped": self.dropped, "replaced": self.replaced}
 
 
@@ -61,7 +62,8 @@ class Backlog:
     _log = Logger()
 
     def __init__(self, clock: IReactorTime, options: Options) -> None:
-        self.counters = Counters()
+        self._tally = Tally()
+        self.counters = Counters(self._tally.counts)
         self._clock = clock
         self._options = options
         self._held: dict[int, int] = {}
@@ -85,14 +87,16 @@ class Backlog:
 
     def wait(self, client: Behind, packets: Sequence[Packet], if_behind: IfBehind) -> None:
         """The client cannot take `packets` now: what becomes of them is for `if_behind` to say."""
-        if if_behind is DROP:
+        outbox, now = client.outbox, self._clock.seconds()
+        if if_behind is not DROP and (0.0 if outbox is None else now - outbox.since) < client.transport.patience:
+            if_behind = None
+        if isinstance(if_behind, Drop):
             self.counters.dropped += 1
             return
-        outbox = client.outbox
         if outbox is None:
             outbox = self._open(client)
         self._hold(packets)
-        obsolete = outbox.put(packets, self._clock.seconds(), if_behind)
+        obsolete = outbox.put(packets, now, if_behind)
         if obsolete:
             self.counters.replaced += 1
             self._release(obsolete)
@@ -163,7 +167,7 @@ class Backlog:
 
     def _check(self, client: Behind, outbox: Outbox) -> None:
         if _bytes_of(client, outbox) > self._options.max_buffered:
-            self._cut(client, "bytes", f"more than max_buffered, {self._options.max_buffered} bytes")
+            self._cut(client, "max_buffered", f"more than max_buffered, {self._options.max_buffered} bytes")
         # What lies in connections is looked up by the timer: it is too long a sum for every packet.
         if self._bytes > self._options.max_buffered_total:
             self._relieve()
@@ -178,7 +182,7 @@ class Backlog:
         limit = self._clock.seconds() - age
         for client in tuple(self._behind):
             if client.outbox is not None and client.outbox.oldest <= limit:
-                self._cut(client, "age", f"longer than max_buffered_age, {age:g} seconds")
+                self._cut(client, "max_buffered_age", f"longer than max_buffered_age, {age:g} seconds")
         if self.size > self._options.max_buffered_total:
             self._relieve()
         if self._behind and self._timer is None:
@@ -193,17 +197,23 @@ class Backlog:
             if self._bytes + stuck <= limit * _RELIEF:
                 return
             stuck -= STUCK_COST if client.transport.stuck else 0
-            self._cut(client, "total", f"more than max_buffered_total, {limit} bytes, wait for all clients")
+            told = f"more than max_buffered_total, {limit} bytes, wait for all clients"
+            self._cut(client, "max_buffered_total", told)
 
-    def _cut(self, client: Behind, why: str, limit: str) -> None:
+    def _cut(self, client: Behind, limit: str, told: str) -> None:
         outbox = client.outbox
         if outbox is None:
             return
-        waited = self._clock.seconds() - outbox.oldest
+        now = self._clock.seconds()
         size = _bytes_of(client, outbox)
-        self.counters.cut[why] += 1
-        story = f"{SLOW_CONSUMER}: {size} bytes wait for it, the oldest for {waited:.1f} seconds; {limit}"
-        self._log.warn("{client} is cut: {story}", client=client.cut(story), story=story, why=why)
+        story = (
+            f"{SLOW_CONSUMER}: {size} bytes wait for it, the oldest for {now - outbox.oldest:.1f} seconds; {told}"
+        )
+        address = client.cut(story)
+        if self._tally.add(limit, now):
+            count = self.counters.cut[limit]
+            text = "{client} is cut: {story}; {count} since the start"
+            self._log.warn(text, client=address, story=story, limit=limit, count=count)
 
 
 def _bytes_of(client: Behind, outbox: Outbox) -> int:

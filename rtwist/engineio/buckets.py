@@ -74,15 +74,18 @@ class Buckets:
 class Budget:
     """What one connection may send: packets and bytes a second, both on credit; None for no limit.
 
+    `passed` names the option that the wait found by `settle` is for.
+
     The clock is asked only when one of them is used up, so that a packet costs two subtractions. Over any span
     of s seconds no more than twice the burst and s times the rate gets through without a wait.
     """
 
-    __slots__ = ("_byte_rate", "_bytes", "_packet_rate", "_packets", "_since")
+    __slots__ = ("_byte_rate", "_bytes", "_packet_rate", "_packets", "_since", "passed")
 
     def __init__(self, packet_rate: float | None, byte_rate: float | None, now: float) -> None:
         self._packet_rate = packet_rate
         self._byte_rate = byte_rate
+        self.passed = ""
         self._packets = math.inf if packet_rate is None else packet_rate * BURST_SECONDS
         self._bytes = math.inf if byte_rate is None else byte_rate * BURST_SECONDS
         self._since = now
@@ -98,6 +101,7 @@ class Budget:
         elapsed, self._since = now - self._since, now
         self._packets, wait = _filled(self._packets, self._packet_rate, elapsed)
         self._bytes, other = _filled(self._bytes, self._byte_rate, elapsed)
+        self.passed = "max_packets_per_second" if wait >= other else "max_bytes_per_second"
         return max(0.0, wait, other)
 
 

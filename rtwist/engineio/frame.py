@@ -1,11 +1,23 @@
-"""WebSocket frames as a server sends them (RFC 6455, section 5.2); pure."""
+"""WebSocket frames as a server sends them, and the codes of closing (RFC 6455, sections 5.2 and 7.4); pure."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rtwist.engineio.deflate import Agreement
 
 TEXT = 0x1
 BINARY = 0x2
 _FIN = 0x80
 _COMPRESSED = 0x40  # RSV1, by RFC 7692, section 6
+
+PROTOCOL_ERROR = 1002
+INVALID_DATA = 1007
+POLICY_VIOLATION = 1008
+TOO_BIG = 1009
+TRY_AGAIN_LATER = 1013
+_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 
 
 def build_frame(payload: bytes, opcode: int, *, compressed: bool = False) -> bytes:
@@ -22,3 +34,28 @@ def build_frame(payload: bytes, opcode: int, *, compressed: bool = False) -> byt
 def payload_size(frame: bytes) -> int:
     """The bytes of payload in what `build_frame` made."""
     return len(frame) - {126: 4, 127: 10}.get(frame[1], 2)
+
+
+def close_fault(code: int | None, reason: bytes | None) -> tuple[int, str] | None:
+    """What is wrong with a close frame (RFC 6455, section 7.4), as the status and text to fail with."""
+    if code is not None and code not in _CLOSE_CODES and not 3000 <= code <= 4999:
+        return PROTOCOL_ERROR, f"invalid close code {code}"
+    try:
+        (reason or b"").decode("utf-8")
+    except UnicodeDecodeError:
+        return INVALID_DATA, "close reason is not UTF-8"
+    return None
+
+
+def handshake_bytes(key: str, compression: Agreement | None = None) -> bytes:
+    """The opening handshake for Autobahn, made of what was checked and nothing else of the client's request."""
+    lines = [
+        "GET / HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {key}",
+        *([] if compression is None else [f"Sec-WebSocket-Extensions: {compression.request}"]),
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")

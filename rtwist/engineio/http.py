@@ -8,10 +8,11 @@ from io import BytesIO
 from typing import Any
 from typing import Protocol as Interface
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime, ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
+from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request as _Request
 
@@ -23,6 +24,7 @@ _TOO_MUCH = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 )
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Rules(Interface):
@@ -132,12 +134,14 @@ class Request(_Request):
 
     def _too_slow(self) -> None:
         self._deadline = None
-        self.channel.transport.abortConnection()
+        self.channel.note("body_timeout")
+        self.channel.refuse(_TOO_SLOW)
 
     def _too_large(self) -> None:
         channel = self.channel
         if not channel.refusing:
             self._drop_body()
+            channel.note("max_payload")
             channel.site.body_dropped(self)
             channel.refuse(channel.site.too_large_answer(self))
 
@@ -178,7 +182,7 @@ class Channel(HTTPChannel):
             self.refusing = True
             self.transport.write(over.raw)
             self.transport.loseConnection()
-            self._abort_timer = self.site.clock.callLater(self.site.close_timeout, self.transport.abortConnection)
+            self._abort_later(self._abort)
             return
         super().connectionMade()
         _limit_unread(self.transport, self.site.unread_timeout)
@@ -253,7 +257,7 @@ class Channel(HTTPChannel):
     def expect_reading(self) -> None:
         """Cut the client off in `close_timeout` seconds, if it still leaves so much unread."""
         if self.congested and self._abort_timer is None:
-            self._abort_timer = self.site.clock.callLater(self.site.close_timeout, self._abort_unread)
+            self._abort_later(self._abort_unread)
 
     def refuse(self, answer: bytes) -> None:
         """Answer in the middle of a body, throw the rest of it away and close within `close_timeout`.
@@ -263,7 +267,7 @@ class Channel(HTTPChannel):
         self.refusing = True
         transport = self.transport
         _cancel(self._abort_timer)
-        self._abort_timer = self.site.clock.callLater(self.site.close_timeout, transport.abortConnection)
+        self._abort_later(self._abort)
         transport.unregisterProducer()
         transport.write(answer)
         if ISSLTransport.providedBy(transport) or not hasattr(transport, "loseWriteConnection"):
@@ -286,16 +290,28 @@ class Channel(HTTPChannel):
         self._upgraded = protocol
         protocol.makeConnection(transport)
 
+    def note(self, limit: str, *, common: bool = False) -> None:
+        """Count that the other end of this connection has passed `limit`."""
+        self.site.admission.note(limit, self._peer_host(), common=common)
+
     def _peer_host(self) -> str:
         return getattr(self.transport.getPeer(), "host", "")
 
     def _left(self) -> None:
         self.site.admission.disconnected(self._peer_host())
 
+    def _abort_later(self, abort: Callable[[], None]) -> None:
+        self._abort_timer = self.site.clock.callLater(self.site.close_timeout, abort)
+
+    def _abort(self) -> None:
+        self._abort_timer = None
+        self.note("close_timeout", common=True)
+        self.transport.abortConnection()
+
     def _abort_unread(self) -> None:
         self._abort_timer = None
         if self.congested:
-            self.transport.abortConnection()
+            self._abort()
 
     def _send100Continue(self) -> None:
         if not self.refusing:
@@ -313,15 +329,40 @@ class Channel(HTTPChannel):
     def _expect_headers(self) -> None:
         # twisted.web's own timeout begins anew with every byte.
         timeout = self.site.header_timeout
-        self._header_timer = self.site.clock.callLater(timeout, self.transport.abortConnection)
+        self._header_timer = self.site.clock.callLater(timeout, self._headers_timed_out)
+
+    def _headers_timed_out(self) -> None:
+        # Browsers connect ahead of need, and say nothing if there is none.
+        begun = self._headers_begun()
+        self.note("header_timeout", common=not begun)
+        if begun:
+            self.refuse(_TOO_SLOW)
+        else:
+            self.transport.abortConnection()
+
+
+def header_fields(request: IRequest) -> dict[str, str]:
+    """The headers of a request by their lower-case names; what is repeated is joined with commas."""
+    return {
+        name.decode("latin-1").lower(): b", ".join(values).decode("latin-1")
+        for name, values in request.requestHeaders.getAllRawHeaders()
+    }
+
+
+def client_address(request: IRequest, admission: Admission) -> str:
+    """The address of the client that a request is from; "" when it has none."""
+    peer = getattr(request.getClientAddress(), "host", "")
+    return admission.client_address(peer, header_fields(request))
 
 
 def _limit_unread(transport: Any, seconds: float) -> None:
     """Have the kernel end the connection when the peer takes no data for `seconds`, where it can (Linux)."""
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
     under = getattr(transport, "transport", transport) if ISSLTransport.providedBy(transport) else transport
-    if option is not None and ITCPTransport.providedBy(under) and hasattr(under, "socket"):
-        under.socket.setsockopt(socket.IPPROTO_TCP, option, min(round(seconds * 1000), 2**31 - 1))
+    handle = getattr(under, "socket", None)
+    # Not by the interface: Twisted's UNIX sockets say that they are TCP's.
+    if option is not None and handle is not None and handle.family in (socket.AF_INET, socket.AF_INET6):
+        handle.setsockopt(socket.IPPROTO_TCP, option, min(round(seconds * 1000), 2**31 - 1))
 
 
 def _cancel(timer: IDelayedCall | None) -> None:

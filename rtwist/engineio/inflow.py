@@ -28,8 +28,8 @@ class Reader(Protocol):
     def parse(self, data: bytes) -> None:
         """Read the next bytes."""
 
-    def overrun(self, too_long: bool) -> None:
-        """More has come than the budget allows; `too_long` when that went on for the whole flood timeout."""
+    def overrun(self, limit: str, too_long: bool) -> None:
+        """More has come than `limit` allows; `too_long` when that went on for the whole flood timeout."""
 
 
 class Inflow:
@@ -107,7 +107,7 @@ class Inflow:
         if now > self._debt_until + _BREAK:
             self._flooding_since = now
         self._debt_until = now + wait
-        self._reader.overrun(now - self._flooding_since >= self._flood_timeout)
+        self._reader.overrun(self._budget.passed, now - self._flooding_since >= self._flood_timeout)
 
     def _pause(self, seconds: float) -> None:
         if not self._stopped:

@@ -15,13 +15,17 @@ PACKET_COST: Final = 100
 
 
 class Drop(Enum):
-    """The type of `DROP`."""
+    """The type of `DROP` and `SPARE`."""
 
-    DROP = "drop"
+    DROP = "at once"
+    SPARE = "when behind"
 
 
 DROP: Final = Drop.DROP
-"""A client that is behind does without it."""
+"""A client that cannot take it now does without it."""
+
+SPARE: Final = Drop.SPARE
+"""A client that is behind does without it; one that polls has the `patience` of its transport."""
 
 
 @dataclass(frozen=True, slots=True)

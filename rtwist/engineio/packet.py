@@ -9,7 +9,7 @@ from enum import IntEnum
 
 from rtwist.engineio.deflate import deflate
 from rtwist.engineio.frame import BINARY, TEXT, build_frame, payload_size
-from rtwist.errors import RemoteProtocolError
+from rtwist.errors import LimitPassed, RemoteProtocolError
 
 PIECE = 65537
 """Bytes written at once of what is large: one more than Twisted buffers before it asks to pause."""
@@ -199,10 +199,10 @@ def encode_payload(packets: Iterable[Packet]) -> bytes:
 def split_payload(body: bytes, max_packets: int) -> list[str]:
     """The segments of a polling request's body, not yet decoded.
 
-    Raises `RemoteProtocolError` when the body is not UTF-8 or holds more than `max_packets` segments.
+    Raises `RemoteProtocolError` when the body is not UTF-8, `LimitPassed` for more than `max_packets` segments.
     """
     if body.count(_SEPARATOR) >= max_packets:
-        raise RemoteProtocolError(f"more than {max_packets} packets in one payload")
+        raise LimitPassed("max_payload_packets", f"more than {max_packets} packets in one payload")
     try:
         return body.decode("utf-8").split(SEPARATOR)
     except UnicodeDecodeError as error:

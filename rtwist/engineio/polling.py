@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from rtwist.engineio import reasons
-from rtwist.engineio.admission import RATES, Admission
+from rtwist.engineio.admission import Admission
 from rtwist.engineio.answers import LongAnswer, answer
 from rtwist.engineio.buckets import Budget
 from rtwist.engineio.compression import choose_encoding, compress
@@ -18,10 +18,11 @@ from rtwist.engineio.http import Channel, Request
 from rtwist.engineio.options import POLLING, Options
 from rtwist.engineio.packet import CLOSE, PIECE, Packet, encode_payload, in_pieces, payload_pieces, split_payload
 from rtwist.engineio.session import Session
-from rtwist.errors import LocalProtocolError, RemoteProtocolError
+from rtwist.errors import LimitPassed, LocalProtocolError, RemoteProtocolError
 
 Headers = list[tuple[str, str]]
 _PACKETS_TYPE = ("Content-Type", "text/plain; charset=UTF-8")
+_TEXT = ("Content-Type", "text/plain")
 _SLICE = 200
 _PACKETS_OF_A_POST = 10  # what a request costs, in packets of a WebSocket
 # Bytes of a backlog that are compressed: it takes the time of some milliseconds.
@@ -49,6 +50,8 @@ class PollingTransport:
     name = POLLING
     # As other servers do: one poll fetches all there is.
     batch = sys.maxsize
+    # Seconds between two polls over a bad network, and little enough to hold what comes meanwhile.
+    patience = 2.0
     session: Session
     unsent: Sequence[Packet]
 
@@ -117,6 +120,12 @@ class PollingTransport:
             return
         try:
             segments = split_payload(body, self._options.max_payload_packets)
+        except LimitPassed as passed:
+            self._posting = None
+            self._admission.note(passed.limit, self.session.handshake.address)
+            self.session.lost(self, reasons.PARSE_ERROR, str(passed))
+            answer(request, 413, [_TEXT, *headers], str(passed).encode())
+            return
         except RemoteProtocolError as error:
             self._posting = None
             self.session.lost(self, reasons.PARSE_ERROR, str(error))
@@ -215,7 +224,7 @@ class PollingTransport:
             return 0.0
         wait = self._budget.settle(self._clock.seconds())
         if wait:
-            self._admission.note(RATES, self.session.handshake.address)
+            self._admission.note(self._budget.passed, self.session.handshake.address)
         return wait
 
     def _poll_lost(self, _failure: Failure, request: Request) -> None:

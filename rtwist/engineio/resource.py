@@ -15,6 +15,7 @@ from twisted.web.server import Request as _Request
 from rtwist.engineio.admission import Over
 from rtwist.engineio.answers import answer
 from rtwist.engineio.deflate import Agreement, agree
+from rtwist.engineio.http import header_fields
 from rtwist.engineio.polling import Headers, PollingTransport
 from rtwist.engineio.request import ErrorCode, Handshake, Refusal, parse_query
 from rtwist.engineio.server import Server
@@ -135,10 +136,7 @@ def read_handshake(request: Request, server: Server) -> Handshake | None:
         fields = parse_query(query)
     except ValueError:
         return None
-    headers = {
-        name.decode("latin-1").lower(): b", ".join(values).decode("latin-1")
-        for name, values in request.requestHeaders.getAllRawHeaders()
-    }
+    headers = header_fields(request)
     peer = getattr(request.getClientAddress(), "host", "")
     return Handshake(
         method=request.method.decode("latin-1"),

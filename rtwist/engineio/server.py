@@ -106,6 +106,10 @@ class Server:
         if self._sessions.pop(session.sid, None) is not None:
             self.admission.closed(session.handshake.address)
 
+    def note_limit(self, limit: str, who: str, *, common: bool = False) -> None:
+        """`Admission.note`."""
+        self.admission.note(limit, who, common=common)
+
     def close(self) -> None:
         """End every session, and open no more; clients see their transport close and reconnect."""
         self.admission.open = False

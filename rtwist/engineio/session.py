@@ -44,10 +44,13 @@ class _Nobody:
 
 
 class Registry(Protocol):
-    """Where a session takes itself out when it has ended."""
+    """Where a session takes itself out when it has ended, and tells which limits its client passed."""
 
     def forget(self, session: Session) -> None:
         """Drop the session."""
+
+    def note_limit(self, limit: str, who: str, *, common: bool = False) -> None:
+        """Count that `who` has passed `limit`."""
 
 
 class Session:
@@ -155,9 +158,9 @@ class Session:
                 self._finish_close()
             else:
                 waits_for_poll = self.transport.name == POLLING and not self.transport.stuck
-                options = self._options
-                timeout = options.poll_close_timeout if waits_for_poll else options.close_timeout
-                self._drain_timer = self._clock.callLater(timeout, self._finish_close, at_once=True)
+                limit = "poll_close_timeout" if waits_for_poll else "close_timeout"
+                timeout = getattr(self._options, limit)
+                self._drain_timer = self._clock.callLater(timeout, self._close_timed_out, limit)
 
     def abort(self, reason: str, description: str = "") -> None:
         """End the session at once for `reason`; what waits is lost."""
@@ -224,6 +227,10 @@ class Session:
         self._upgrade = Upgrade(self, transport, self._clock, self._options.upgrade_timeout)
 
     # What the upgrade calls
+
+    def note_limit(self, limit: str) -> None:
+        """Count that the client took longer than `limit`, as happens to honest ones."""
+        self._registry.note_limit(limit, self.handshake.address, common=True)
 
     def upgrade_ended(self, replacement: Transport | None) -> None:
         """The probe is over; `replacement` is the WebSocket to go on with, None to stay on polling."""
@@ -294,6 +301,10 @@ class Session:
             self._pong_due = False
             self._cancel_heartbeat()
             self._schedule(self._options.ping_interval, self._send_ping)
+
+    def _close_timed_out(self, limit: str) -> None:
+        self.note_limit(limit)
+        self._finish_close(at_once=True)
 
     def _finish_close(self, *, at_once: bool = False) -> None:
         self._end(reasons.FORCED_CLOSE, "closed by the server", at_once=at_once)

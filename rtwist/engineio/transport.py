@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 class Transport(Protocol):
     """A way to the client. Its news go to the session: `received`, `blocked`, `ready`, `lost`.
 
-    `batch` is how many bytes it wants at once from what has waited.
+    `batch` is how many bytes it wants at once from what has waited. `patience` is for how many seconds a client
+    may take nothing before it counts as behind: one that polls takes nothing between two polls.
     """
 
     name: str
     session: Session
     batch: int
+    patience: float
 
     @property
     def writable(self) -> bool:

@@ -28,7 +28,7 @@ class Upgrade:
         self._session = session
         self._clock = clock
         self._noop_timer: IDelayedCall | None = None
-        self._timer = clock.callLater(timeout, self.give_up)
+        self._timer = clock.callLater(timeout, self._timed_out)
 
     def received(self, encoded: str | bytes) -> None:
         """The WebSocket on probation received a packet."""
@@ -52,6 +52,10 @@ class Upgrade:
         self._cancel()
         self._session.upgrade_ended(None)
         self.transport.close()
+
+    def _timed_out(self) -> None:
+        self._session.note_limit("upgrade_timeout")
+        self.give_up()
 
     def _flush_poll(self) -> None:
         # The client upgrades only once its pending poll is answered.

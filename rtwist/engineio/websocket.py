@@ -14,22 +14,22 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from rtwist.engineio import reasons
-from rtwist.engineio.admission import RATES, Admission
+from rtwist.engineio.admission import Admission
 from rtwist.engineio.buckets import Budget
 from rtwist.engineio.deflate import Agreement
 from rtwist.engineio.flushing import Flusher
+from rtwist.engineio.frame import (
+    INVALID_DATA,
+    POLICY_VIOLATION,
+    TOO_BIG,
+    TRY_AGAIN_LATER,
+    close_fault,
+    handshake_bytes,
+)
 from rtwist.engineio.inflow import Inflow
 from rtwist.engineio.options import WEBSOCKET, Options
 from rtwist.engineio.packet import PIECE, Packet
 from rtwist.engineio.session import Session
-
-# RFC 6455, section 7.4.1
-_PROTOCOL_ERROR = 1002
-_INVALID_DATA = 1007
-_POLICY_VIOLATION = 1008
-_TOO_BIG = 1009
-_TRY_AGAIN_LATER = 1013
-_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 
 
 class _Silent:
@@ -54,6 +54,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     log = _Silent()
     name = WEBSOCKET
     batch = PIECE - 1
+    patience = 0.0
     session: Session
     factory: WebSocketFactory
 
@@ -65,6 +66,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         self.stuck = False
         self.unsent: Sequence[Packet] = ()
         self._pieces: deque[bytes] | None = None
+        self._ends_after_pieces = False
         self._inflow = Inflow(self, budget, factory.clock, factory.options.flood_timeout)
         self._compress_from: int | None = None
         self._message_timer: IDelayedCall | None = None
@@ -127,21 +129,23 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
             timeout = self.factory.options.body_timeout
             self._message_timer = self.factory.clock.callLater(timeout, self._message_timed_out)
 
-    def overrun(self, too_long: bool) -> None:
-        """The client sends more than it may, and has for longer than `flood_timeout` when `too_long`."""
-        self.factory.admission.note(RATES, self.session.handshake.address)
+    def overrun(self, limit: str, too_long: bool) -> None:
+        """The client sends more than `limit` allows, and has for longer than `flood_timeout` when `too_long`."""
+        self._note(limit)
         if too_long and not self.failedByMe:
-            self._fail_connection(_POLICY_VIOLATION, "rate_limited: too much for too long")
+            self._note("flood_timeout")
+            self._fail_connection(POLICY_VIOLATION, "rate_limited: too much for too long")
 
     def _message_timed_out(self) -> None:
         self._message_timer = None
         if not self.failedByMe:
+            self._note("body_timeout")
             timeout = self.factory.options.body_timeout
-            self._fail_connection(_POLICY_VIOLATION, f"message that took more than {timeout:g} seconds")
+            self._fail_connection(POLICY_VIOLATION, f"message that took more than {timeout:g} seconds")
 
     def give_up(self) -> str:
         """Drop the message that is coming: too much has come from all clients together."""
-        self._fail_connection(_TRY_AGAIN_LATER, "too much comes from all clients; try again later")
+        self._fail_connection(TRY_AGAIN_LATER, "too much comes from all clients; try again later")
         return self.session.handshake.address
 
     def _take_incoming(self) -> bytearray:
@@ -170,9 +174,10 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         if self.failedByMe:
             return
         if self.message_data_total_length > options.max_payload:
-            self._fail_connection(_TOO_BIG, f"message of more than {options.max_payload} bytes")
+            self._max_message_size_exceeded(self.message_data_total_length, options.max_payload, "")
         elif self._fragments > options.max_fragments:
-            self._fail_connection(_TOO_BIG, f"message of more than {options.max_fragments} fragments")
+            self._note("max_fragments")
+            self._fail_connection(TOO_BIG, f"message of more than {options.max_fragments} fragments")
 
     def onMessageFrameData(self, payload: bytes) -> None:
         """Payload bytes have come."""
@@ -201,7 +206,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         try:
             text = incoming.decode("utf-8")
         except UnicodeDecodeError:
-            self._fail_connection(_INVALID_DATA, "text message is not UTF-8")
+            self._fail_connection(INVALID_DATA, "text message is not UTF-8")
             return
         self.session.received(self, text)
 
@@ -222,10 +227,17 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         else:
             super().sendData(data, sync, chopsize)
 
+    def dropConnection(self, abort: bool = False) -> None:  # noqa: N802
+        """End the connection; what is being written, the answer to a close frame at its end, goes out first."""
+        if self._pieces and not abort:
+            self._ends_after_pieces = True
+        else:
+            super().dropConnection(abort)
+
     def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> bool | None:  # noqa: N803
         """The client closes: Autobahn answers; a client that does not read the answer is aborted later."""
         self._abort_later()
-        fault = None if self.failedByMe else _close_fault(code, reasonRaw)
+        fault = None if self.failedByMe else close_fault(code, reasonRaw)
         if fault is not None:
             self._fail_connection(*fault)
         if self.failedByMe:
@@ -253,6 +265,11 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         self._take_incoming()
         super()._fail_connection(code, reason)
         self._tell_session(reasons.TRANSPORT_ERROR, reason)
+
+    def _max_message_size_exceeded(self, msg_size: int, max_msg_size: int, reason: str) -> None:
+        # Autobahn calls it, too, when a compressed message grows too large.
+        self._note("max_payload")
+        self._fail_connection(TOO_BIG, f"message of more than {max_msg_size} bytes")
 
     # What the connection calls
 
@@ -304,6 +321,8 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
             self._pieces = None
             self.unsent = ()
             self.writable = not self.stuck
+            if self._ends_after_pieces:
+                super().dropConnection()
 
     def _tell_session(self, reason: str, description: str) -> None:
         if not self._heard_end:
@@ -313,7 +332,14 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     def _abort_later(self) -> None:
         if self._abort_timer is None and not self._gone:
             timeout = self.factory.options.close_timeout
-            self._abort_timer = self.factory.clock.callLater(timeout, self.transport.abortConnection)
+            self._abort_timer = self.factory.clock.callLater(timeout, self._close_timed_out)
+
+    def _close_timed_out(self) -> None:
+        self._note("close_timeout", common=True)
+        self.transport.abortConnection()
+
+    def _note(self, limit: str, *, common: bool = False) -> None:
+        self.factory.admission.note(limit, self.session.handshake.address, common=common)
 
 
 def _nothing() -> None:
@@ -326,17 +352,6 @@ def _plain(packet: Packet) -> bytes:
 
 def _compressed(packet: Packet) -> bytes:
     return packet.compressed_frame
-
-
-def _close_fault(code: int | None, reason: bytes | None) -> tuple[int, str] | None:
-    """What is wrong with a close frame (RFC 6455, section 7.4), as the status and text to fail with."""
-    if code is not None and code not in _CLOSE_CODES and not 3000 <= code <= 4999:
-        return _PROTOCOL_ERROR, f"invalid close code {code}"
-    try:
-        (reason or b"").decode("utf-8")
-    except UnicodeDecodeError:
-        return _INVALID_DATA, "close reason is not UTF-8"
-    return None
 
 
 class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
@@ -383,17 +398,3 @@ def _accept(compression: Agreement, offers: Sequence[PerMessageDeflateOffer]) ->
         request_max_window_bits=compression.client_window or 0,
         no_context_takeover=True,
     )
-
-
-def handshake_bytes(key: str, compression: Agreement | None = None) -> bytes:
-    """The opening handshake for Autobahn, made of what was checked and nothing else of the client's request."""
-    lines = [
-        "GET / HTTP/1.1",
-        "Host: localhost",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Version: 13",
-        f"Sec-WebSocket-Key: {key}",
-        *([] if compression is None else [f"Sec-WebSocket-Extensions: {compression.request}"]),
-    ]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -13,13 +13,47 @@ from rtwist.socketio.errors import AckLost, AckTimeout
 AckCallback = Callable[..., Any]
 
 
+class Debtor(Protocol):
+    """Who owes acknowledgements."""
+
+    def note_limit(self, limit: str) -> None:
+        """It has passed `limit`, which is to be counted."""
+
+
+class Patience:
+    """How long acknowledgements may take: `seconds` where nobody says how long, None for any time.
+
+    `note_limit` is called when these are over, with the name of the option and who did not answer.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, seconds: float | None, note_limit: Callable[[str, str], None]
+    ) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._note_limit = note_limit
+
+    def limit(self, timeout: float | None, who: str, give_up: Callable[[], None]) -> IDelayedCall | None:
+        """Call `give_up` after `timeout` seconds, or after those of the option."""
+        if timeout is not None:
+            return self._clock.callLater(timeout, give_up)
+        if self._seconds is None:
+            return None
+        return self._clock.callLater(self._seconds, self._end, who, give_up)
+
+    def _end(self, who: str, give_up: Callable[[], None]) -> None:
+        self._note_limit("ack_timeout", who)
+        give_up()
+
+
 class PendingAcks:
-    """The acknowledgements one socket still owes, by packet id: `most` of them, or the oldest is given up."""
+    """The acknowledgements that `debtor` owes, by packet id: `most` of them, or the oldest is given up."""
 
-    __slots__ = ("_most", "_pending")
+    __slots__ = ("_debtor", "_most", "_pending")
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, debtor: Debtor) -> None:
         self._most = most
+        self._debtor = debtor
         self._pending: dict[int, tuple[AckCallback, AckCallback | None]] = {}
 
     def __len__(self) -> int:
@@ -28,6 +62,7 @@ class PendingAcks:
     def expect(self, packet_id: int, answered: AckCallback, lost: AckCallback | None = None) -> None:
         """Call `answered` with the arguments of the acknowledgement, or `lost` when the socket goes first."""
         if len(self._pending) >= self._most:
+            self._debtor.note_limit("max_pending_acks")
             _, oldest = self._pending.pop(next(iter(self._pending)))
             if oldest is not None:
                 oldest()
@@ -54,7 +89,7 @@ class PendingAcks:
 
 
 def wait_for_one(
-    clock: IReactorTime, acks: PendingAcks, packet_id: int, timeout: float | None
+    patience: Patience, acks: PendingAcks, packet_id: int, timeout: float | None, who: str
 ) -> Deferred[tuple[Any, ...]]:
     """Fires with the arguments of the acknowledgement, a tuple; fails with AckTimeout or AckLost."""
     timer: IDelayedCall | None = None
@@ -74,8 +109,7 @@ def wait_for_one(
             timer.cancel()
 
     acks.expect(packet_id, lambda *args: settle(args), lambda: settle(AckLost()))
-    if timeout is not None:
-        timer = clock.callLater(timeout, lambda: settle(AckTimeout()))
+    timer = patience.limit(timeout, who, lambda: settle(AckTimeout()))
     return deferred
 
 
@@ -90,14 +124,15 @@ class BroadcastAck:
     Without a timeout it fails once nobody can answer any more, if somebody left without an answer.
     """
 
-    def __init__(self, clock: IReactorTime, packet_id: int, timeout: float | None) -> None:
+    def __init__(self, patience: Patience, packet_id: int, timeout: float | None) -> None:
         self.done: Deferred[list[Any]] = Deferred(lambda _: self.stop())
         self._packet_id = packet_id
         self._responses: list[Any] = []
         self._waiting: list[PendingAcks] = []
         self._open = 0
         self._left = False
-        self._timer = None if timeout is None else clock.callLater(timeout, self._timed_out)
+        self._waits_for_all = timeout is None
+        self._timer = patience.limit(timeout, "a broadcast's receivers", self._timed_out)
 
     def expect(self, acks: PendingAcks) -> None:
         """One more socket is to answer."""
@@ -128,7 +163,7 @@ class BroadcastAck:
         if not self._left:
             self.stop()
             self.done.callback(self._responses)
-        elif self._timer is None:
+        elif self._waits_for_all:
             self.stop()
             self.done.errback(AckLost(self._responses))
 

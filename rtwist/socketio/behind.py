@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from rtwist.engineio.outbox import DROP, IfBehind, Latest
+from rtwist.engineio.outbox import SPARE, IfBehind, Latest
 from rtwist.errors import ConfigError
 
 _USAGE = "write drop, latest, latest:field, latest:field+field or disconnect"
@@ -60,7 +60,7 @@ def _read(name: str, text: str) -> _Rule:
     if kind == _LATEST and all(fields.split("+")):
         return tuple(fields.split("+"))
     if text == "drop":
-        return DROP
+        return SPARE
     if text == "disconnect":
         return None
     raise ConfigError(f"the rule {text!r} for {name} is unknown; {_USAGE}")

@@ -65,20 +65,21 @@ class BroadcastOperator:
         packet = Packet(PacketType.EVENT, namespace.name, event_data(event, args))
         if if_behind is None:
             if_behind = namespace.behind.of(namespace.name, event, args)
-        elif if_behind is not DROP:
+        elif isinstance(if_behind, Latest):
             if_behind = latest(namespace.name, event, if_behind.key)
         return namespace.adapter.broadcast(packet, self.selection, if_behind)
 
     def emit_with_ack(self, event: str, *args: Any) -> Deferred[list[Any]]:
         """Send `event`; fires with the first argument of each acknowledgement once all have come.
 
-        Fails with `AckTimeout`, which holds the responses so far, after the `timeout`. Without one it fails with
-        `AckLost` when a socket has left before it answered and all others have.
+        Fails with `AckTimeout`, which holds the responses so far, after the `timeout`. Without one that is the
+        server's `ack_timeout`, and it fails with `AckLost` when a socket has left before it answered and all
+        others have.
         """
         namespace = self._namespace
         packet_id = namespace.next_ack_id()
         packet = Packet(PacketType.EVENT, namespace.name, event_data(event, args), packet_id)
-        ack = BroadcastAck(namespace.clock, packet_id, self._timeout)
+        ack = BroadcastAck(namespace.patience, packet_id, self._timeout)
         for socket in namespace.adapter.select(self.selection):
             ack.expect(socket.acks)
         try:

@@ -15,7 +15,7 @@ from rtwist.engineio.packet import Packet as EnginePacket
 from rtwist.engineio.packet import wire_size
 from rtwist.engineio.reasons import TRANSPORT_ERROR
 from rtwist.engineio.session import Session
-from rtwist.errors import RemoteProtocolError
+from rtwist.errors import LimitPassed, RemoteProtocolError
 from rtwist.quoting import quoted
 from rtwist.socketio import pace
 from rtwist.socketio.errors import ConnectionRefused, ConnectLater
@@ -48,8 +48,8 @@ class Directory(Protocol):
     def forget_client(self, client: Client) -> None:
         """The client has gone."""
 
-    def note_limit(self, limit: str, who: str) -> None:
-        """`who` has passed a limit, which is to be counted."""
+    def note_limit(self, limit: str, who: str, *, common: bool = False) -> None:
+        """`who` has passed a limit, which is to be counted; what is `common` is not logged."""
 
 
 class Client:
@@ -88,7 +88,7 @@ class Client:
         self._memory = 0
         self._kept = 0
         self._pace = Pace(server.options.max_events_per_second, server.clock)
-        self._expect_connect(server.options.connect_timeout)
+        self._expect_connect("connect_timeout")
 
     @property
     def sockets(self) -> tuple[Socket, ...]:
@@ -110,6 +110,8 @@ class Client:
             if self._waiting is None:
                 self._wait_for_attachments()
             self.keep(0)
+        except LimitPassed as passed:
+            self.over(passed.limit, str(passed))
         except RemoteProtocolError as error:
             self._log.info("{sid} broke the protocol: {error}", sid=self._public_name(), error=str(error))
             self.close()
@@ -145,7 +147,7 @@ class Client:
         """A socket has left its namespace."""
         self._sockets.pop(socket.namespace.name, None)
         if not self._sockets and self.session.is_open:
-            self._expect_connect(self.options.connect_timeout)
+            self._expect_connect("connect_timeout")
 
     def disconnect(self) -> None:
         """Disconnect every socket of this connection, then close it."""
@@ -157,6 +159,18 @@ class Client:
         """Close the connection; what is still to be sent goes first."""
         self.session.close()
 
+    def note_limit(self, limit: str, *, common: bool = False) -> None:
+        """Count that this client has passed `limit`."""
+        who = f"{self._public_name()} of {self.session.handshake.address}"
+        self._server.note_limit(limit, who, common=common)
+
+    def over(self, limit: str, message: str) -> None:
+        """This client has passed `limit`: it hears so as the event `error`, and its connection is closed."""
+        self.note_limit(limit)
+        for socket in self.sockets:
+            socket.emit("error", {"event": None, "code": "too_many", "message": message})
+        self.close()
+
     # Within
 
     def _add_size(self, data: str | bytes) -> None:
@@ -164,7 +178,7 @@ class Client:
         self._size += size
         self._memory += size if isinstance(data, bytes) else max(size, footprint(data))
         if self._size > self.options.max_packet_bytes:
-            raise RemoteProtocolError(f"a packet of more than {self.options.max_packet_bytes} bytes")
+            raise LimitPassed("max_packet_bytes", f"a packet of more than {self.options.max_packet_bytes} bytes")
 
     def _wait_for_attachments(self) -> None:
         pending = self._decoder.pending
@@ -176,8 +190,7 @@ class Client:
 
     def _attachments_timed_out(self) -> None:
         self._waiting = None
-        self._log.info("{sid} owes attachments for too long", sid=self._public_name())
-        self.close()
+        self.over("attachment_timeout", f"attachments that took more than {self.options.attachment_timeout:g} s")
 
     def _stop_waiting(self) -> None:
         if self._waiting is not None:
@@ -205,7 +218,7 @@ class Client:
         """Refuse a packet that came too fast, or end the connection; False when it is to be handled after all."""
         if tempo is Tempo.FAST and packet.type not in (PacketType.EVENT, PacketType.CONNECT):
             return False
-        self._server.note_limit(pace.LIMIT, f"{self._public_name()} of {self.session.handshake.address}")
+        self.note_limit(pace.LIMIT)
         if packet.type is PacketType.EVENT and socket is not None:
             self.send(encode(event_refusal(packet)))
         elif packet.type is PacketType.CONNECT:
@@ -272,18 +285,21 @@ class Client:
             encoded = encode(Packet(PacketType.CONNECT_ERROR, name, {"message": reason["message"]}))
         self.send(encoded)
         if not self._sockets and self.session.is_open:
-            self._expect_connect(self.options.refused_timeout)
+            self._expect_connect("refused_timeout")
 
-    def _expect_connect(self, seconds: float) -> None:
+    def _expect_connect(self, limit: str) -> None:
         clock = self._server.clock
+        seconds: float = getattr(self.options, limit)
         if self._timer is not None:
             # Being refused again and again must not buy time.
             seconds = min(seconds, self._timer.getTime() - clock.seconds())
             self._timer.cancel()
-        self._timer = clock.callLater(max(seconds, 0), self._connect_timed_out)
+        self._timer = clock.callLater(max(seconds, 0), self._connect_timed_out, limit)
 
-    def _connect_timed_out(self) -> None:
+    def _connect_timed_out(self, limit: str) -> None:
         self._timer = None
+        # Whose token was refused often leaves without closing the connection.
+        self.note_limit(limit, common=limit == "refused_timeout")
         self.close()
 
     def _stop_timer(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from rtwist.errors import RemoteProtocolError
+from rtwist.errors import LimitPassed, RemoteProtocolError
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
@@ -22,11 +22,14 @@ _TOO_DEEP = "the value is nested too deeply, or holds itself"
 
 
 def loads(text: str, max_depth: int) -> Any:
-    """The value of a JSON text; `RemoteProtocolError` when it is malformed or nested deeper than `max_depth`."""
+    """The value of a JSON text.
+
+    Raises `RemoteProtocolError` when it is malformed, `LimitPassed` when it is nested deeper than `max_depth`.
+    """
     # Counting brackets is cheap and bounds the depth from above; only suspicious texts are walked.
     suspicious = text.count("[") + text.count("{") > max_depth
     if suspicious and _depth(text) > max_depth:
-        raise RemoteProtocolError(f"JSON nested deeper than {max_depth}")
+        raise LimitPassed("max_depth", f"JSON nested deeper than {max_depth}")
     try:
         return _decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:

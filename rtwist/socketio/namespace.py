@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReactorTime
 
+from rtwist.socketio.acks import Patience
 from rtwist.socketio.adapter import Adapter
 from rtwist.socketio.behind import BehindRules
 from rtwist.socketio.broadcast import BroadcastOperator, RoomNames
@@ -27,13 +28,15 @@ Middleware = Callable[[Socket], Any]
 class Namespace(Subscribable):
     """The sockets that connected under one name. The event `connection` comes with each new `Socket`.
 
-    `behind` says what becomes of events for clients that are behind.
+    `behind` says what becomes of events for clients that are behind, `patience` how long an acknowledgement may
+    take.
     """
 
-    def __init__(self, name: str, clock: IReactorTime, behind: BehindRules) -> None:
+    def __init__(self, name: str, clock: IReactorTime, behind: BehindRules, patience: Patience) -> None:
         self.name = name
         self.clock = clock
         self.behind = behind
+        self.patience = patience
         self.adapter = Adapter()
         self.middleware: list[Middleware] = []
         self._sockets: dict[str, Socket] = {}

@@ -23,6 +23,8 @@ class Options(EngineOptions):
     - `max_events_per_second`: events of one connection; a CONNECT counts as ten, for it is authenticated.
       Further ones are answered with the code `rate_limited`; who goes on at four times the rate is disconnected.
     - `max_pending_acks`: acknowledgements that one socket may owe; the oldest is given up for a new one.
+    - `ack_timeout`: how long an acknowledgement is waited for where `timeout` says nothing, so that a client that
+      never answers keeps no memory for as long as it is connected; None for no limit, as in Node.
     - `max_depth`: nesting of JSON; deeper than any real message, shallow enough for every parser.
     - `max_queued_events`: events of one client that wait while an earlier one is being handled.
     - `max_queued_bytes`: the same in bytes of memory, about; at least one event of `max_payload` should fit.
@@ -39,6 +41,7 @@ class Options(EngineOptions):
     max_packet_bytes: int = 10_000_000
     max_events_per_second: float | None = None
     max_pending_acks: int = 10_000
+    ack_timeout: float | None = 600.0
     max_depth: int = 64
     max_queued_events: int = 1000
     max_queued_bytes: int = 4_000_000
@@ -55,6 +58,7 @@ class Options(EngineOptions):
                      "max_pending_acks"):  # fmt: skip
             check_positive(name, getattr(self, name))
         check_positive_or_none("max_events_per_second", self.max_events_per_second)
+        check_positive_or_none("ack_timeout", self.ack_timeout)
         if not self.max_attachments >= 0:
             raise ConfigError(f"max_attachments is {self.max_attachments!r}; it must be 0 or more")
         BehindRules(self.slow_consumers)

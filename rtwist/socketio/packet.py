@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from rtwist.engineio.packet import Packet as EnginePacket
 from rtwist.engineio.packet import message
-from rtwist.errors import LocalProtocolError, RemoteProtocolError
+from rtwist.errors import LimitPassed, LocalProtocolError, RemoteProtocolError
 from rtwist.socketio.binary import deconstruct, has_binary, reconstruct
 from rtwist.socketio.jsoncodec import dumps, loads
 
@@ -118,7 +118,7 @@ class Decoder:
         if packet.type not in _TEXT_FORMS:
             return packet
         if attachments > self._max_attachments:
-            raise RemoteProtocolError(f"more than {self._max_attachments} attachments")
+            raise LimitPassed("max_attachments", f"more than {self._max_attachments} attachments")
         if attachments == 0:
             return _complete(packet, [])
         self._pending, self._missing = packet, attachments

@@ -11,6 +11,7 @@ from twisted.web.resource import IResource
 from rtwist.engineio import Server as EngineServer
 from rtwist.engineio import Session, Site
 from rtwist.engineio.incoming import Incoming
+from rtwist.socketio.acks import Patience
 from rtwist.socketio.behind import BehindRules
 from rtwist.socketio.broadcast import BroadcastOperator, RoomNames
 from rtwist.socketio.client import Client
@@ -40,6 +41,7 @@ class Server:
         self.tasks = Tasks()
         self.engine = EngineServer(clock, self.options, self._connected)
         self._behind = BehindRules(self.options.slow_consumers)
+        self._ack_patience = Patience(clock, self.options.ack_timeout, self.note_limit)
         self._namespaces: dict[str, Namespace] = {}
         self._clients: set[Client] = set()
         self.root = self.of(ROOT)
@@ -64,7 +66,7 @@ class Server:
         name = name if name.startswith("/") else f"/{name}"
         namespace = self._namespaces.get(name)
         if namespace is None:
-            namespace = self._namespaces[name] = Namespace(name, self.clock, self._behind)
+            namespace = self._namespaces[name] = Namespace(name, self.clock, self._behind, self._ack_patience)
         return namespace
 
     def site(
@@ -166,9 +168,9 @@ class Server:
         """Called by a client whose connection has ended."""
         self._clients.discard(client)
 
-    def note_limit(self, limit: str, who: str) -> None:
-        """Called when `who` has passed a limit."""
-        self.engine.admission.note(limit, who)
+    def note_limit(self, limit: str, who: str, *, common: bool = False) -> None:
+        """Called when `who` has passed a limit; what is `common` is not logged."""
+        self.engine.admission.note(limit, who, common=common)
 
     def _connected(self, session: Session) -> Client:
         client = Client(session, self)

@@ -76,7 +76,7 @@ class Socket(Subscribable):
         self.namespace = namespace
         self.handshake = handshake
         self.data: dict[str, Any] = {}
-        self.acks = PendingAcks(client.options.max_pending_acks)
+        self.acks = PendingAcks(client.options.max_pending_acks, client)
         self.connected = False
         self.remark = ""
         self._client = client
@@ -113,25 +113,25 @@ class Socket(Subscribable):
     # Sending
 
     def emit(self, event: str, *args: Any, ack: AckCallback | None = None) -> None:
-        """Send `event` to this client; `ack` is called with the arguments of its acknowledgement.
+        """Send `event` to this client; `ack` is called with the arguments of its acknowledgement, if it comes.
 
         Raises `LocalProtocolError` for a reserved name and `TypeError` for arguments without a JSON form.
         """
-        packet_id = None
-        data = event_data(event, args)
         if ack is not None:
-            packet_id = self.namespace.next_ack_id()
-        encoded = encode(Packet(PacketType.EVENT, self.namespace.name, data, packet_id))
-        if not self.connected:
+            self._emit_and_wait(None, event, args).addCallbacks(
+                lambda answer: self._acknowledged(event, ack, answer), lambda _: None
+            )
             return
-        if ack is not None and packet_id is not None:
-            self.acks.expect(packet_id, lambda *args: self._acknowledged(event, ack, args))
-            self._client.send(encoded)
-        else:
-            self._client.send(encoded, self.namespace.behind.of(self.namespace.name, event, args))
+        name = self.namespace.name
+        encoded = encode(Packet(PacketType.EVENT, name, event_data(event, args)))
+        if self.connected:
+            self._client.send(encoded, self.namespace.behind.of(name, event, args))
 
     def emit_with_ack(self, event: str, *args: Any) -> Deferred[Any]:
-        """Send `event`; fires with the first argument of the acknowledgement, fails with `AckLost`."""
+        """Send `event`; fires with the first argument of the acknowledgement.
+
+        Fails with `AckLost` when the client leaves first, with `AckTimeout` after the server's `ack_timeout`.
+        """
         return self._emit_and_wait(None, event, args).addCallback(first_argument)
 
     def timeout(self, seconds: float) -> TimedEmitter:
@@ -239,13 +239,14 @@ class Socket(Subscribable):
         options = self._client.options
         if not self._busy:
             self._handle(event, args)
-        elif len(self._queue) < options.max_queued_events and self._queued + size <= options.max_queued_bytes:
+        elif len(self._queue) >= options.max_queued_events:
+            self._client.over("max_queued_events", f"more than {options.max_queued_events} events wait")
+        elif self._queued + size > options.max_queued_bytes:
+            self._client.over("max_queued_bytes", f"events of more than {options.max_queued_bytes} bytes wait")
+        else:
             self._queue.append((event, args, size))
             self._queued += size
             self._client.keep(size)
-        else:
-            self._log.warn("{socket} sends events faster than they are handled", socket=self.id)
-            self._client.close()
 
     def _handle(self, event: str, args: list[Any]) -> None:
         if self._middleware:
@@ -332,7 +333,7 @@ class Socket(Subscribable):
     ) -> Deferred[tuple[Any, ...]]:
         packet_id = self.namespace.next_ack_id()
         encoded = encode(Packet(PacketType.EVENT, self.namespace.name, event_data(event, args), packet_id))
-        result = wait_for_one(self.namespace.clock, self.acks, packet_id, timeout)
+        result = wait_for_one(self.namespace.patience, self.acks, packet_id, timeout, self.id)
         if self.connected:
             self._client.send(encoded)
         else:

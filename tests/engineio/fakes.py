@@ -28,6 +28,7 @@ class FakeTransport:
 
     name = ""
     batch = 65536
+    patience = 0.0
     session: Session
 
     def __init__(self) -> None:
@@ -72,6 +73,7 @@ class FakePolling(FakeTransport):
     """Polling: what is sent answers the one waiting poll."""
 
     name = POLLING
+    patience = 2.0
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,6 +142,7 @@ class Life:
         self.messages: list[str | bytes] = []
         self.ends: list[tuple[str, str]] = []
         self.forgotten: list[Session] = []
+        self.passed: list[str] = []
         self.backlog = Backlog(self.clock, self.options)
         self.session = Session(
             "secret",
@@ -171,6 +174,10 @@ class Life:
     def forget(self, session: Session) -> None:
         """Heard as the registry."""
         self.forgotten.append(session)
+
+    def note_limit(self, limit: str, who: str, *, common: bool = False) -> None:
+        """Heard as the registry."""
+        self.passed.append(limit)
 
     @property
     def reasons(self) -> list[str]:

@@ -13,7 +13,7 @@ from twisted.logger import LogLevel, capturedLogs
 
 from rtwist.engineio.backlog import STUCK_COST, Backlog
 from rtwist.engineio.options import Options
-from rtwist.engineio.outbox import DROP, PACKET_COST, IfBehind, Latest
+from rtwist.engineio.outbox import DROP, PACKET_COST, SPARE, IfBehind, Latest
 from rtwist.engineio.packet import Packet, message
 from rtwist.engineio.session import Session
 from tests.engineio.fakes import FakePolling, FakeTransport, FakeWebSocket, handshake
@@ -55,6 +55,9 @@ class Crowd:
         return session
 
     def forget(self, session: Session) -> None:
+        """Heard as the registry."""
+
+    def note_limit(self, limit: str, who: str, *, common: bool = False) -> None:
         """Heard as the registry."""
 
     def heard_end(self, name: str, reason: str, description: str) -> None:
@@ -194,7 +197,7 @@ def test_the_client_with_most_goes_first_and_nobody_beyond_need() -> None:
     sessions[0].send([message("x")])
     assert [session.is_open for session in sessions] == [False, True, True, True, True]
     assert crowd.backlog.counters.as_dict() == {
-        "cut": {"bytes": 0, "age": 0, "total": 1}, "dropped": 0, "replaced": 0,
+        "cut": {"max_buffered": 0, "max_buffered_age": 0, "max_buffered_total": 1}, "dropped": 0, "replaced": 0,
     }  # fmt: skip
 
 
@@ -241,6 +244,30 @@ def test_what_may_be_dropped_is_dropped_only_while_behind() -> None:
     assert crowd.backlog.counters.dropped == 1
 
 
+@pytest.mark.parametrize("rule_", [SPARE, Latest("p1")])
+def test_between_two_polls_a_client_is_not_behind(rule_: IfBehind) -> None:
+    crowd = Crowd()
+    session = crowd.session(polling=True)
+    for number in range(3):
+        session.send([message(f"{number}")], rule_)
+        crowd.clock.advance(0.9)
+    polling_of(session).poll()
+    for number in range(3, 9):
+        session.send([message(f"{number}")], rule_)
+        crowd.clock.advance(0.9)
+    polling_of(session).poll()
+    late = ["48"] if rule_ is not SPARE else []
+    assert polling_of(session).take() == ["40", "41", "42", "43", "44", "45", *late]
+
+
+def test_what_must_leave_at_once_does_not_wait_for_a_poll() -> None:
+    crowd = Crowd()
+    session = crowd.session(polling=True)
+    polling_of(session).waiting = False
+    session.send([message("a")], DROP)
+    assert (session.outbox, crowd.backlog.counters.dropped) == (None, 1)
+
+
 def test_the_last_of_a_key_waits_behind_what_was_sent_before_it() -> None:
     crowd = Crowd()
     session = crowd.session()
@@ -278,7 +305,11 @@ def test_it_is_logged_and_counted_who_was_cut_and_why() -> None:
     assert not stuck.is_open
     text = "slow consumer: 301 bytes wait for it, the oldest for 1.5 seconds; more than max_buffered, 300 bytes"
     assert crowd.ends[0] == ("slow", "transport error", text)
-    assert crowd.backlog.counters.as_dict()["cut"] == {"bytes": 1, "age": 1, "total": 0}
+    assert crowd.backlog.counters.as_dict()["cut"] == {
+        "max_buffered": 1,
+        "max_buffered_age": 1,
+        "max_buffered_total": 0,
+    }
 
 
 def test_the_log_names_the_address() -> None:
@@ -290,7 +321,7 @@ def test_the_log_names_the_address() -> None:
     (log,) = [log for log in logs if log["log_level"] is LogLevel.warn]
     assert log["log_format"].format(**log) == (
         "192.0.2.7 is cut: slow consumer: 100 bytes wait for it, the oldest for 0.0 seconds; "
-        "more than max_buffered, 10 bytes"
+        "more than max_buffered, 10 bytes; 1 since the start"
     )
 
 

@@ -132,8 +132,10 @@ def test_a_listener_may_end_the_session_meanwhile(front: Front) -> None:
 
 def test_too_many_packets_are_refused_before_the_first_is_heard(front: Front) -> None:
     client = front.open()
-    assert client.post(*["4"] * 50_001).text == "ok"
+    answer = client.post(*["4"] * 50_001)
+    assert (answer.status, answer.text) == (413, "more than 50000 packets in one payload")
     assert (client.ears.messages, client.ears.ends) == ([], ["parse error"])
+    assert front.server.admission.refused == {"max_payload_packets": 1}
 
 
 # Requests in one connection

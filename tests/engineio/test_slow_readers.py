@@ -9,9 +9,10 @@ import pytest
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
+from rtwist.engineio.frame import handshake_bytes
 from rtwist.engineio.packet import PIECE, Packet, encode_payload, message
 from rtwist.engineio.session import Session
-from rtwist.engineio.websocket import WebSocketTransport, handshake_bytes
+from rtwist.engineio.websocket import WebSocketTransport
 from tests.engineio.conftest import Fronts
 from tests.engineio.descriptors import Descriptor
 from tests.engineio.fakes import handshake
@@ -409,7 +410,7 @@ def test_readers_get_everything_at_once_beside_some_that_never_read(readers: Rea
     bodies = [body_of(one.take()) for one in poller.connections[:-1]]
     assert [body.decode() for body in bodies] == [packet.segment.decode() for packet in sent]
     assert [reader.ends for reader in never] == [["transport error"]] * 10
-    assert front.server.backlog.counters.cut == {"bytes": 10}
+    assert front.server.backlog.counters.cut == {"max_buffered": 10}
     assert front.server.backlog.size == 0
 
 

@@ -96,6 +96,9 @@ class Peer:
     def forget(self, session: Session) -> None:
         pass
 
+    def note_limit(self, limit: str, who: str, *, common: bool = False) -> None:
+        pass
+
     def receive(self, *frames: bytes) -> None:
         self.transport.dataReceived(b"".join(frames))
 

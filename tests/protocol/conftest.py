@@ -65,6 +65,7 @@ SERVERS: dict[str, dict[str, Any]] = {
             "max_queued_events": 5,
         },
     },
+    "limited_sio": {"kind": "socketio", "options": {**CALM, "max_pending_acks": 2, "ack_timeout": 1.0}},
     "files": {"kind": "socketio", "files": True, "options": CALM},
     "deflating": {"kind": "engineio", "options": {**CALM, "websocket_compression": True}},
     "polling_only": {"kind": "engineio", "options": {**CALM, "transports": ["polling"]}},
@@ -218,6 +219,7 @@ closed_origins = calm("closed_origins")
 small = calm("small")
 limited = calm("limited")
 cramped = calm("cramped")
+limited_sio = calm("limited_sio")
 files = calm("files")
 websocket_only = calm("websocket_only")
 deflating = calm("deflating")

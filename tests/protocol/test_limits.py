@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.protocol.peers import BAD_REQUEST, EngineSocket, Polling, Server
+from tests.protocol.peers import BAD_REQUEST, EngineSocket, Polling, Server, SocketIo
 from tests.support.wire import (
     CONTINUATION,
     NO_STATUS,
@@ -42,7 +42,7 @@ def test_a_websocket_client_that_does_not_answer_the_close_is_cut(limited: Serve
 def test_a_body_that_takes_too_long_is_cut(limited: Server) -> None:
     with Polling(limited) as client:
         client.poster.send(http_request("POST", client.target, [("Content-Length", "10")]) + b"4half")
-        assert b"200 OK" not in client.poster.read_to_end()
+        assert client.poster.read_response().status == 408
         assert limited.closing_reason(client.sid) == "transport error"
 
 
@@ -62,7 +62,7 @@ def trickle(client: HttpClient, data: bytes) -> None:
         if not client.is_silent(0.02) or not client.send_or_be_cut(bytes([byte])):
             break
         assert time.monotonic() - started < 3
-    assert b"HTTP/1.1" not in client.read_to_end()
+    assert client.read_to_end().startswith(b"HTTP/1.1 408 Request Timeout\r\n")
 
 
 def test_headers_that_dribble_are_cut(limited: Server) -> None:
@@ -183,3 +183,33 @@ def test_a_sid_cannot_be_upgraded_by_somebody_else(limited: Server, header: str)
             target = limited.target(transport="websocket", sid=client.sid)
             assert thief.handshake(target, [(header, "https://theirs.example")]).status == 400
         assert client.echoes()
+
+
+def ask(client: SocketIo, question: str) -> str:
+    """Have the server ask back; the number its question wants acknowledged."""
+    client.emit("ask", question)
+    packet = client.read_text()
+    number = packet[2 : packet.index("[")]
+    assert packet == f'42{number}["question","{question}"]'
+    return number
+
+
+def test_of_too_many_questions_of_the_server_the_oldest_is_given_up(limited_sio: Server) -> None:
+    with SocketIo.joined(limited_sio) as client:
+        first, second, third = (ask(client, question) for question in "abc")
+        for number in (first, second, third):
+            client.send_text(f"43{number}[{number}]")
+        assert [client.event() for _ in range(2)] == [["answered", int(number)] for number in (second, third)]
+        assert client.serves()
+        limited_sio.program.wait_for_output("max_pending_acks passed by")
+
+
+def test_a_question_that_is_never_answered_is_given_up(limited_sio: Server) -> None:
+    with SocketIo.joined(limited_sio) as client, SocketIo.joined(limited_sio) as other:
+        late, other_number = ask(client, "a"), ask(other, "b")
+        other.send_text(f'43{other_number}["in time"]')
+        assert other.event() == ["answered", "in time"]
+        limited_sio.program.wait_for_output("ack_timeout passed by")
+        client.send_text(f'43{late}["too late"]')
+        assert client.serves()
+        assert other.serves()

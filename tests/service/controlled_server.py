@@ -18,6 +18,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
 from rtwist import emit
+from rtwist.access import Access
 from rtwist.auth.keys import SharedSecrets
 from rtwist.auth.token import TokenVerifier
 from rtwist.domain.owners import OrderBook
@@ -26,7 +27,7 @@ from rtwist.domain.rules import BUILT_IN
 from rtwist.errors import KeysUnavailable
 from rtwist.gateway import Gateway
 from rtwist.intake.intake import Intake
-from rtwist.rest import Access, Rest
+from rtwist.rest import Rest
 from rtwist.socketio import Server
 from tests.service.peers import API_KEY, SECRET
 

@@ -10,13 +10,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtwist.access import Access
 from rtwist.auth.keys import SharedSecrets
 from rtwist.auth.token import TokenVerifier
 from rtwist.domain.owners import OrderBook
 from rtwist.domain.router import Router
 from rtwist.domain.rules import BUILT_IN
 from rtwist.intake.intake import Intake
-from rtwist.rest import Access, Rest
+from rtwist.rest import Rest
 from rtwist.socketio import Server
 from tests.service.peers import SECRET
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import socket
 import sys
 import time
@@ -13,9 +14,20 @@ from typing import Any
 import pytest
 
 from tests.service.peers import SOCKET_IO, Client, fresh, token
-from tests.service.servers import ANYWHERE, KEYS, TWISTD, WITHOUT_SETTINGS, Service, complaints, json_body, twistd
+from tests.service.servers import (
+    ANYWHERE,
+    KEYS,
+    TWISTD,
+    WITH_KEY,
+    WITHOUT_SETTINGS,
+    Service,
+    complaints,
+    json_body,
+    refused,
+    twistd,
+)
 from tests.support.processes import Program
-from tests.support.wire import HOST, PING, TEXT, HttpClient, Response, WebSocketClient, frame, http_request
+from tests.support.wire import HOST, PING, TEXT, Ended, HttpClient, Response, WebSocketClient, frame, http_request
 
 POLLING = "/socket.io/?EIO=4&transport=polling"
 PROXIED = ("--trusted-proxies", "127.0.0.0/8")
@@ -132,6 +144,22 @@ def test_one_user_has_so_many_connections() -> None:
         assert state(service)["refused"] == {"max_connections_per_user": 1}
 
 
+def test_a_crowd_that_comes_while_it_is_busy_waits_at_the_door() -> None:
+    with limited() as service:
+        quiet = service.join(fresh("u"))
+        service.program.process.send_signal(signal.SIGSTOP)
+        try:
+            crowd = [HttpClient(service.port) for _ in range(500)]
+        finally:
+            service.program.process.send_signal(signal.SIGCONT)
+        for client in crowd:
+            client.send_request("GET", "/health")
+        assert {client.read_response().status for client in crowd} == {200}
+        for client in crowd:
+            client.close()
+        quiet_client_is_served(service, quiet)
+
+
 # Handshakes
 
 
@@ -188,8 +216,24 @@ def test_a_flooder_is_read_slowly_and_others_are_served(flood: bytes) -> None:
             for _ in range(1000):
                 flooder.wire.sock.sendall(flood * 2000)
                 quiet_client_is_served(service, quiet)
-        assert set(state(service)["refused"]) == {"max_packets_per_second or max_bytes_per_second"}
+        assert set(state(service)["refused"]) == {"max_packets_per_second"}
         quiet_client_is_served(service, quiet)
+
+
+def test_a_flood_that_does_not_end_is_closed() -> None:
+    with limited("--max-packets-per-second", "50", "--flood-timeout", "1") as service:
+        quiet, flooder = service.join(fresh("u")), service.join(fresh("u"))
+        flooder.wire.sock.settimeout(0.5)
+        flood = frame(TEXT, b"3") * 2000
+        left = memoryview(flood)
+        deadline = time.monotonic() + 20
+        while state(service)["sessions"] == 2:
+            with contextlib.suppress(OSError):
+                left = left[flooder.wire.sock.send(left) :] or memoryview(flood)
+            quiet_client_is_served(service, quiet)
+            assert time.monotonic() < deadline
+        assert state(service)["refused"]["flood_timeout"] == 1
+        service.program.wait_for_output("flood_timeout passed by 127.0.0.1")
 
 
 def test_a_flood_of_bytes_is_pushed_back_to_the_sender() -> None:
@@ -203,6 +247,7 @@ def test_a_flood_of_bytes_is_pushed_back_to_the_sender() -> None:
                 flooder.wire.sock.sendall(message)
                 sent += 1
         assert 2 <= sent < 40
+        assert set(state(service)["refused"]) == {"max_bytes_per_second"}
         service.join(fresh("u"))
 
 
@@ -216,7 +261,7 @@ def test_a_post_that_is_too_much_is_answered_late() -> None:
             client.send_request("POST", target, body=b"3")
             assert client.is_silent(0.5)
             assert client.read_response().text == "ok"
-        assert set(state(service)["refused"]) == {"max_packets_per_second or max_bytes_per_second"}
+        assert set(state(service)["refused"]) == {"max_packets_per_second"}
 
 
 def test_too_many_events_are_refused_and_then_the_client_is_sent_away() -> None:
@@ -233,6 +278,35 @@ def test_too_many_events_are_refused_and_then_the_client_is_sent_away() -> None:
         assert errors[-1][1].items() >= {"event": "leave_room", "code": "rate_limited"}.items()
         assert texts[-1] == "41", "it shall not come back by itself"
         quiet_client_is_served(service, quiet)
+
+
+# Strangers at the REST routes
+
+WRONG = (("X-API-Key", "wrong"),)
+
+
+def test_strangers_are_counted_and_have_a_rate_and_whoever_has_the_key_has_none() -> None:
+    with limited("--max-handshakes-per-second-per-address", "1", *PROXIED) as service:
+        quiet = service.join(fresh("u"))
+        here, there = at("203.0.113.1"), at("203.0.113.2")
+        answers = [service.request("GET", "/connected-users", (*WRONG, *here)) for _ in range(60)]
+        assert {answer.status for answer in answers[:20]} == {401}
+        late = next(answer for answer in answers if answer.status != 401)
+        assert refused(late) == (429, "rate_limited", "too many requests, try again later")
+        assert int(late.header("Retry-After") or 0) > 0
+        assert service.request("POST", "/nowhere", (*WRONG, *here), b"{").status == 429
+        assert ask(service, address="203.0.113.1").status == 429, "one rate for all that strangers ask for"
+        for _ in range(60):
+            assert service.request("GET", "/connected-users", (*WITH_KEY, *here)).status == 200
+            assert service.request("GET", "/health", here).status == 200
+        assert service.request("GET", "/connected-users", (*WRONG, *there)).status == 401
+        quiet_client_is_served(service, quiet)
+        ready = json_body(service.request("GET", "/ready", here))
+        assert ready["unauthorized"] == 1 + sum(answer.status == 401 for answer in answers)
+        assert set(ready["clients"]["refused"]) == {"max_handshakes_per_second_per_address"}
+        warned = [line for line in service.program.output if "the X-API-Key is not the server's" in line]
+        assert len(warned) < 5
+        assert "/connected-users refused to 203.0.113.1" in warned[0]
 
 
 # Who does not read
@@ -313,6 +387,16 @@ def test_more_connections_than_files_are_pointed_out() -> None:
         program.wait_for_output("at most 644 connections")
 
 
+def wait_until_open(service: Service) -> None:
+    """Return once a newcomer is answered: until the crowd is gone it is turned away, with a word or without."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with contextlib.suppress(Ended):
+            if service.request("GET", "/health").status == 200:
+                return
+    raise AssertionError("nobody is let in any more")
+
+
 def test_out_of_files_it_refuses_and_recovers() -> None:
     with starting_with(150, 150) as program:
         service = Service(program)
@@ -321,6 +405,7 @@ def test_out_of_files_it_refuses_and_recovers() -> None:
         quiet_client_is_served(service, old)
         for client in crowd:
             client.close()
+        wait_until_open(service)
         wait_for(service, connections=2)
         service.join(fresh("u"))
         quiet_client_is_served(service, old)

@@ -40,6 +40,10 @@ class Poller:
         """Send a poll, and do not read its answer."""
         self.getter.send_request("GET", self.target)
 
+    def answer(self) -> list[str]:
+        """The packets in the answer to a poll that was sent."""
+        return self.getter.read_response().text.split("\x1e")
+
     def read(self) -> list[str]:
         return self.getter.request("GET", self.target).text.split("\x1e")
 
@@ -127,7 +131,7 @@ def test_who_never_reads_is_cut_and_the_others_get_everything(serve: Callable[..
     assert all(map(is_cut, sockets))
     assert [one.poster.request("POST", one.target, body=b"3").status for one in pollers] == [400] * 3
     clients = slow_clients(service)
-    assert clients["cut"] == {"bytes": 6, "age": 0, "total": 0}
+    assert clients["cut"] == {"max_buffered": 6, "max_buffered_age": 0, "max_buffered_total": 0}
     assert (clients["behind"], clients["waitingBytes"]) == (0, 0)
     for user in ("slow0", "idle2"):
         line = service.program.wait_for_output(f"user {user} disconnected")
@@ -137,41 +141,68 @@ def test_who_never_reads_is_cut_and_the_others_get_everything(serve: Callable[..
         one.close()
 
 
+HUGE = "x" * 12_000_000
+"""More than a kernel keeps for a connection that is not read."""
+TAKE_HUGE = ("--max-payload", "16000000", "--max-buffered", "900000000", "--ping-interval", "600")
+
+
+def stocks(client: Client, *products: str) -> None:
+    for product in products:
+        client.succeed("subscribe_inventory", product)
+
+
+def fall_behind(service: Service, user: str) -> None:
+    """Have the user's client, which does not read now, sent more than fits in between."""
+    service.push({"user": user}, "news", HUGE)
+    wait_until(lambda: bool(slow_clients(service)["behind"]))
+
+
 def test_stock_levels_of_who_is_behind_are_replaced_and_orders_are_kept(serve: Callable[..., Service]) -> None:
-    service = serve()
-    poller = Poller(service, "u1")
-    poller.say('42["subscribe_inventory","p1"]', '42["subscribe_inventory","p2"]')
+    service = serve(*TAKE_HUGE)
+    client = service.join("u1")
+    stocks(client, "p1", "p2")
+    fall_behind(service, "u1")
     for quantity in range(50):
         for product in ("p1", "p2"):
             service.publish_kind("inventory.updated", productId=product, quantity=quantity)
         if quantity % 10 == 0:
             service.publish_kind("order.shipped", orderId=f"o{quantity}", userId="u1", status="shipped")
-    events = [json.loads(text[2:]) for text in poller.read() if text.startswith("42")]
-    told = [(name, data.get("quantity", data.get("orderId"))) for name, data in events]
+    assert slow_clients(service)["replaced"] == 98
+    assert client.next_event().name == "news"
+    events = [client.next_event() for _ in range(7)]
+    told = [(event.name, event.data.get("quantity", event.data.get("orderId"))) for event in events]
     orders = [("order:status_updated", f"o{quantity}") for quantity in range(0, 50, 10)]
     assert told == [*orders, ("inventory:stock_changed", 49), ("inventory:stock_changed", 49)]
-    assert [data["productId"] for name, data in events if name == "inventory:stock_changed"] == ["p1", "p2"]
-    assert slow_clients(service)["replaced"] == 98
+    assert [event.data["productId"] for event in events[5:]] == ["p1", "p2"]
+
+
+def test_who_polls_in_time_gets_every_stock_level(serve: Callable[..., Service]) -> None:
+    service = serve()
+    poller = Poller(service, "u1")
+    poller.say('42["subscribe_inventory","p1"]')
+    poller.ask()
+    published = [{"kind": "inventory.updated", "productId": "p1", "quantity": quantity} for quantity in range(50)]
+    service.publish(*({"type": one.pop("kind"), "data": one} for one in published))
+    events = [json.loads(text[2:]) for text in poller.answer() if text.startswith("42")]
+    events += [json.loads(text[2:]) for text in poller.read() if text.startswith("42")]
+    assert [data["quantity"] for _, data in events] == list(range(50))
+    assert slow_clients(service)["replaced"] == 0
     poller.close()
 
 
 def test_rules_can_be_given_by_option(serve: Callable[..., Service]) -> None:
     rules = "inventory:stock_changed=disconnect,position=latest:id,noise:*=drop"
-    service = serve("--slow-consumer", rules)
-    poller = Poller(service, "u1")
-    poller.say('42["subscribe_inventory","p1"]')
+    service = serve(*TAKE_HUGE, "--slow-consumer", rules)
+    client = service.join("u1")
+    stocks(client, "p1")
+    fall_behind(service, "u1")
     for number in range(3):
         service.publish_kind("inventory.updated", productId="p1", quantity=number)
         service.push({"user": "u1"}, "position", {"id": "a", "x": number})
         service.push({"user": "u1"}, "noise:street", number)
-    events = [json.loads(text[2:]) for text in poller.read() if text.startswith("42")]
-    assert [data.get("quantity", data.get("x")) for _, data in events] == [0, 1, 2, 2]
-    poller.close()
-
-
-HUGE = "x" * 12_000_000
-"""More than a kernel keeps for a connection that is not read."""
-TAKE_HUGE = ("--max-payload", "16000000", "--max-buffered", "900000000", "--ping-interval", "600")
+    assert client.next_event().name == "news"
+    events = [client.next_event() for _ in range(4)]
+    assert [event.data.get("quantity", event.data.get("x")) for event in events] == [0, 1, 2, 2]
 
 
 def stuck(service: Service) -> tuple[Client, Poller]:
@@ -190,7 +221,7 @@ def test_who_reads_nothing_for_too_long_is_cut(serve: Callable[..., Service]) ->
     assert is_cut(client.wire.sock)
     assert is_cut(poller.getter.sock)
     clients = slow_clients(service)
-    assert clients["cut"]["age"] == 2
+    assert clients["cut"]["max_buffered_age"] == 2
     assert (clients["behind"], clients["waitingBytes"]) == (0, 0)
     line = service.program.wait_for_output("user slow disconnected")
     assert line.endswith("longer than max_buffered_age, 1.5 seconds)")
@@ -206,7 +237,7 @@ def test_the_memory_for_all_has_a_limit_and_those_with_most_go_first(serve: Call
         if not service.push({"room": "hall"}, "news", PAD):
             break
     assert is_cut(much.wire.sock)
-    assert slow_clients(service)["cut"] == {"bytes": 0, "age": 0, "total": 1}
+    assert slow_clients(service)["cut"] == {"max_buffered": 0, "max_buffered_age": 0, "max_buffered_total": 1}
     assert little.read() == ['42["small",1]']
     little.close()
 

@@ -40,6 +40,61 @@ def test_of_too_many_acknowledgements_the_oldest_is_given_up() -> None:
         assert (found[2], answers) == (["c"], ["d"])
 
 
+def refused(house: House) -> dict[str, int]:
+    return dict(house.io.engine.admission.refused)
+
+
+def test_what_was_given_up_is_counted() -> None:
+    for house in a_house(max_pending_acks=1):
+        _, socket = house.visitor()
+        for _ in range(3):
+            socket.emit("a", ack=print)
+        assert (len(socket.acks), refused(house)) == (1, {"max_pending_acks": 2})
+
+
+def test_who_never_answers_is_not_waited_for_without_end(house: House) -> None:
+    guest, socket = house.visitor()
+    answers: list[Any] = []
+    socket.emit("a", ack=answers.append)
+    one, all_of_them = outcome(socket.emit_with_ack("b")), outcome(house.io.emit_with_ack("c"))
+    patient = outcome(socket.timeout(2000).emit_with_ack("d"))
+    house.clock.advance(599)
+    assert (one, all_of_them, len(socket.acks)) == ([], [], 4)
+    house.clock.advance(1)
+    assert [type(error) for error in one + all_of_them] == [AckTimeout, AckTimeout]
+    assert (len(socket.acks), refused(house)) == (1, {"ack_timeout": 3})
+    guest.say('30["late"]', '31["late"]', '32["late"]', '33["patient"]')
+    assert (answers, patient) == ([], ["patient"])
+
+
+def test_those_who_answered_a_broadcast_are_known_when_patience_ends() -> None:
+    for house in a_house(ack_timeout=5.0):
+        guest, _ = house.visitor()
+        house.visitor()
+        found = outcome(house.io.emit_with_ack("a"))
+        guest.say('30["here"]')
+        house.clock.advance(5)
+        assert [error.responses for error in found] == [["here"]]
+        assert refused(house) == {"ack_timeout": 1}
+
+
+def test_a_broadcast_is_not_waited_for_once_nobody_can_answer_any_more(house: House) -> None:
+    (guest, _), (gone, _) = house.visitor(), house.visitor()
+    found = outcome(house.io.emit_with_ack("a"))
+    gone.leave()
+    guest.say('30["here"]')
+    assert [(type(error), error.responses) for error in found] == [(AckLost, ["here"])]
+
+
+def test_as_in_node_acknowledgements_may_have_all_the_time_there_is() -> None:
+    for house in a_house(ack_timeout=None):
+        guest, socket = house.visitor()
+        found = outcome(socket.emit_with_ack("a"))
+        assert len(house.clock.getDelayedCalls()) == 1, "the heartbeat's"
+        guest.say('30["late"]')
+        assert found == ["late"]
+
+
 def test_repeated_unknown_and_nameless_acknowledgements_are_ignored(house: House) -> None:
     guest, socket = house.visitor()
     answers: list[Any] = []

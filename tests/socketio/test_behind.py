@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtwist.engineio.outbox import DROP, Latest
+from rtwist.engineio.outbox import SPARE, Latest
 from rtwist.errors import ConfigError
 from rtwist.socketio import Options
 from rtwist.socketio.behind import BehindRules
@@ -37,17 +37,17 @@ def of(event: str, *args: Any) -> Any:
     ("event", "kind"),
     [
         ("price", Latest), ("prices", None), ("stock:", Latest), ("stock:alert", None), ("stock:alerts", Latest),
-        ("stock:low:x", DROP), ("stock:low", Latest), ("headline", Latest), ("", None), ("*", None),
+        ("stock:low:x", SPARE), ("stock:low", Latest), ("headline", Latest), ("", None), ("*", None),
     ],
 )  # fmt: skip
 def test_the_longest_name_that_fits_says_the_rule(event: str, kind: Any) -> None:
     rule = of(event, {"id": 1, "product": "p", "shop": "s"})
-    assert rule is kind if kind in (None, DROP) else isinstance(rule, Latest)
+    assert rule is kind if kind in (None, SPARE) else isinstance(rule, Latest)
 
 
 def test_a_star_alone_is_for_all_events() -> None:
     rules = BehindRules({"*": "drop", "order": "disconnect"})
-    assert rules.of("/", "x", ()) is DROP
+    assert rules.of("/", "x", ()) is SPARE
     assert rules.of("/", "order", ()) is None
 
 
@@ -84,7 +84,7 @@ def test_an_event_without_the_field_waits_as_any_other(args: Any) -> None:
 def test_a_rule_is_read_or_refused_with_what_to_write(event: str, text: str) -> None:
     name = event.rstrip("*")
     if text in ("drop", "latest", "disconnect") and event and "*" not in event[:-1]:
-        expected = {"drop": DROP, "latest": Latest(("/", name, None)), "disconnect": None}[text]
+        expected = {"drop": SPARE, "latest": Latest(("/", name, None)), "disconnect": None}[text]
         assert BehindRules({event: text}).of("/", name, ()) == expected
     elif not text.startswith("latest:"):
         with pytest.raises(ConfigError, match="write"):
@@ -122,7 +122,7 @@ def test_rules_hold_for_every_way_to_emit_and_only_while_behind(ruled: House) ->
     guest.wire.drain()
     assert guest.hear() == ['2["order",7]', '2["price",{"id":2,"to":3}]', '2["price",{"id":1,"to":4}]']
     assert ruled.io.engine.backlog.counters.as_dict() == {
-        "cut": {"bytes": 0, "age": 0, "total": 0}, "dropped": 1, "replaced": 1,
+        "cut": {"max_buffered": 0, "max_buffered_age": 0, "max_buffered_total": 0}, "dropped": 1, "replaced": 1,
     }  # fmt: skip
 
 
