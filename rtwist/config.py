@@ -42,7 +42,7 @@ _LATER = {"REDIS_URL": "this version is one node, without Redis"}
 DEV_ENV = "RTWIST_DEV"
 
 MIN_KEY_CHARS = 16
-"""Of an API key; shorter ones are warned of, since nothing limits how often one may guess."""
+"""Of an API key; shorter ones are warned of, since guesses are limited by address only."""
 
 
 def wants_dev(environment: Mapping[str, str]) -> bool:
@@ -143,7 +143,7 @@ def _weak_points(values: Mapping[str, Any], *, dev: bool) -> Iterator[str]:
     key = values["api-key"]
     if key is not None and not dev and len(key) < MIN_KEY_CHARS:
         yield (
-            f"API_KEY has {len(key)} characters, and guesses are not counted: who finds it can publish anything; "
+            f"API_KEY has {len(key)} characters, and may be guessed: who finds it can publish anything; "
             'make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
         )
     if values["jwt-jwks-url"] is not None and not values["jwt-audience"]:
