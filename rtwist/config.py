@@ -42,7 +42,7 @@ _LATER = {"REDIS_URL": "this version is one node, without Redis"}
 DEV_ENV = "RTWIST_DEV"
 
 MIN_KEY_CHARS = 16
-"""Of an API key; shorter ones are warned of, since nothing limits how often one may guess."""
+"""Of an API key; shorter ones are warned of, since guesses are limited by address only."""
 
 
 def wants_dev(environment: Mapping[str, str]) -> bool:
@@ -68,6 +68,7 @@ class Config:
     api_key: str | None
     max_rooms: int
     max_room_name: int
+    max_typing: float | None
     max_connections_per_user: int | None
     max_orders: int
     dedup_window: float
@@ -95,7 +96,7 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
         listen=_endpoints(values),
         socketio=_socket_options(values, dev=dev),
         tokens=token_settings(values, dev=dev),
-        lease=LeaseOptions(values["expiry-warning"], values["expiry-grace"]),
+        lease=_lease(values),
         revocation_window=values["revocation-window"],
         revocation_size=values["revocation-size"],
         custom_rooms=values["custom-rooms"],
@@ -103,6 +104,7 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
         api_key=values["api-key"],
         max_rooms=values["max-rooms"],
         max_room_name=values["max-room-name"],
+        max_typing=values["max-typing-per-second"],
         max_connections_per_user=values["max-connections-per-user"],
         max_orders=values["max-orders"],
         dedup_window=values["dedup-window"],
@@ -141,7 +143,7 @@ def _weak_points(values: Mapping[str, Any], *, dev: bool) -> Iterator[str]:
     key = values["api-key"]
     if key is not None and not dev and len(key) < MIN_KEY_CHARS:
         yield (
-            f"API_KEY has {len(key)} characters, and guesses are not counted: who finds it can publish anything; "
+            f"API_KEY has {len(key)} characters, and may be guessed: who finds it can publish anything; "
             'make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
         )
     if values["jwt-jwks-url"] is not None and not values["jwt-audience"]:
@@ -210,6 +212,10 @@ def _secret_file(setting: Setting, source: str, path: str) -> Any:
 def _endpoints(values: Mapping[str, Any]) -> tuple[str, ...]:
     listen: tuple[str, ...] | None = values["listen"]
     return listen or (f"tcp:{values['port']}",)
+
+
+def _lease(values: Mapping[str, Any]) -> LeaseOptions:
+    return LeaseOptions(values["expiry-warning"], values["expiry-grace"], values["max-refreshes-per-second"])
 
 
 def _socket_options(values: Mapping[str, Any], *, dev: bool) -> SocketOptions:

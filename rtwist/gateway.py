@@ -18,6 +18,7 @@ from rtwist.engineio.backlog import SLOW_CONSUMER
 from rtwist.engineio.request import Handshake, Refusal
 from rtwist.errors import AuthError, KeysUnavailable
 from rtwist.leases import LeaseOptions, Leases
+from rtwist.limits import DEFAULT_MAX_TYPING
 from rtwist.presence import Presence
 from rtwist.quoting import quoted
 from rtwist.requests import DEFAULT_MAX_ROOM_NAME, DEFAULT_MAX_ROOMS, Requests
@@ -50,6 +51,7 @@ class Gateway:
         now: Callable[[], float],
         max_rooms: int = DEFAULT_MAX_ROOMS,
         max_room_name: int = DEFAULT_MAX_ROOM_NAME,
+        max_typing: float | None = DEFAULT_MAX_TYPING,
         lease: LeaseOptions | None = None,
         policy: Policy | None = None,
         authorizer: Authorizer | None = None,
@@ -80,6 +82,7 @@ class Gateway:
             now=now,
             max_rooms=max_rooms,
             max_room_name=max_room_name,
+            max_typing=max_typing,
             refresh=self._leases.refresh,
         )
         io.use(self._authenticate)

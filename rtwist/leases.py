@@ -17,7 +17,7 @@ from rtwist.auth.token import TokenVerifier
 from rtwist.domain.timestamps import iso
 from rtwist.engineio.buckets import Bucket
 from rtwist.errors import AuthError, KeysUnavailable, Refused
-from rtwist.limits import MAX_REFRESHES
+from rtwist.limits import DEFAULT_MAX_REFRESHES
 from rtwist.socketio import Server, Socket
 
 RECHECK_SECONDS = 15.0
@@ -31,11 +31,12 @@ class LeaseOptions:
     """When clients are told that their token ends, and how long they may stay after it.
 
     `warning` is in seconds before the end, `grace` in seconds after it. Of a life shorter than twice the
-    `warning`, half goes by first.
+    `warning`, half goes by first. `max_refreshes` is how many new tokens a second a connection may send, or None.
     """
 
     warning: float = 60.0
     grace: float = 5.0
+    max_refreshes: float | None = DEFAULT_MAX_REFRESHES
 
 
 class Leases:
@@ -102,10 +103,10 @@ class Leases:
 
     def _check_rate(self, socket: Socket) -> None:
         now = self._io.clock.seconds()
-        bucket: Bucket = socket.data.setdefault(_BUCKET, Bucket(MAX_REFRESHES, now))
+        bucket: Bucket = socket.data.setdefault(_BUCKET, Bucket(self._options.max_refreshes, now))
         if not bucket.take(now):
-            self._io.note_limit("max_refreshes", f"{socket.id} of {socket.handshake.address}")
-            raise Refused("rate_limited", "too many new tokens in a short time; wait a little")
+            told = "too many new tokens in a short time; wait a little"
+            raise Refused("rate_limited", told, limit="max_refreshes_per_second")
 
     async def _verified(self, socket: Socket, token: Any) -> Identity:
         try:

@@ -43,10 +43,10 @@ DEFAULT_MAX_BYTES = 1_000_000
 DEFAULT_MAX_EVENTS = 300
 """A second on one connection; 6,000 at once, since a page that comes back subscribes to all it follows."""
 
-MAX_TYPING = 5_000
+DEFAULT_MAX_TYPING = 5_000
 """Deliveries of `typing` a second that one user may cause; 100,000 at once. One goes to all who are in a room."""
 
-MAX_REFRESHES = 1
+DEFAULT_MAX_REFRESHES = 1
 """New tokens a second on one connection; 20 at once. Each is verified, and may move the socket to other rooms."""
 
 

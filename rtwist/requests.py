@@ -28,7 +28,6 @@ from rtwist.domain.owners import UNKNOWN, OwnerView
 from rtwist.domain.timestamps import iso
 from rtwist.engineio.buckets import Buckets
 from rtwist.errors import Refused
-from rtwist.limits import MAX_TYPING
 from rtwist.quoting import quoted
 from rtwist.socketio import Server, Socket
 
@@ -67,6 +66,7 @@ class Requests:
         now: Callable[[], float],
         max_rooms: int,
         max_room_name: int,
+        max_typing: float | None,
         refresh: Request,
     ) -> None:
         self._io = io
@@ -75,8 +75,8 @@ class Requests:
         self._owners = owners
         self._now = now
         self._max_rooms = max_rooms
+        self._typists = Buckets(max_typing)
         self._max_room_name = max_room_name
-        self._typists = Buckets(MAX_TYPING)
         self._requests: Mapping[str, Request] = {
             "join_room": self._join_room,
             "leave_room": self._leave_room,
@@ -178,8 +178,8 @@ class Requests:
         now = self._io.clock.seconds()
         bucket = self._typists.of(user, now)
         if bucket.level(now) <= 0:
-            self._io.note_limit("max_typing", f"user {user}")
-            raise Refused("rate_limited", "too many have heard of your typing; wait a little")
+            told = "too many have heard of your typing; wait a little"
+            raise Refused("rate_limited", told, limit="max_typing_per_second")
         news = {"roomId": name, "userId": user, "isTyping": typing, "timestamp": iso(self._now())}
         bucket.spend(now, socket.to(name).emit("typing", news))
         return {"room": name}

@@ -38,6 +38,8 @@ from rtwist.limits import (
     DEFAULT_MAX_HANDSHAKES,
     DEFAULT_MAX_HANDSHAKES_PER_ADDRESS,
     DEFAULT_MAX_PACKETS,
+    DEFAULT_MAX_REFRESHES,
+    DEFAULT_MAX_TYPING,
 )
 from rtwist.readers import (
     as_amount,
@@ -237,6 +239,10 @@ SETTINGS: tuple[Setting, ...] = (
             False, as_yes_or_no, flag=True),
     Setting("max-rooms", "rooms one socket may ask for", DEFAULT_MAX_ROOMS, as_count),
     Setting("max-room-name", "characters of a room's name", DEFAULT_MAX_ROOM_NAME, as_count),
+    Setting("max-typing-per-second", "deliveries of typing a second that one user may cause, 0 for no limit",
+            DEFAULT_MAX_TYPING, as_limit),
+    Setting("max-refreshes-per-second", "new tokens a second that one connection may send, 0 for no limit",
+            DEFAULT_MAX_REFRESHES, as_limit),
     Setting("max-orders", "orders whose owners are remembered", DEFAULT_MAX_ORDERS, as_count),
     Setting("dedup-window", "seconds for which an event id is remembered, so that a repeated event is "
             "emitted once", DEFAULT_SECONDS, as_seconds),

@@ -248,6 +248,7 @@ def _gateway(
         now=time.time,
         max_rooms=config.max_rooms,
         max_room_name=config.max_room_name,
+        max_typing=config.max_typing,
         lease=config.lease,
         policy=Policy(config.custom_rooms, () if settings is None else settings.kinds),
         authorizer=None if settings is None else AuthorizationUrl(reactor, settings, io.tasks),

@@ -20,12 +20,11 @@ MEMBERS = 10
 
 
 @pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+def house() -> Iterator[House]:
     """A service in which a user may have five notes of typing delivered in a second, a hundred at once."""
-    monkeypatch.setattr("rtwist.requests.MAX_TYPING", 5)
     for made in a_house(ping_interval=1e6):
         verifier = TokenVerifier(SharedSecrets(SECRET), now=lambda: NOW)
-        Gateway(made.io, verifier=verifier, owners=OrderBook(), now=lambda: NOW)
+        Gateway(made.io, verifier=verifier, owners=OrderBook(), now=lambda: NOW, max_typing=5)
         yield made
 
 

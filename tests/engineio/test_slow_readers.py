@@ -9,9 +9,10 @@ import pytest
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
+from rtwist.engineio.frame import handshake_bytes
 from rtwist.engineio.packet import PIECE, Packet, encode_payload, message
 from rtwist.engineio.session import Session
-from rtwist.engineio.websocket import WebSocketTransport, handshake_bytes
+from rtwist.engineio.websocket import WebSocketTransport
 from tests.engineio.conftest import Fronts
 from tests.engineio.descriptors import Descriptor
 from tests.engineio.fakes import handshake

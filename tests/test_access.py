@@ -9,10 +9,10 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtwist.access import Access
 from rtwist.auth.keys import SharedSecrets
 from rtwist.auth.token import TokenVerifier
 from rtwist.errors import Refused
-from rtwist.rest import Access
 
 KEY = "the-api-key-of-the-tests"
 VERIFIER = TokenVerifier(SharedSecrets("x" * 32), now=lambda: 0.0)
@@ -39,7 +39,7 @@ def test_keys_are_compared_in_a_time_that_tells_neither_their_text_nor_their_len
         compared.append((len(given), len(wanted)))
         return hmac.compare_digest(given, wanted)
 
-    monkeypatch.setattr("rtwist.rest.compare_digest", compare)
+    monkeypatch.setattr("rtwist.access.compare_digest", compare)
     request: Any = Asking(key)
     checked = Deferred.fromCoroutine(Access(VERIFIER, KEY).check(request, status_route=True))
     if key == KEY:
