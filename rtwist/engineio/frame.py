@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 TEXT = 0x1
 BINARY = 0x2
 _FIN = 0x80
