@@ -24,6 +24,11 @@ EVERY_EMISSION = {
 def test_everybody_hears_exactly_what_the_model_says() -> None:
     totals: Counter[str] = Counter()
     tell(totals, settings(SETTINGS, max_examples=90, derandomize=True, database=None), open_rooms=True)
+    for _ in range(5):
+        # The dice fall differently with each version of Hypothesis.
+        if totals.keys() >= EVERY_EMISSION:
+            break
+        tell(totals, settings(SETTINGS, max_examples=30), open_rooms=True)
     assert totals.keys() >= EVERY_EMISSION, "each kind reached somebody"
 
 
