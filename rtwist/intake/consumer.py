@@ -100,16 +100,15 @@ class Consumer:
         return SETTLING if waits else self.link.state
 
     async def stop(self) -> None:
-        """Take no more, finish and acknowledge what is in hand, close."""
+        """Handle no more, acknowledge what was handled, close; the rest is the next consumer's."""
         connection, session = self.link.connection, self._session
         self._stop_waiting()
         if connection is not None and session is not None and self._tag:
             connection.call_timeout = STOP_SECONDS
-            try:
-                await connection.cancel(self._tag)
-                await session.drained(STOP_SECONDS)
-            except BrokerError as error:
-                self._log.warn("the consumer ended unacknowledged: {error}", error=error)
+            # No cancel: RabbitMQ 3 gives the next consumer nothing of what waits in the queue then, and the queue
+            # breaks with the next message. What is unacknowledged at the end of the connection it does give on.
+            session.leave()
+            await session.drained(STOP_SECONDS)
             session.end()
         await self.link.stop()
         self._tasks.stop()

@@ -37,6 +37,11 @@ class Ledger:
             if self._settled.pop(tag):
                 self._due = tag
 
+    def give_back(self, tag: int) -> None:
+        """The delivery, and those behind it, will not be settled here."""
+        while self._open and self._open[-1] >= tag:
+            self._open.pop()
+
     def due(self) -> int | None:
         """The delivery to acknowledge, with all before it; None when there is none."""
         due, self._due = self._due, None

@@ -46,12 +46,15 @@ class Session:
         self._ended = False
         self._retrying = False
         self._held = False
+        self._leaving = False
         self._idle: list[Deferred[None]] = []
 
     # What the connection calls
 
     def delivered(self, delivery: Delivery) -> None:
         """A delivery came; it is handled once the whole batch has been read."""
+        if self._leaving:
+            return
         self._ledger.add(delivery.tag)
         self._waiting.append(delivery)
 
@@ -103,6 +106,16 @@ class Session:
         self._acknowledge()
 
     # Ending
+
+    def leave(self) -> None:
+        """Handle nothing more; what is settled later is still acknowledged. The broker has the rest back soon."""
+        self._leaving = True
+        if self._waiting:
+            self._ledger.give_back(self._waiting[0].tag)
+            self._waiting.clear()
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
 
     def end(self) -> None:
         """The connection is gone, or about to be: handle nothing more. The broker has the rest."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,11 +12,7 @@ from tests.intake.brokered import Brokered, Names, order
 from tests.service.peers import Client
 from tests.support.rabbitmq import RabbitMQ
 
-EVENTS = 2000
-ENDS_AT = 1000
-"""From here on the first node may be ended; it keeps up with who publishes."""
-LAST_BEFORE = 1500
-"""The first node is never there for what comes from here on."""
+EVENTS = 5000
 
 
 def numbers_until_the_end(client: Client) -> list[int]:
@@ -33,6 +30,16 @@ def event(number: int) -> dict[str, Any]:
     return {"type": "order.shipped", "id": f"e{number}", "data": order(number)}
 
 
+def fill_queue_of(node: Brokered, meanwhile: Callable[[], bool] = lambda: True) -> None:
+    """Publish all events but the last while the node stands still, so that it has a while to do with them."""
+    node.program.process.send_signal(signal.SIGSTOP)
+    for number in range(EVENTS):
+        node.publish(event(number))
+    assert node.queued() > EVENTS // 2, "they are in the queue"
+    assert meanwhile(), "only one node has the queue"
+    node.program.process.send_signal(signal.SIGCONT)
+
+
 @pytest.mark.parametrize("queue_type", ["classic", "quorum"])
 def test_the_second_takes_over_when_the_first_is_killed(rabbitmq: RabbitMQ, queue_type: str) -> None:
     names, options = Names(), ("--rabbitmq-queue-type", queue_type, "--rabbitmq-prefetch", "100")
@@ -40,23 +47,18 @@ def test_the_second_takes_over_when_the_first_is_killed(rabbitmq: RabbitMQ, queu
     first.start()
     with second:
         before, after = first.join(), second.join()
-        for number in range(ENDS_AT):
-            first.publish(event(number))
+        fill_queue_of(first, meanwhile=lambda: second.counts()["delivered"] == 0)
         assert before.next_event().data["orderId"] == "o0"
-        assert second.counts()["delivered"] == 0, "only one node has the queue"
-        for number in range(ENDS_AT, LAST_BEFORE):
-            first.publish(event(number))
         first.program.process.kill()
-        for number in range(LAST_BEFORE, EVENTS + 1):
-            first.publish(event(number))
         seen = [0, *numbers_until_the_end(before)]
         assert first.program.wait() == -signal.SIGKILL
+        first.publish(event(EVENTS))
         rest = numbers_until_last(after)
         first.service.close_clients()
         assert seen == list(range(len(seen)))
         assert rest == list(range(rest[0], EVENTS)), "in order, without gaps"
         assert rest[0] <= len(seen), "nothing is lost between them"
-        assert len(seen) <= LAST_BEFORE
+        assert len(seen) < EVENTS, "the first was killed in the middle"
 
 
 def test_the_second_goes_on_exactly_where_the_first_was_stopped(rabbitmq: RabbitMQ) -> None:
@@ -65,15 +67,12 @@ def test_the_second_goes_on_exactly_where_the_first_was_stopped(rabbitmq: Rabbit
     first.start()
     with second:
         before, after = first.join(), second.join()
-        for number in range(ENDS_AT):
-            first.publish(event(number))
+        fill_queue_of(first)
         before.next_event()
         first.program.process.terminate()
-        for number in range(ENDS_AT, LAST_BEFORE):
-            first.publish(event(number))
         seen = [0, *numbers_until_the_end(before)]
         assert first.program.wait() == 0
-        for number in range(LAST_BEFORE, EVENTS + 1):
-            first.publish(event(number))
+        first.publish(event(EVENTS))
         assert [*seen, *numbers_until_last(after)] == list(range(EVENTS)), "each once, in order"
         first.service.close_clients()
+        assert len(seen) < EVENTS
