@@ -45,9 +45,6 @@ class Front(Resource):
         if self._home is not None and request.uri.partition(b"?")[0] == b"/":
             return self._home.render(request)
         origin = request.getHeader("origin")
-        if request.method == b"OPTIONS":
-            requested = request.getHeader("access-control-request-headers")
-            return answer(request, 204, self._cors.preflight_headers(origin, requested))
         headers = self._cors.headers(origin)
         over = self._over(request)
         if over is not None:
@@ -55,6 +52,9 @@ class Front(Resource):
             request.channel.persistent = False
             body = msgspec.json.encode(error_body(over.code, over.message))
             return answer(request, over.status, [("Connection", "close"), *over.headers, *headers], body)
+        if request.method == b"OPTIONS":
+            requested = request.getHeader("access-control-request-headers")
+            return answer(request, 204, self._cors.preflight_headers(origin, requested))
         if not _is_decodable(request):
             body = msgspec.json.encode(error_body("bad_request", "the path is not UTF-8"))
             return answer(request, 400, [("Content-Type", JSON), *headers], body)

@@ -130,7 +130,8 @@ class Request(_Request):
     def connectionLost(self, reason: Failure) -> None:
         """The client left before the answer."""
         self.gone = True
-        self._drop_body()
+        if getattr(self, "channel", None) is not None:  # it has none once it is answered
+            self._drop_body()
         super().connectionLost(reason)
 
     @property
@@ -184,6 +185,7 @@ class Channel(RepeatingChannel):
     refusing = False
     congested = False
     _gone = False
+    _unread: Any = None
     _upgraded: Upgraded | None = None
     _abort_timer: IDelayedCall | None = None
     _header_timer: IDelayedCall | None = None
@@ -247,10 +249,14 @@ class Channel(RepeatingChannel):
     def requestDone(self, request: Any) -> None:
         """A request is answered; one that was sent behind it begins in a turn of its own.
 
-        It could otherwise run in the middle of whatever wrote the answer, such as a broadcast.
+        It could otherwise run in the middle of whatever wrote the answer, such as a broadcast. And not before the
+        answers are read: a thousand requests are short, and their answers may be long.
         """
         self.site.admission.incoming.forget(request)
-        if any(getattr(self, "_dataBuffer", ())):
+        if self.congested and self.persistent:
+            self._unread = request
+            self.setTimeout(self._savedTimeOut)
+        elif any(getattr(self, "_dataBuffer", ())):
             self.site.clock.callLater(0, self._next_request, request)
         else:
             super().requestDone(request)
@@ -259,11 +265,16 @@ class Channel(RepeatingChannel):
         """The socket's buffer is full."""
         self.congested = True
         super().pauseProducing()
+        # Twisted would read on while a request is being answered, and keep all that comes.
+        self._networkProducer.pauseProducing()
 
     def resumeProducing(self) -> None:
         """The socket's buffer has drained."""
         self.congested = False
         super().resumeProducing()
+        request, self._unread = self._unread, None
+        if request is not None:
+            self.site.clock.callLater(0, self._next_request, request)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""

@@ -16,7 +16,7 @@ from rtwist.engineio.admission import Over
 from rtwist.engineio.answers import answer
 from rtwist.engineio.deflate import Agreement, agree
 from rtwist.engineio.exchange import Headers, Manner
-from rtwist.engineio.http import header_fields
+from rtwist.engineio.http import client_address, header_fields
 from rtwist.engineio.polling import PollingTransport
 from rtwist.engineio.request import ErrorCode, Handshake, Refusal, parse_query
 from rtwist.engineio.server import Server
@@ -46,10 +46,17 @@ class Root(Resource):
         path = request.uri.partition(b"?")[0]
         resource = self._files.get(path)
         if resource is not None:
-            return cast(bytes, resource.render(request))
+            return self._render_file(cast("Request", request), resource)
         if path.startswith(self._path):
             return self._render_engine(cast("Request", request))
         return cast(bytes, getChildForRequest(self._fallback, request).render(request))
+
+    def _render_file(self, request: Request, resource: IResource) -> int | bytes:
+        admission = self._server.admission
+        over = admission.asks(client_address(request, admission))
+        if over is not None:
+            return _refuse_over(request, over, [])
+        return cast(bytes, resource.render(request))
 
     def _render_engine(self, request: Request) -> int:
         handshake = request.handshake or read_handshake(request, self._server)
@@ -59,6 +66,9 @@ class Root(Resource):
         if request.overlapping:
             return answer(request, 400, cors.headers(handshake.origin))
         if handshake.method == "OPTIONS" and cors.enabled:
+            over = self._server.admission.asks(handshake.address)
+            if over is not None:
+                return _refuse_over(request, over, cors.headers(handshake.origin))
             requested = handshake.headers.get("access-control-request-headers")
             return answer(request, 204, cors.preflight_headers(handshake.origin, requested))
         headers = cors.headers(handshake.origin)

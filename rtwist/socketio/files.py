@@ -6,10 +6,11 @@ from pathlib import Path
 
 import msgspec
 from twisted.web.resource import Resource
-from twisted.web.server import Request
+from twisted.web.server import NOT_DONE_YET, Request
 
-from rtwist.engineio.answers import answer
+from rtwist.engineio.answers import LongAnswer, answer, set_head
 from rtwist.engineio.compression import choose_encoding, compress
+from rtwist.engineio.packet import in_pieces
 from rtwist.errors import ConfigError
 
 _BUNDLES = ("socket.io.js", "socket.io.min.js", "socket.io.esm.min.js", "socket.io.msgpack.min.js")
@@ -23,6 +24,7 @@ class ClientFile(Resource):
     def __init__(self, path: Path, version: str) -> None:
         super().__init__()
         self._body = path.read_bytes()
+        self._forms: dict[str | None, tuple[bytes, ...]] = {}
         kind = "json" if path.suffix == ".map" else "javascript"
         self._etag = f'"{version}"'
         self._headers = [
@@ -37,10 +39,21 @@ class ClientFile(Resource):
         if expected in (self._etag, f"W/{self._etag}"):
             return answer(request, 304, [])
         encoding = choose_encoding((request.getHeader(b"accept-encoding") or b"").decode("latin-1"))
-        if encoding is None:
-            return answer(request, 200, self._headers, self._body)
-        headers = [*self._headers, ("Content-Encoding", encoding), ("Vary", "Accept-Encoding")]
-        return answer(request, 200, headers, compress(self._body, encoding))
+        headers = [*self._headers, ("Vary", "Accept-Encoding")]
+        if encoding is not None:
+            headers.append(("Content-Encoding", encoding))
+        pieces = self._pieces(encoding)
+        if request.method == b"HEAD" or len(pieces) == 1:
+            return answer(request, 200, headers, b"".join(pieces))
+        set_head(request, 200, headers, sum(map(len, pieces)))
+        LongAnswer(request, pieces, lambda done: None).start()
+        return NOT_DONE_YET
+
+    def _pieces(self, encoding: str | None) -> tuple[bytes, ...]:
+        # Compressed once: anybody may ask for it, and it takes milliseconds.
+        if encoding not in self._forms:
+            self._forms[encoding] = in_pieces(self._body if encoding is None else compress(self._body, encoding))
+        return self._forms[encoding]
 
 
 def client_files(dist: Path) -> dict[str, ClientFile]:

@@ -174,16 +174,52 @@ def test_posts_do_not_wait_for_an_answer_to_be_read(front: Front) -> None:
     assert client.ears.messages == ["hello"]
 
 
-# The form of requests
-
-
 class Path(Resource):
     """Tells the path it was asked for."""
 
     isLeaf = True
+    asked = 0
 
     def render(self, request: Request) -> bytes:
+        self.asked += 1
         return request.method + b" " + request.uri
+
+
+def test_requests_wait_until_the_answers_before_them_are_read(fronts: Fronts) -> None:
+    front = fronts(None, path := Path())
+    line = front.line()
+    line.stop_reading()
+    line.send(http_request("GET", "/a") * 20)
+    front.clock.advance(5)
+    line.send(http_request("GET", "/b") * 20)
+    front.clock.advance(5)
+    assert path.asked == 1
+    line.read_all()
+    front.settle()
+    assert path.asked == 40
+    assert [line.read_response().text for _ in range(40)] == ["GET /a"] * 20 + ["GET /b"] * 20
+
+
+@pytest.mark.parametrize("behind", [b"", http_request("GET", "/b")])
+def test_who_does_not_read_an_answer_is_not_waited_for_without_end(fronts: Fronts, behind: bytes) -> None:
+    front = fronts(None, path := Path())
+    line = front.line()
+    line.stop_reading()
+    line.send(http_request("GET", "/a") + behind)
+    front.clock.pump([1] * 80)
+    assert line.pipe.ended
+    assert path.asked == 1
+
+
+def test_who_leaves_with_an_answer_unread_leaves_nothing(fronts: Fronts) -> None:
+    front = fronts(None, Path())
+    line = front.line()
+    line.stop_reading()
+    line.send(http_request("GET", "/a") * 3)
+    line.leave()
+
+
+# The form of requests
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -132,6 +133,20 @@ def test_an_answer_that_is_left_unread_counts_as_waiting(eio: Server) -> None:
         assert (statuses[0], statuses[-1]) == (200, 400)
         assert client.is_gone()
         assert eio.closing_reason(client.sid) == "transport error"
+
+
+def test_requests_behind_an_answer_that_is_left_unread_are_not_read_without_end(eio: Server) -> None:
+    with Polling(eio) as client:
+        for _ in range(15):
+            client.send("4" + "x" * 999_000)
+        client.getter.send_request("GET", client.target)
+        assert client.getter.read_head().status == 200
+        client.getter.sock.settimeout(0.5)
+        sent, request = 0, http_request("GET", client.target)
+        with contextlib.suppress(TimeoutError):
+            while sent < 50_000_000:
+                sent += client.getter.sock.send(request * 100)
+        assert sent < 10_000_000
 
 
 def test_who_reads_large_answers_gets_all_of_them(eio: Server) -> None:

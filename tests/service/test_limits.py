@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -194,6 +195,23 @@ def test_requests_that_a_session_does_not_take_have_a_rate(method: str, query: s
         assert told(next(answer for answer in answers if answer.status != status)) == (429, "rate_limited")
         assert ask(service, address="203.0.113.2").status == 200
         assert len([line for line in service.program.output if " refused: " in line]) <= 25
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [("OPTIONS", POLLING, 204), ("OPTIONS", "/emit", 204), ("GET", "/socket.io/socket.io.js", 200)],
+    ids=["a preflight", "a preflight to a route", "the client's script"],
+)
+def test_what_needs_no_session_has_a_rate(tmp_path: Path, method: str, target: str, status: int) -> None:
+    (tmp_path / "socket.io.js").write_text("/* the client */")
+    options = ("--cors-origins", "https://shop.example", "--client-dist", str(tmp_path))
+    with limited("--max-handshakes-per-second-per-address", "1", *options, *PROXIED) as service:
+        headers = [("Origin", "https://shop.example"), *at("203.0.113.1")]
+        answers = [service.request(method, target, headers) for _ in range(60)]
+        assert {answer.status for answer in answers[:20]} == {status}
+        late = next(answer for answer in answers if answer.status != status)
+        assert (late.status, int(late.header("Retry-After") or 0) > 0) == (429, True)
+        assert service.request(method, target, at("203.0.113.2")).status == status
 
 
 # Packets, bytes and events
