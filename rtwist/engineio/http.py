@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterable
 from functools import partial
 from io import BytesIO
@@ -22,6 +21,7 @@ from rtwist.engineio.exchange import Head, Watcher
 from rtwist.engineio.incoming import Incoming
 from rtwist.engineio.repeating import RepeatingChannel, RepeatRules
 from rtwist.engineio.request import Handshake
+from rtwist.engineio.tcp import limit_unread
 
 _TOO_MUCH = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -200,7 +200,7 @@ class Channel(RepeatingChannel):
             self._abort_later(self._abort)
             return
         super().connectionMade()
-        _limit_unread(self.transport, self.site.unread_timeout)
+        limit_unread(self.transport, self.site.unread_timeout)
         self._expect_headers()
 
     def dataReceived(self, data: bytes) -> None:
@@ -311,7 +311,7 @@ class Channel(RepeatingChannel):
         transport = self.transport
         _cancel(self._header_timer)
         # Sooner than the heartbeat would, the kernel must not give up a client whose network fails for a while.
-        _limit_unread(transport, self.site.heartbeat_timeout)
+        limit_unread(transport, self.site.heartbeat_timeout)
         # Not a method of the channel, which would stay in memory with its request as long as the connection.
         protocol.left = partial(self.site.admission.disconnected, self._peer_host())
         transport.unregisterProducer()
@@ -384,16 +384,6 @@ def client_address(request: IRequest, admission: Admission) -> str:
     """The address of the client that a request is from; "" when it has none."""
     peer = getattr(request.getClientAddress(), "host", "")
     return admission.client_address(peer, header_fields(request))
-
-
-def _limit_unread(transport: Any, seconds: float) -> None:
-    """Have the kernel end the connection when the peer takes no data for `seconds`, where it can (Linux)."""
-    option = getattr(socket, "TCP_USER_TIMEOUT", None)
-    under = getattr(transport, "transport", transport) if ISSLTransport.providedBy(transport) else transport
-    handle = getattr(under, "socket", None)
-    # Not by the interface: Twisted's UNIX sockets say that they are TCP's.
-    if option is not None and handle is not None and handle.family in (socket.AF_INET, socket.AF_INET6):
-        handle.setsockopt(socket.IPPROTO_TCP, option, min(round(seconds * 1000), 2**31 - 1))
 
 
 def _cancel(timer: IDelayedCall | None) -> None:

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from rtwist.engineio.frame import handshake_bytes
+from rtwist.engineio.opening import handshake_bytes
 from rtwist.engineio.packet import PIECE, Packet, encode_payload, message
 from rtwist.engineio.session import Session
 from rtwist.engineio.websocket import WebSocketTransport
