@@ -186,6 +186,13 @@ def test_every_limit_that_is_an_option_is_on_the_security_page() -> None:
     assert [name for name in limits if f"``--{name}``" not in page and name != "ping-timeout"] == []
 
 
+def test_the_tests_of_the_security_report_exist() -> None:
+    rows = table(ROOT / "docs" / "security.rst", "attack", "what happens", "tests")
+    named = [literals(row[2]) for row in rows]
+    assert all(named)
+    assert [file for files in named for file in files if not (ROOT / "tests" / file).is_file()] == []
+
+
 def test_who_may_be_in_which_room_is_as_the_rooms_page_shows_it() -> None:
     shown = [tuple(word.strip("`") for word in row) for row in table(ROOMS, "kind of room")]
     assert shown == [(kind.name.lower(), *(who.name.lower() for who in row)) for kind, row in TABLE.items()]
