@@ -147,12 +147,12 @@ class TokenVerifier:
 
     def _check_origin(self, claims: Mapping[str, Any]) -> None:
         if self._issuer is not None and claims.get("iss") not in self._issuer:
-            raise ValueError("iss is another's")
+            raise ValueError("iss is missing, or another's")
         if self._audience is not None:
             audience = claims.get("aud")
             intended = audience if isinstance(audience, list) else [audience]
             if not any(name in self._audience for name in intended):
-                raise ValueError("aud is another's")
+                raise ValueError("aud is missing, or another's")
 
     def _check_presence(self, claims: Mapping[str, Any]) -> None:
         for name in self._required_claims:

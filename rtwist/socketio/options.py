@@ -21,7 +21,7 @@ class Options(EngineOptions):
     - `max_attachments`: binary parts of one packet; 10 as in Node.
     - `max_packet_bytes`: one packet with its binary parts, which are in memory until all have come.
     - `max_events_per_second`: events of one connection; a CONNECT counts as ten, for it is authenticated.
-      Further ones are answered with the code `rate_limited`; who goes on at four times the rate is disconnected.
+      Further ones are answered with the code `rate_limited`; who goes on at twice the rate is disconnected.
     - `max_pending_acks`: acknowledgements that one socket may owe; the oldest is given up for a new one.
     - `ack_timeout`: how long an acknowledgement is waited for where `timeout` says nothing, so that a client that
       never answers keeps no memory for as long as it is connected; None for no limit, as in Node.

@@ -14,8 +14,9 @@ LIMIT: Final = "max_events_per_second"
 _CODE = "rate_limited"
 _MESSAGE = "too many events in a short time; wait a little"
 _CONNECT_COST = 10.0
-# Of an event that is refused: who sends at less than four times the rate gets away with refusals.
-_REFUSED_SHARE = 0.25
+# Of an event that is refused: who sends at less than twice the rate gets away with refusals. More than twice the
+# default rate is what `max_packets_per_second` still lets through, which only slows a client down.
+_REFUSED_SHARE = 0.5
 _QUOTED = 100
 
 
