@@ -24,7 +24,7 @@ def quoted(text: str) -> str:
 
 
 def listed(names: Collection[str]) -> list[str]:
-    """`names` for a log line: the first ones, and how many there are beside them, for one user may have thousands."""
+    """`names` for a log line: the first ones, and how many there are beside them; a user may have thousands."""
     shown = [quoted(name) for name in islice(names, MAX_LISTED)]
     more = len(names) - len(shown)
     return [*shown, f"and {more} more"] if more else shown
