@@ -186,6 +186,16 @@ def test_every_limit_that_is_an_option_is_on_the_security_page() -> None:
     assert [name for name in limits if f"``--{name}``" not in page and name != "ping-timeout"] == []
 
 
+def test_the_attacks_of_the_security_page_are_carried_out() -> None:
+    rows = table(ROOT / "docs" / "security.rst", "attack", "what happens", "tests")
+    assert len(rows) > 30
+    for attack, outcome, tests in rows:
+        assert all((attack, outcome, literals(tests))), attack
+        for name in literals(tests):
+            assert name.startswith("tests/"), (attack, name)
+            assert "def test_" in (ROOT / name).read_text(), (attack, name)
+
+
 def test_who_may_be_in_which_room_is_as_the_rooms_page_shows_it() -> None:
     shown = [tuple(word.strip("`") for word in row) for row in table(ROOMS, "kind of room")]
     assert shown == [(kind.name.lower(), *(who.name.lower() for who in row)) for kind, row in TABLE.items()]
