@@ -17,7 +17,7 @@ from rtwist.domain.owners import UNKNOWN, Owners, OwnersChanged, OwnerView
 from rtwist.domain.rooms import order_room, order_scopes_of_owners, user_room
 from rtwist.domain.timestamps import iso
 from rtwist.presence import Presence, sockets_of
-from rtwist.quoting import quoted
+from rtwist.quoting import listed, quoted
 from rtwist.socketio import Server, Socket
 
 
@@ -111,8 +111,8 @@ class Accounts:
             "user {user} on {socket} was moved: joined {joined}, left {left}",
             user=identity.user_id,
             socket=socket.id,
-            joined=joined,
-            left=left,
+            joined=listed(joined),
+            left=listed(left),
         )
 
     def _follow_owners(self, order_id: str, owners: Owners) -> None:

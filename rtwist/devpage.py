@@ -64,7 +64,8 @@ def why_not(request: IRequest, host: str) -> str | None:
     A page of another site can make its own name resolve to 127.0.0.1 (DNS rebinding) and then read what is
     served there; its name still stands in Host. It can also ask by `fetch`, which sends Origin.
     """
-    if not is_loopback(getattr(request.getClientAddress(), "host", None)):
+    proxied = request.getHeader("x-forwarded-for") or request.getHeader("forwarded")
+    if proxied or not is_loopback(getattr(request.getClientAddress(), "host", None)):
         return "this page is only for the machine the server runs on"
     if not _LOCAL_HOST.fullmatch(host):
         return "open this page as http://localhost, with the server's port"

@@ -20,7 +20,7 @@ from rtwist.errors import AuthError, KeysUnavailable
 from rtwist.leases import LeaseOptions, Leases
 from rtwist.limits import DEFAULT_MAX_TYPING
 from rtwist.presence import Presence
-from rtwist.quoting import quoted
+from rtwist.quoting import listed, quoted
 from rtwist.requests import DEFAULT_MAX_ROOM_NAME, DEFAULT_MAX_ROOMS, Requests
 from rtwist.socketio import ConnectionRefused, ConnectLater, Server, Socket
 from rtwist.socketio.server import SHUTTING_DOWN
@@ -121,7 +121,7 @@ class Gateway:
             "user {user} connected as {socket} to {rooms}",
             user=identity.user_id,
             socket=socket.id,
-            rooms=list(identity.rooms),
+            rooms=listed(identity.rooms),
         )
         socket.emit(
             "connected",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,7 +28,7 @@ from rtwist.domain.owners import UNKNOWN, OwnerView
 from rtwist.domain.timestamps import iso
 from rtwist.engineio.buckets import Buckets
 from rtwist.errors import Refused
-from rtwist.quoting import quoted
+from rtwist.quoting import listed, quoted
 from rtwist.socketio import Server, Socket
 
 DEFAULT_MAX_ROOMS = 5000
@@ -234,8 +234,8 @@ class Requests:
             self._log_rooms(socket, "left", left)
         return {"room": room.name}
 
-    def _log_rooms(self, socket: Socket, done: str, names: Iterable[str]) -> None:
-        user, rooms = _identity(socket).user_id, list(map(quoted, names))
+    def _log_rooms(self, socket: Socket, done: str, names: Collection[str]) -> None:
+        user, rooms = _identity(socket).user_id, listed(names)
         text = "user {user} on {socket} {done} {rooms}"
         self._log.info(text, user=user, socket=socket.id, done=done, rooms=rooms)
 

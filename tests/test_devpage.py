@@ -26,6 +26,7 @@ def request(
     client: object = LOOPBACK,
     method: bytes = b"GET",
     origin: str | None = None,
+    **headers: str,
 ) -> DummyRequest:
     asked = DummyRequest([b""])
     asked.client = client
@@ -34,6 +35,8 @@ def request(
         asked.requestHeaders.setRawHeaders("host", [host])
     if origin is not None:
         asked.requestHeaders.setRawHeaders("origin", [origin])
+    for name, value in headers.items():
+        asked.requestHeaders.setRawHeaders(name.replace("_", "-"), [value])
     dev_page(TOKEN, KEY, path="/live/").render(asked)
     return asked
 
@@ -133,6 +136,11 @@ def test_pages_of_other_sites_are_refused() -> None:
     refused(request(origin="null"))
     refused(request(origin="http://localhost:3000"))
     assert request(origin="http://localhost:8009").responseCode == 200
+
+
+def test_who_comes_by_a_proxy_is_refused() -> None:
+    refused(request(x_forwarded_for="192.0.2.1"))
+    refused(request(forwarded="for=192.0.2.1"))
 
 
 def test_only_reading_is_possible() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtwist.quoting import quoted
+from rtwist.quoting import MAX_LISTED, listed, quoted
 from tests.service.peers import token
 
 
@@ -34,6 +34,14 @@ def test_what_does_not_print_is_escaped(text: str, shown: str) -> None:
 @pytest.mark.parametrize("end", [None, 100, 40, 3])
 def test_no_token_is_left_nor_part_of_one(end: int | None) -> None:
     assert quoted(f"unknown event {token('u1')[:end]}, and more") == "unknown event (token), and more"
+
+
+def test_a_list_without_end_is_cut() -> None:
+    assert listed([]) == []
+    assert listed(("a", "b\n")) == ["a", r"'b\n'"]
+    names = [f"order:7|shop:{number}" for number in range(MAX_LISTED + 980)]
+    assert listed(names) == [*names[:MAX_LISTED], "and 980 more"]
+    assert listed(names[:MAX_LISTED]) == names[:MAX_LISTED]
 
 
 @given(st.text())

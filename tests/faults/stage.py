@@ -221,8 +221,7 @@ class Stage:
         assert await self.dead() == {f"event {each.number}" for each in self.publisher.confirmed if not each.told}
         assert self.publisher.returned == []
         assert [fault for peer in self.crowd.peers for fault in peer.faults] == []
-        answer = await asyncio.to_thread(self.service.service.request, "GET", "/ready")
-        assert answer.status == 200, answer
+        await self.until_ready(lambda body: body["status"] == "READY")
         assert complaints([*self.output, *self.service.program.output]) == []
 
     async def _drained(self) -> None:

@@ -20,7 +20,7 @@ from tests.faults.stage import Stage
 from tests.support.rabbitmq import RabbitMQ
 
 EVENTS = 7_000
-SETTLE = 4.0
+SETTLE = 10.0
 BATCH = 10
 """What is acknowledged together, and so written down together, at most: `--rabbitmq-ack-batch`."""
 

@@ -41,3 +41,17 @@ def controlled(running_controlled: Service) -> Iterator[Service]:
     """The service with keys that come late, not now, or fail, as a token's `kid` says."""
     yield running_controlled
     running_controlled.close_clients()
+
+
+@pytest.fixture(scope="session")
+def wide() -> Iterator[Service]:
+    with twistd("--listen", ANYWHERE) as program:
+        yield Service(program)
+    assert complaints(program.output) == []
+
+
+@pytest.fixture
+def running_wide(wide: Service) -> Iterator[Service]:
+    """The service with the default limits of rooms."""
+    yield wide
+    wide.close_clients()

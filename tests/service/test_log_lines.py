@@ -98,6 +98,20 @@ def by_publishing(service: Service, word: str) -> None:
     service.post("/revoke", {"user": word})
 
 
+def test_a_user_of_a_thousand_shops_fills_no_log(texts: Service) -> None:
+    before = len(texts.program.output)
+    user, shops = fresh("u"), [f"{number}" for number in range(900)]
+    client = texts.join(user, None, *shops)
+    client.succeed("subscribe_order", fresh("o"))
+    client.succeed("refresh_token", token(user))
+    client.succeed("refresh_token", token(user, None, *shops))
+    client.close()
+    texts.program.wait_for_output(f"user {user} disconnected")
+    lines = [line for line in texts.program.output[before:] if user in line]
+    assert len(lines) >= 5
+    assert max(map(len, lines)) < 2000
+
+
 @pytest.mark.parametrize("name", WORDS)
 def test_every_line_is_the_server_s_own(texts: Service, name: str) -> None:
     word = WORDS[name]
