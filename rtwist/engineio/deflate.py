@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 _NAME = "permessage-deflate"
 _LEVEL = 6
@@ -43,6 +44,58 @@ class Agreement:
     def sends_compressed(self) -> bool:
         """Whether the shared frames, which need the full window, can be sent; plain ones always can."""
         return self.server_window == _FULL_WINDOW
+
+
+class Inflater:
+    """Inflates the messages of one connection, each by itself; stands in for Autobahn's own.
+
+    That of older versions has no bound and lets zlib's errors out. `too_large` is called when a message would be
+    larger than `limit` bytes, `corrupt` when it cannot be inflated; the connection must fail then.
+    """
+
+    EXTENSION_NAME = _NAME
+    __slots__ = ("_corrupt", "_left", "_limit", "_stream", "_too_large", "_window")
+
+    def __init__(
+        self, agreement: Agreement, limit: int, too_large: Callable[[], None], corrupt: Callable[[], None]
+    ) -> None:
+        self._window = agreement.client_window or _FULL_WINDOW
+        self._limit = limit
+        self._too_large = too_large
+        self._corrupt = corrupt
+        self._left = 0
+        self._stream: Any = None
+
+    def start_decompress_message(self) -> None:
+        """A compressed message begins."""
+        self._stream = zlib.decompressobj(-self._window)
+        self._left = self._limit
+
+    def decompress_message_data(self, data: bytes, max_output_len: int | None = None) -> bytes:
+        """The next bytes of the message, b"" once it has failed; `max_output_len` is Autobahn's own bound."""
+        # One byte more than is left tells a message that is too large, and 0 would be no limit to zlib.
+        inflated = self._inflate(data, self._left + 1)
+        self._left -= len(inflated)
+        if self._left < 0:
+            self._stream = None
+            self._too_large()
+            return b""
+        return inflated
+
+    def end_decompress_message(self) -> None:
+        """The message is whole: nothing is kept for the next."""
+        self._inflate(_TAIL, 1)
+        self._stream = None
+
+    def _inflate(self, data: bytes, most: int) -> bytes:
+        if self._stream is None:
+            return b""
+        try:
+            return bytes(self._stream.decompress(data, most))
+        except zlib.error:
+            self._stream = None
+            self._corrupt()
+            return b""
 
 
 def agree(header: str) -> Agreement | None:

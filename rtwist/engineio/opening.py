@@ -20,6 +20,16 @@ _TRAFFIC = TrafficStats()
 _VALIDATOR = Utf8Validator()
 
 
+class Silent:
+    """Stands in for Autobahn's own log, which would warn about every misbehaving client and format each read."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self._ignore
+
+    def _ignore(self, *args: object, **fields: object) -> None:
+        pass
+
+
 def accept(compression: Agreement, offers: Sequence[PerMessageDeflateOffer]) -> PerMessageDeflateOfferAccept:
     """What Autobahn is to answer to the client's offers, of which it sees one."""
     # The one offer is that of `Agreement.request`.

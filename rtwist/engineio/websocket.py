@@ -15,24 +15,14 @@ from zope.interface import implementer
 from rtwist.engineio import reasons
 from rtwist.engineio.admission import Admission
 from rtwist.engineio.buckets import Budget
-from rtwist.engineio.deflate import Agreement
+from rtwist.engineio.deflate import Agreement, Inflater
 from rtwist.engineio.frame import INVALID_DATA, POLICY_VIOLATION, TOO_BIG, TRY_AGAIN_LATER, close_fault
 from rtwist.engineio.inflow import Inflow
-from rtwist.engineio.opening import accept, configured, forget_opening, handshake_bytes
+from rtwist.engineio.opening import Silent, accept, configured, forget_opening, handshake_bytes
 from rtwist.engineio.options import WEBSOCKET, Options
 from rtwist.engineio.outflow import Outflow, Outlet
 from rtwist.engineio.packet import PIECE, Packet
 from rtwist.engineio.session import Session
-
-
-class _Silent:
-    """Stands in for Autobahn's own log, which would warn about every misbehaving client and format each read."""
-
-    def __getattr__(self, name: str) -> Any:
-        return self._ignore
-
-    def _ignore(self, *args: object, **fields: object) -> None:
-        pass
 
 
 @implementer(IPushProducer)
@@ -44,7 +34,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     remains of a frame is shared with all who receive it.
     """
 
-    log = _Silent()
+    log = Silent()
     name = WEBSOCKET
     batch = PIECE - 1
     patience = 0.0
@@ -110,6 +100,9 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         self._dataReceived(handshake_bytes(key, compression))
         if self.state == self.STATE_OPEN:
             forget_opening(self)
+            if compression is not None:
+                most = self.factory.options.max_payload
+                self._perMessageCompress = Inflater(compression, most, self._too_large, self._not_deflated)
 
     # What the connection brings
 
@@ -148,6 +141,13 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         """Drop the message that is coming: too much has come from all clients together."""
         self._fail_connection(TRY_AGAIN_LATER, "too much comes from all clients; try again later")
         return self.session.handshake.address
+
+    def _too_large(self) -> None:
+        most = self.factory.options.max_payload
+        self._max_message_size_exceeded(most + 1, most, "")
+
+    def _not_deflated(self) -> None:
+        self._fail_connection(INVALID_DATA, "message that cannot be inflated")
 
     def _take_incoming(self) -> bytearray:
         incoming, self._incoming = self._incoming, bytearray()
@@ -196,9 +196,6 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         if self._message_timer is not None:
             self._message_timer.cancel()
             self._message_timer = None
-        if self._perMessageCompress is not None:
-            # Autobahn would keep it until the next message, which begins with a new one anyway.
-            self._perMessageCompress._decompressor = None
         if self.failedByMe or self._heard_end:
             return
         if self.message_is_binary:
@@ -256,7 +253,8 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         self._take_incoming()
         self.left()
         self._inflow.stop()
-        for timer in (self._abort_timer, self._message_timer):
+        timers, self._message_timer = (self._abort_timer, self._message_timer), None
+        for timer in timers:
             if timer is not None and timer.active():
                 timer.cancel()
         super().connectionLost(reason)
@@ -365,7 +363,7 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
     """Makes WebSocket transports; holds no rules but the limits Autobahn must keep."""
 
     protocol = WebSocketTransport
-    log = _Silent()
+    log = Silent()
 
     def __init__(self, options: Options, clock: IReactorTime, admission: Admission, outflow: Outflow) -> None:
         super().__init__(server=None, reactor=clock)

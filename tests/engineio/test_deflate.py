@@ -95,7 +95,7 @@ def test_compressed_and_plain_messages_are_read() -> None:
         peer.transport.dataReceived(deflated(text))
     peer.transport.dataReceived(frame(1, b"4plain"))
     assert peer.messages == ["one", "é" * 3000, "one", "plain"]
-    assert peer.transport._perMessageCompress._decompressor is None, "nothing is kept between messages"
+    assert peer.transport._perMessageCompress._stream is None, "nothing is kept between messages"
 
 
 def test_messages_from_the_threshold_on_leave_compressed() -> None:

@@ -31,7 +31,7 @@ def token(
     company: str | None = None,
     *shops: str,
     role: str | None = None,
-    lifetime: float = 600,
+    lifetime: float = 7200,
     secret: str = SECRET,
     kid: str | None = None,
     **claims: Any,
