@@ -45,6 +45,12 @@ REQUESTS = tuple(
     for verb in ("subscribe", "subscribe", "unsubscribe")
     for what in ("order", "order", "inventory", "transfer")
 )
+UNSUBSCRIBE = {
+    "order": "unsubscribe_order",
+    "product": "unsubscribe_inventory",
+    "transfer": "unsubscribe_transfer",
+}
+"""How rooms are left that are not left by name, by how their names begin."""
 FORMS = ("bare", "envelope", "cloudevent")
 TIMES = ("next", "next", "next", "earlier", "ahead")
 """When it is issued or happens, see `Story.time`."""

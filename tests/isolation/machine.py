@@ -152,6 +152,16 @@ class Isolation(RuleBasedStateMachine):
     def somebody_subscribes(self, seat: Seat, request: str, subject: str, quietly: bool) -> None:
         self.story.subscribe(seat, request, subject, quietly=quietly)
 
+    @rule(room_of=_room_of("present"), quietly=st.booleans())
+    @precondition(lambda self: self.present)
+    def somebody_leaves_a_room(self, room_of: tuple[Seat, str], quietly: bool) -> None:
+        seat, room = room_of
+        kind, _, subject = room.partition(":")
+        if kind in choices.UNSUBSCRIBE:
+            self.story.subscribe(seat, choices.UNSUBSCRIBE[kind], subject, quietly=quietly)
+        else:
+            self.story.custom(seat, "leave_room", room, quietly=quietly)
+
     @rule(seat=_seats("present"), request=choices.join_or_leave, room=choices.rooms, quietly=st.booleans())
     @precondition(lambda self: self.present)
     def somebody_joins(self, seat: Seat, request: str, room: str, quietly: bool) -> None:
