@@ -117,7 +117,9 @@ asks = st.lists(
 """What a client asks for before it is answered; the token that it refreshes with is drawn beside it."""
 token_ids = st.sampled_from(("t#1", "t#2", "t#3"))
 subjects, times = st.sampled_from(SUBJECTS), st.sampled_from(TIMES)
-roles = st.one_of(st.just(()), st.just(()), some(ROLES))
+roles = st.just(()) | some(ROLES)
+
+patterns = mostly_empty(PATTERNS)
 
 claims = st.builds(
     Claims,
@@ -125,7 +127,7 @@ claims = st.builds(
     company=maybe(companies),
     shops=some(SHOPS),
     roles=roles,
-    patterns=mostly_empty(PATTERNS),
+    patterns=patterns,
     issued=maybe(times),
     id=maybe(token_ids),
     spelling=st.integers(0, 2),

@@ -211,6 +211,19 @@ class Isolation(RuleBasedStateMachine):
         self.story.refresh(seat, issued)
         return issued
 
+    @rule(target=tokens, seat=_seats("present"), patterns=choices.patterns, subject=choices.subjects)
+    @precondition(lambda self: self.present)
+    def somebody_follows_an_order_and_refreshes_with_other_patterns(
+        self, seat: Seat, patterns: tuple[str, ...], subject: str
+    ) -> Issued:
+        viewer = seat.viewer
+        assert viewer is not None
+        self.story.subscribe(seat, "subscribe_order", subject, quietly=False)
+        same = Claims(viewer.user, viewer.company, viewer.shops, viewer.roles)
+        issued = self.story.issue(replace(same, patterns=patterns))
+        self.story.refresh(seat, issued)
+        return issued
+
     @rule(target=tokens, seat=_seats("present"), asks=choices.asks, claims=choices.claims)
     @precondition(lambda self: self.present)
     def somebody_asks_for_several_things_at_once(
