@@ -45,6 +45,12 @@ REQUESTS = tuple(
     for verb in ("subscribe", "subscribe", "unsubscribe")
     for what in ("order", "order", "inventory", "transfer")
 )
+UNSUBSCRIBE = {
+    "order": "unsubscribe_order",
+    "product": "unsubscribe_inventory",
+    "transfer": "unsubscribe_transfer",
+}
+"""How rooms are left that are not left by name, by how their names begin."""
 FORMS = ("bare", "envelope", "cloudevent")
 TIMES = ("next", "next", "next", "earlier", "ahead")
 """When it is issued or happens, see `Story.time`."""
@@ -99,9 +105,21 @@ def mostly_empty(values: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
 people, companies, shops = st.sampled_from(PEOPLE), st.sampled_from(COMPANIES), st.sampled_from(SHOPS)
 join_or_leave = st.sampled_from(("join_room", "join_room", "leave_room"))
 rooms = st.one_of(*[st.sampled_from(ROOMS)] * 2, st.sampled_from(NOT_TO_JOIN))
+asks = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(REQUESTS), st.sampled_from(SUBJECTS)),
+        st.tuples(join_or_leave, rooms),
+        st.tuples(st.just("refresh_token"), st.just("")),
+    ),
+    min_size=2,
+    max_size=4,
+)
+"""What a client asks for before it is answered; the token that it refreshes with is drawn beside it."""
 token_ids = st.sampled_from(("t#1", "t#2", "t#3"))
 subjects, times = st.sampled_from(SUBJECTS), st.sampled_from(TIMES)
-roles = st.one_of(st.just(()), st.just(()), some(ROLES))
+roles = st.just(()) | some(ROLES)
+
+patterns = mostly_empty(PATTERNS)
 
 claims = st.builds(
     Claims,
@@ -109,7 +127,7 @@ claims = st.builds(
     company=maybe(companies),
     shops=some(SHOPS),
     roles=roles,
-    patterns=mostly_empty(PATTERNS),
+    patterns=patterns,
     issued=maybe(times),
     id=maybe(token_ids),
     spelling=st.integers(0, 2),

@@ -44,9 +44,7 @@ def _rooms(seat: Seat) -> Any:
     return st.sampled_from([*mine, seat.viewer.socket])
 
 
-def _room_of(condition: str) -> Any:
-    """A seat, and a room of it."""
-    return _seats(condition).flatmap(lambda seat: st.tuples(st.just(seat), _rooms(seat)))
+rooms_of_somebody = _seats("present").flatmap(lambda seat: st.tuples(st.just(seat), _rooms(seat)))
 
 
 class Isolation(RuleBasedStateMachine):
@@ -124,6 +122,11 @@ class Isolation(RuleBasedStateMachine):
     def somebody_enters_who_is_connected(self, seat: Seat, token: Issued) -> None:
         self.story.enter(seat, token)
 
+    @rule(seat=_seats("present"), token=tokens)
+    @precondition(lambda self: self.present)
+    def somebody_becomes_somebody_else(self, seat: Seat, token: Issued) -> None:
+        self.story.become(seat, token)
+
     @rule(seat=_seats("open"), how=st.sampled_from(("namespace", "connection", "without a word")))
     @precondition(lambda self: self.open)
     def somebody_leaves(self, seat: Seat, how: str) -> None:
@@ -152,12 +155,22 @@ class Isolation(RuleBasedStateMachine):
     def somebody_subscribes(self, seat: Seat, request: str, subject: str, quietly: bool) -> None:
         self.story.subscribe(seat, request, subject, quietly=quietly)
 
+    @rule(room_of=rooms_of_somebody, quietly=st.booleans())
+    @precondition(lambda self: self.present)
+    def somebody_leaves_a_room(self, room_of: tuple[Seat, str], quietly: bool) -> None:
+        seat, room = room_of
+        kind, _, subject = room.partition(":")
+        if kind in choices.UNSUBSCRIBE:
+            self.story.subscribe(seat, choices.UNSUBSCRIBE[kind], subject, quietly=quietly)
+        else:
+            self.story.custom(seat, "leave_room", room, quietly=quietly)
+
     @rule(seat=_seats("present"), request=choices.join_or_leave, room=choices.rooms, quietly=st.booleans())
     @precondition(lambda self: self.present)
     def somebody_joins(self, seat: Seat, request: str, room: str, quietly: bool) -> None:
         self.story.custom(seat, request, room, quietly=quietly)
 
-    @rule(seat=_seats("present"), room_of=_room_of("present"), request=choices.join_or_leave)
+    @rule(seat=_seats("present"), room_of=rooms_of_somebody, request=choices.join_or_leave)
     @precondition(lambda self: self.present)
     def somebody_joins_where_somebody_is(self, seat: Seat, room_of: tuple[Seat, str], request: str) -> None:
         self.story.custom(seat, request, room_of[1], quietly=False)
@@ -167,7 +180,7 @@ class Isolation(RuleBasedStateMachine):
     def somebody_types(self, seat: Seat, room: str, typing: bool) -> None:
         self.story.typing(seat, room, typing=typing, quietly=False)
 
-    @rule(room_of=_room_of("present"), typing=st.booleans(), quietly=st.booleans())
+    @rule(room_of=rooms_of_somebody, typing=st.booleans(), quietly=st.booleans())
     @precondition(lambda self: self.present)
     def somebody_types_where_it_is(self, room_of: tuple[Seat, str], typing: bool, quietly: bool) -> None:
         self.story.typing(*room_of, typing=typing, quietly=quietly)
@@ -196,6 +209,29 @@ class Isolation(RuleBasedStateMachine):
             self.story.check()
         issued = self.story.issue(replace(claims, user=user, flaw=flaw))
         self.story.refresh(seat, issued)
+        return issued
+
+    @rule(target=tokens, seat=_seats("present"), patterns=choices.patterns, subject=choices.subjects)
+    @precondition(lambda self: self.present)
+    def somebody_follows_an_order_and_refreshes_with_other_patterns(
+        self, seat: Seat, patterns: tuple[str, ...], subject: str
+    ) -> Issued:
+        viewer = seat.viewer
+        assert viewer is not None
+        self.story.subscribe(seat, "subscribe_order", subject, quietly=False)
+        same = Claims(viewer.user, viewer.company, viewer.shops, viewer.roles)
+        issued = self.story.issue(replace(same, patterns=patterns))
+        self.story.refresh(seat, issued)
+        return issued
+
+    @rule(target=tokens, seat=_seats("present"), asks=choices.asks, claims=choices.claims)
+    @precondition(lambda self: self.present)
+    def somebody_asks_for_several_things_at_once(
+        self, seat: Seat, asks: list[tuple[str, str]], claims: Claims
+    ) -> Issued:
+        assert seat.viewer is not None
+        issued = self.story.issue(replace(claims, user=seat.viewer.user))
+        self.story.ask_at_once(seat, asks, issued)
         return issued
 
     # Services speak

@@ -6,7 +6,7 @@ import itertools
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -25,6 +25,7 @@ from tests.service.servers import WITH_KEY, Service, granted, refused
 from tests.support.wire import Ended, HttpClient, Response
 
 NOWHERE = "a room it is not in"
+REFRESH = "refresh_token"
 MARKER, PROBE = "marker", "still there?"
 DAY, LIFETIME = 86400, 7200
 SHOWN = 5
@@ -141,6 +142,13 @@ class Story:
         rooms = [f"{kind}:{each}" for kind, each in viewer.facts()] + ["super_admin"] * viewer.admin
         assert sorted(welcome["rooms"]) == sorted(rooms)
 
+    def become(self, seat: Seat, issued: Issued) -> None:
+        """A client leaves, and at once asks to be let in as somebody else over the same connection."""
+        self._model.leave(_in(seat))
+        seat.viewer = None
+        seat.peer.say("41")
+        self.enter(seat, issued)
+
     def leave(self, seat: Seat, how: str) -> None:
         """A client leaves of its own accord: the namespace only, the connection, or without a word."""
         viewer, seat.viewer = seat.viewer, None
@@ -187,8 +195,11 @@ class Story:
 
     def custom(self, seat: Seat, request: str, name: str, *, quietly: bool) -> None:
         """A client joins or leaves a room by its name."""
+        self._ask(seat, self._custom(_in(seat), request, name), request, name, quietly=quietly)
+
+    def _custom(self, viewer: Guest, request: str, name: str) -> Data:
         act = self._model.join_room if request == "join_room" else self._model.leave_room
-        self._ask(seat, act(_in(seat), self.own(name)), request, name, quietly=quietly)
+        return act(viewer, self.own(name))
 
     def typing(self, seat: Seat, name: str, *, typing: bool, quietly: bool) -> None:
         """A client types, or stops typing."""
@@ -198,7 +209,26 @@ class Story:
     def refresh(self, seat: Seat, issued: Issued) -> None:
         """A client hands in another token."""
         token, text = issued
-        self._ask(seat, self._model.refresh(_in(seat), token), "refresh_token", text, quietly=False)
+        self._ask(seat, self._model.refresh(_in(seat), token), REFRESH, text, quietly=False)
+
+    def ask_at_once(self, seat: Seat, asks: Sequence[tuple[str, str]], issued: Issued) -> None:
+        """A client sends several requests before any is answered; `REFRESH` hands in the token."""
+        peer, viewer = seat.peer, _in(seat)
+        expected = []
+        for request, value in asks:
+            if not self.is_in(seat):  # the model has sent it away: nobody answers what comes after
+                break
+            if request == REFRESH:
+                expected.append(self._model.refresh(viewer, issued[0]))
+            elif request in ("join_room", "leave_room"):
+                expected.append(self._custom(viewer, request, value))
+            else:
+                expected.append(self._model.ask(viewer, request, self.own(value)))
+        answered = len(peer.answers)
+        for (request, value), _ in zip(asks, expected, strict=False):
+            peer.ask(request, issued[1] if request == REFRESH else self.own(value))
+        self._until(lambda: peer.answered, f"{seat} is answered")
+        assert [*map(worded, peer.answers[answered:])] == expected, (viewer, asks)
 
     def _ask(self, seat: Seat, expected: Data, request: str, value: Any, *, quietly: bool) -> None:
         """The client gets the `expected` answer; `quietly` it wants none, and is told of a refusal only."""
