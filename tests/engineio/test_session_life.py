@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from rtwist.engineio.packet import PacketType
 from tests.engineio.fakes import FakePolling, FakeTransport, FakeWebSocket, Life
 
-INTERVAL, TIMEOUT, UPGRADE, DRAIN, CLOSE = 8, 4, 6, 16, 5
+INTERVAL, TIMEOUT, UPGRADE, DRAIN, CLOSE, AGE = 8, 4, 6, 16, 5, 20
 
 
 class SessionLife(RuleBasedStateMachine):
@@ -24,7 +24,7 @@ class SessionLife(RuleBasedStateMachine):
         self.life = Life(
             FakePolling() if polling else FakeWebSocket(),
             ping_interval=INTERVAL, ping_timeout=TIMEOUT, upgrade_timeout=UPGRADE, poll_close_timeout=DRAIN,
-            close_timeout=CLOSE,
+            close_timeout=CLOSE, max_buffered_age=AGE,
         )  # fmt: skip
         self.current: FakeTransport = self.life.transport
         self.probing: FakeWebSocket | None = None
@@ -33,6 +33,7 @@ class SessionLife(RuleBasedStateMachine):
         self.said: list[str] = []
         self.expected_end: str | None = None
         self.closing = False
+        self.takes()
         self.read()
 
     @property
@@ -45,6 +46,10 @@ class SessionLife(RuleBasedStateMachine):
             if packet.type is PacketType.MESSAGE:
                 self.seen.append(str(packet.data))
         self.current.sent = []
+
+    def takes(self) -> None:
+        """The client has just taken something, could have, or has all there is."""
+        self.took = self.life.clock.seconds()
 
     def end(self, reason: str) -> None:
         self.expected_end = reason
@@ -80,6 +85,7 @@ class SessionLife(RuleBasedStateMachine):
     def client_polls(self) -> None:
         assert isinstance(self.current, FakePolling)
         if self.expected_end is None:
+            self.takes()
             self.current.poll()
             if self.closing and not self.current.sent:
                 self.end("forced close")
@@ -123,6 +129,7 @@ class SessionLife(RuleBasedStateMachine):
         self.current, self.probing = self.probing, None
         assert isinstance(self.current, FakeWebSocket)
         self.current.full = full
+        self.takes()
         self.life.receive("5", over=self.current)
         if self.closing and not full:
             self.end("forced close")
@@ -149,6 +156,7 @@ class SessionLife(RuleBasedStateMachine):
     @rule(full=st.booleans())
     def socket_fills_or_drains(self, full: bool) -> None:
         assert isinstance(self.current, FakeWebSocket)
+        self.takes()
         if full:
             self.current.fill()
         else:
@@ -182,15 +190,26 @@ class SessionLife(RuleBasedStateMachine):
     @rule(quarters=st.integers(1, 24))
     def time_passes(self, quarters: int) -> None:
         for _ in range(quarters):
+            if self.current.writable or self.life.backlog.clients == 0:
+                self.takes()
             self.life.clock.advance(0.25)
             self.read()
             if self.life.ends and self.expected_end is None:
-                self.end("forced close" if self.closing else "ping timeout")
-                since = self.closed_at if self.closing else None
-                assert since is None or self.life.clock.seconds() - since == self.patience
+                self.time_is_up()
         if self.probing is not None and self.life.clock.seconds() - self.probing_since >= UPGRADE:
             assert self.probing.closed == 1
             self.probing = None
+
+    def time_is_up(self) -> None:
+        now = self.life.clock.seconds()
+        if self.life.backlog.counters.cut["max_buffered_age"]:
+            assert now - self.took >= AGE
+            self.end("transport error")
+        elif self.closing:
+            assert now - self.closed_at == self.patience
+            self.end("forced close")
+        else:
+            self.end("ping timeout")
 
     # What always holds
 
@@ -227,6 +246,11 @@ class SessionLife(RuleBasedStateMachine):
             assert (backlog.clients, backlog.size) == (0, 0)
         if self.alive and backlog.clients == 0:
             assert self.seen == self.sent
+
+    @invariant()
+    def nobody_is_behind_for_long(self) -> None:
+        if self.expected_end is None and self.life.backlog.clients:
+            assert self.life.clock.seconds() - self.took <= AGE + 1
 
     def teardown(self) -> None:
         if hasattr(self, "life"):
