@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import lru_cache
+from types import CodeType, FunctionType
 from typing import Any, TypeVar, overload
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -122,6 +124,19 @@ class _Registered:
 
 
 def _arity(handler: Handler) -> tuple[int, int | None]:
+    if isinstance(handler, FunctionType) and not handler.__dict__:  # where a decorator leaves what it wraps
+        # Closures made for each connection have one code object, and looking closely takes long.
+        return _arity_of_code(handler.__code__, len(handler.__defaults__ or ()))
+    return _inspected(handler)
+
+
+@lru_cache(maxsize=1024)
+def _arity_of_code(code: CodeType, defaults: int) -> tuple[int, int | None]:
+    most = code.co_argcount
+    return most - defaults, None if code.co_flags & inspect.CO_VARARGS else most
+
+
+def _inspected(handler: Handler) -> tuple[int, int | None]:
     try:
         parameters = inspect.signature(handler).parameters.values()
     except (TypeError, ValueError):

@@ -1,33 +1,41 @@
-"""Who is in which room: two maps kept in step; pure."""
+"""Who is in which room: maps kept in step, both ways; pure."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from typing import Generic, TypeVar
 
 Member = TypeVar("Member", bound=Hashable)
 
 
 class Rooms(Generic[Member]):
-    """Membership both ways; a room exists while somebody is in it."""
+    """Membership both ways; a room exists while somebody is in it.
+
+    Most rooms are those of one connection or one user, with one member: a set for each would take as much memory
+    as all else that is kept of a room.
+    """
 
     def __init__(self) -> None:
+        self._only: dict[str, Member] = {}
+        """The rooms that have had one member at a time."""
         self._members: dict[str, set[Member]] = {}
-        self._rooms: dict[Member, set[str]] = {}
+        """The others."""
+        self._rooms: dict[Member, dict[str, None]] = {}
+        """Dictionaries, for they are smaller than sets."""
 
     def __len__(self) -> int:
-        return len(self._members)
+        return len(self._only) + len(self._members)
 
     def __contains__(self, room: str) -> bool:
-        return room in self._members
+        return room in self._members or room in self._only
 
     def add(self, member: Member, rooms: Iterable[str]) -> list[str]:
         """Put `member` into `rooms`; returns those it was not in before."""
-        mine = self._rooms.setdefault(member, set())
+        mine = self._rooms.setdefault(member, {})
         added = [room for room in dict.fromkeys(rooms) if room not in mine]
         for room in added:
-            mine.add(room)
-            self._members.setdefault(room, set()).add(member)
+            mine[room] = None
+            self._put(member, room)
         return added
 
     def remove(self, member: Member, room: str) -> bool:
@@ -35,7 +43,7 @@ class Rooms(Generic[Member]):
         mine = self._rooms.get(member)
         if mine is None or room not in mine:
             return False
-        mine.discard(room)
+        del mine[room]
         self._drop(member, room)
         return True
 
@@ -50,11 +58,11 @@ class Rooms(Generic[Member]):
 
     def count(self, room: str) -> int:
         """How many members are in `room`."""
-        return len(self._members.get(room, ()))
+        return len(self._in(room))
 
     def names(self) -> frozenset[str]:
         """All rooms."""
-        return frozenset(self._members)
+        return frozenset(self._only).union(self._members)
 
     def members(self, rooms: Iterable[str], excluded: Iterable[str] = ()) -> Iterable[Member]:
         """Each member of any of `rooms` once (of all, when `rooms` is empty), but none of an `excluded` room.
@@ -64,22 +72,40 @@ class Rooms(Generic[Member]):
         selected = self._union(rooms)
         out: set[Member] = set()
         for room in excluded:
-            out |= self._members.get(room, set())
+            out.update(self._in(room))
         if not out:
             return selected
         return [member for member in selected if member not in out]
+
+    def _in(self, room: str) -> Collection[Member]:
+        members = self._members.get(room)
+        if members is not None:
+            return members
+        return (self._only[room],) if room in self._only else ()
 
     def _union(self, rooms: Iterable[str]) -> Iterable[Member]:
         names = tuple(rooms)
         if not names:
             return tuple(self._rooms)
-        found = [self._members[name] for name in names if name in self._members]
+        found = [members for members in map(self._in, names) if members]
         if len(found) == 1:
             return tuple(found[0])
         return set().union(*found)
 
+    def _put(self, member: Member, room: str) -> None:
+        members = self._members.get(room)
+        if members is not None:
+            members.add(member)
+        elif room in self._only:
+            self._members[room] = {self._only.pop(room), member}
+        else:
+            self._only[room] = member
+
     def _drop(self, member: Member, room: str) -> None:
-        members = self._members[room]
+        members = self._members.get(room)
+        if members is None:
+            del self._only[room]
+            return
         members.discard(member)
         if not members:
             del self._members[room]

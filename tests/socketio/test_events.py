@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
 
-from rtwist.socketio.events import Handlers, Subscribable
+from rtwist.socketio.events import Handlers, Subscribable, _Registered
 from tests.socketio.fakes import House
 
 
@@ -50,6 +52,28 @@ def test_async_handlers_start_in_the_order_they_were_added() -> None:
     gate.callback(None)
     assert done.called
     assert bell.heard == ["started", "plain", "finished"]
+
+
+def wrapped() -> Callable[..., Any]:
+    @functools.wraps(lambda one: one)
+    def around(*args: Any, **named: Any) -> Any:
+        return args, named
+
+    return around
+
+
+@pytest.mark.parametrize(
+    ("handler", "arguments"),
+    [
+        (lambda: (), 0), (lambda a: a, 1), (lambda a, b=1: (a, b), 2), (lambda *args: args, 3),
+        (lambda a, *args: (a, args), 3), (lambda a, *, b=1: (a, b), 1), (lambda a, **named: (a, named), 1),
+        (wrapped(), 1), (functools.partial(lambda a, b: (a, b), 1), 1), ([].append, 1), (Bell().keep, 3),
+    ],
+)  # fmt: skip
+def test_each_kind_of_handler_gets_what_it_takes(handler: Callable[..., Any], arguments: int) -> None:
+    registered = _Registered(handler, once=False)
+    assert registered.takes(arguments)
+    assert len((1, 2, 3)[: registered.most]) == arguments
 
 
 def test_on_is_a_decorator_that_gives_the_function_back() -> None:
