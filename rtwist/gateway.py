@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 from twisted.logger import Logger
 
@@ -16,6 +18,7 @@ from rtwist.domain.owners import OwnerView
 from rtwist.domain.timestamps import iso
 from rtwist.engineio.backlog import SLOW_CONSUMER
 from rtwist.engineio.request import Handshake, Refusal
+from rtwist.entries import info
 from rtwist.errors import AuthError, KeysUnavailable
 from rtwist.leases import LeaseOptions, Leases
 from rtwist.limits import DEFAULT_MAX_TYPING
@@ -94,8 +97,12 @@ class Gateway:
         self._log.info("request of {address} refused: {reason}", address=request.address, reason=reason)
 
     async def _authenticate(self, socket: Socket) -> None:
+        token = _token(socket)
+        if "token" in socket.handshake.auth:
+            # It is worth as much to whoever reads it here, and is as long as all else that is kept of a user.
+            socket.handshake = replace(socket.handshake, auth=_without_token(socket.handshake.auth))
         try:
-            socket.data["identity"] = await self._verifier.verify(_token(socket))
+            socket.data["identity"] = await self._verifier.verify(token)
         except AuthError as refusal:
             self._log.info(
                 "client {socket} of {address} refused: {code} ({cause})",
@@ -117,12 +124,9 @@ class Gateway:
         socket.on_any(lambda event, *args: self.requests.handle(socket, event, args))
         socket.on("disconnect", lambda reason: self._disconnected(socket, reason))
         self._leases.begin(socket)
-        self._log.info(
-            "user {user} connected as {socket} to {rooms}",
-            user=identity.user_id,
-            socket=socket.id,
-            rooms=listed(identity.rooms),
-        )
+        user, rooms = identity.user_id, listed(identity.rooms)
+        text = f"user {user} connected as {socket.id} to {rooms}"
+        info(self._log, text, user=user, socket=socket.id, rooms=rooms)
         socket.emit(
             "connected",
             {
@@ -147,6 +151,10 @@ class Gateway:
         )
         if reason != SHUTTING_DOWN:  # when all are sent away, nobody has to hear of each
             self._presence.disconnected(identity)
+
+
+def _without_token(auth: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in auth.items() if name != "token"}
 
 
 def _token(socket: Socket) -> object:

@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from rtwist.auth.identity import Identity
 from rtwist.domain.rooms import SUPER_ADMIN, company_room, user_room
 from rtwist.domain.timestamps import iso
+from rtwist.entries import info
 from rtwist.socketio import Server, Socket
 from rtwist.socketio.adapter import Selection
 
@@ -51,13 +52,9 @@ class Presence:
             return
         news = {"userId": user_id, "timestamp": iso(self._now())}
         receivers = self._io.to(rooms).except_(user_room(user_id)).emit(event, news)
-        self._log.info(
-            "emitted {event} of user {user} to {target}: {receivers} receivers",
-            event=event,
-            user=user_id,
-            target=list(rooms),
-            receivers=receivers,
-        )
+        target = list(rooms)
+        text = f"emitted {event} of user {user_id} to {target}: {receivers} receivers"
+        info(self._log, text, event=event, user=user_id, target=target, receivers=receivers)
 
 
 def sockets_of(io: Server, user_id: str) -> Iterable[Socket]:

@@ -32,6 +32,7 @@ from rtwist.auth.revocation import RevokedTokens
 from rtwist.auth.settings import TokenSettings, shared_secrets
 from rtwist.auth.token import TokenVerifier
 from rtwist.authorization import AuthorizationUrl
+from rtwist.collector import relax
 from rtwist.config import DEV_ENV, Config, read_config, wants_dev
 from rtwist.development import trial
 from rtwist.domain.owners import OrderBook
@@ -232,6 +233,7 @@ def build(
             _log.info("at most {most} connections; {files} files may be open", most=most, files=files)
         if development is not None:
             say(development.welcome())
+        relax()
 
     parts = [*ports, *_timers(reactor, gateway)]
     return RtwistService(reactor, io, rest, parts, started=started, broker=broker, observer=observer)

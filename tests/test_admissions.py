@@ -62,7 +62,7 @@ class Desk:
         self.guest: Guest
         self.socket: Socket
         self.guest, self.socket = house.visitor()
-        self.socket.data["identity"] = Identity("u1", "c1", (), (), {}, 0)
+        self.socket.data["identity"] = Identity("u1", "c1", (), (), 0)
         self._timer = LoopingCall(self.admissions.sweep)
         self._timer.clock = house.clock
         self._timer.start(SWEEP_SECONDS)

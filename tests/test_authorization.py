@@ -23,8 +23,8 @@ from rtwist.authorization import Answer, AuthorizationSettings, AuthorizationUrl
 from rtwist.errors import AuthorizationUnavailable
 from rtwist.tasks import Tasks
 
-ANN = Identity("ann", None, (), (), {}, 0)
-BOB = Identity("bob", "c1", ("s1",), ("clerk",), {}, 0)
+ANN = Identity("ann", None, (), (), 0)
+BOB = Identity("bob", "c1", ("s1",), ("clerk",), 0)
 CHAT, LOBBY, HALL = (Room(Kind.CUSTOM, name) for name in ("chat", "lobby", "hall"))
 case = SynchronousTestCase()
 

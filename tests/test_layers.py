@@ -13,6 +13,8 @@ from tests.support.processes import ROOT
 FLOORS = {
     "errors": 0,
     "quoting": 0,
+    "entries": 0,
+    "collector": 0,
     "tasks": 1,
     "engineio": 2,
     "socketio": 3,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from rtwist.auth.patterns import RoomPattern, read_patterns
@@ -40,7 +40,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A user with their company, shops and roles; `claims` is all the token says.
+    """A user with their company, shops and roles: what is used of a token, and nothing else of it.
 
     `expires_at` is when the token ends, `issued_at` when it was signed, in seconds since 1970; `token_id` is its
     `jti`. Company, shops and roles may have been changed since by events: `moves` says which, and when, and
@@ -53,7 +53,6 @@ class Identity:
     company_id: str | None
     shop_ids: tuple[str, ...]
     roles: tuple[str, ...]
-    claims: Mapping[str, Any] = field(repr=False)
     expires_at: float
     issued_at: float | None = None
     token_id: str | None = None
@@ -99,7 +98,6 @@ def identity_from_claims(
         company_id,
         shop_ids,
         roles,
-        claims,
         expires_at,
         issued_at=claims.get("iat"),
         token_id=token_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from jwt.algorithms import HMACAlgorithm
@@ -19,6 +20,7 @@ Key: TypeAlias = "AllowedPublicKeys | str | bytes"
 MIN_SECRET_BYTES = 32
 """RFC 7518 3.2: "A key of the same size as the hash output [...] or larger MUST be used"."""
 
+_MAX_REMEMBERED = 16
 _RECIPE = 'make one with: python -c "import secrets; print(secrets.token_urlsafe(48))"'
 
 
@@ -54,6 +56,14 @@ class SharedSecrets:
     async def keys_for(self, header: Mapping[str, Any]) -> Sequence[bytes]:
         """Return all secrets: the headers of HS256 tokens seldom say which one signed."""
         return self._secrets
+
+
+class RememberingHMAC(HMACAlgorithm):
+    """HMAC that checks each secret once: PyJWT would look for a public key in it with every token."""
+
+    def __init__(self, hash_alg: Any) -> None:
+        super().__init__(hash_alg)
+        self.prepare_key = lru_cache(maxsize=_MAX_REMEMBERED)(super().prepare_key)  # type: ignore[method-assign]
 
 
 def _checked(secret: str | bytes, name: str) -> bytes:

@@ -11,7 +11,7 @@ import jwt
 from jwt.utils import base64url_decode
 
 from rtwist.auth.identity import ClaimNames, Identity, identity_from_claims
-from rtwist.auth.keys import Key, KeySource, SharedSecrets
+from rtwist.auth.keys import Key, KeySource, RememberingHMAC, SharedSecrets
 from rtwist.auth.publickeys import MAX_KID_CHARS
 from rtwist.auth.revocation import Revocations, RevokedTokens
 from rtwist.auth.strictjson import strict_object
@@ -64,6 +64,8 @@ class TokenVerifier:
         self._max_token_bytes = max_token_bytes
         self._now = now
         self._jws = jwt.PyJWS()
+        self._jws.unregister_algorithm("HS256")
+        self._jws.register_algorithm("HS256", RememberingHMAC(RememberingHMAC.SHA256))
 
     async def verify(self, token: object) -> Identity:
         """Return the identity in `token`, which is whatever the client sent as one.

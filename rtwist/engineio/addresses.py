@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from rtwist.errors import ConfigError
@@ -11,6 +12,9 @@ from rtwist.errors import ConfigError
 _Address = IPv4Address | IPv6Address
 _FOR = re.compile(r'(?:^|;)\s*for=(?:"([^"]*)"|([^;"\s]*))', re.IGNORECASE)
 _MAX_HOPS = 20
+_MAX_CHARS = 100
+"""An IPv6 address has 45 at most, and the name of an interface behind it."""
+_CACHED = 4096
 UNIX = "unix"
 """Stands in a list of proxies for whoever connects to a UNIX socket."""
 
@@ -63,6 +67,7 @@ class Proxies:
         return host
 
 
+@lru_cache(maxsize=_CACHED)
 def address_key(host: str) -> str:
     """What counts as one address in limits: IPv6 by its /64, which one customer has whole."""
     address = _read(host)
@@ -72,6 +77,11 @@ def address_key(host: str) -> str:
 
 
 def _read(host: str) -> _Address | None:
+    return None if len(host) > _MAX_CHARS else _read_short(host)
+
+
+@lru_cache(maxsize=_CACHED)
+def _read_short(host: str) -> _Address | None:
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:

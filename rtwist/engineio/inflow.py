@@ -45,17 +45,15 @@ class Inflow:
         "_flood_timeout",
         "_flooding_since",
         "_held",
-        "_reader",
         "_stopped",
         "_timer",
         "frames",
         "octets",
     )
 
-    def __init__(self, reader: Reader, budget: Budget, clock: IReactorTime, flood_timeout: float) -> None:
+    def __init__(self, budget: Budget, clock: IReactorTime, flood_timeout: float) -> None:
         self.frames = 0
         self.octets = 0
-        self._reader = reader
         self._budget = budget
         self._clock = clock
         self._flood_timeout = flood_timeout
@@ -65,16 +63,16 @@ class Inflow:
         self._stopped = False
         self._timer: IDelayedCall | None = None
 
-    def received(self, data: bytes) -> None:
-        """Bytes have come: parsed at once, or held while the client has sent more than its share.
+    def received(self, reader: Reader, data: bytes) -> None:
+        """Bytes have come for `reader`: parsed at once, or held while the client has sent more than its share.
 
         Many frames at once are parsed over several turns of the reactor: a read may bring ten thousand.
         """
         if self._timer is None and len(data) <= _SLICE:
-            self._parse(data)
+            self._parse(reader, data)
         else:
             self._held += data
-            self._parse_held()
+            self._parse_held(reader)
 
     def stop(self) -> None:
         """The connection has gone."""
@@ -82,40 +80,40 @@ class Inflow:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
-    def _parse_held(self) -> None:
+    def _parse_held(self, reader: Reader) -> None:
         while self._held and self._timer is None:
             # The rest of a large frame is one piece of work.
-            size = max(_SLICE, self._reader.rest_of_frame)
+            size = max(_SLICE, reader.rest_of_frame)
             data = bytes(self._held[:size])
             del self._held[:size]
-            self._parse(data)
+            self._parse(reader, data)
 
-    def _parse(self, data: bytes) -> None:
-        self._reader.parse(data)
+    def _parse(self, reader: Reader, data: bytes) -> None:
+        reader.parse(data)
         frames, self.frames, octets, self.octets = self.frames, 0, self.octets, 0
         wait = 0.0
         if self._budget.spend(frames, max(len(data), octets)):
             now = self._clock.seconds()
             wait = self._budget.settle(now)
             if wait:
-                self._count_flood(wait, now)
+                self._count_flood(reader, wait, now)
         if wait or (self._held and frames > _FRAMES_A_TURN):
-            self._pause(wait)
+            self._pause(reader, wait)
 
-    def _count_flood(self, wait: float, now: float) -> None:
+    def _count_flood(self, reader: Reader, wait: float, now: float) -> None:
         # A client that has gone is not noticed while nothing is read from it, so this must end.
         if now > self._debt_until + _BREAK:
             self._flooding_since = now
         self._debt_until = now + wait
-        self._reader.overrun(self._budget.passed, now - self._flooding_since >= self._flood_timeout)
+        reader.overrun(self._budget.passed, now - self._flooding_since >= self._flood_timeout)
 
-    def _pause(self, seconds: float) -> None:
+    def _pause(self, reader: Reader, seconds: float) -> None:
         if not self._stopped:
-            self._reader.transport.pauseProducing()
-            self._timer = self._clock.callLater(seconds, self._read_on)
+            reader.transport.pauseProducing()
+            self._timer = self._clock.callLater(seconds, self._read_on, reader)
 
-    def _read_on(self) -> None:
+    def _read_on(self, reader: Reader) -> None:
         self._timer = None
-        self._parse_held()
+        self._parse_held(reader)
         if self._timer is None and not self._stopped:
-            self._reader.transport.resumeProducing()
+            reader.transport.resumeProducing()

@@ -38,6 +38,17 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
     name = WEBSOCKET
     batch = PIECE - 1
     patience = 0.0
+    writable = True
+    stuck = False
+    unsent: Sequence[Packet] = ()
+    _pieces: deque[bytes] | None = None
+    _ends_after_pieces = False
+    _compress_from: int | None = None
+    _message_timer: IDelayedCall | None = None
+    _abort_timer: IDelayedCall | None = None
+    _heard_end = False
+    _gone = False
+    _fragments = 0
     session: Session
     outlet: Outlet
     factory: WebSocketFactory
@@ -46,19 +57,8 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         super().__init__()
         self.factory = factory
         self.left: Callable[[], None] = _nothing
-        self.writable = True
-        self.stuck = False
-        self.unsent: Sequence[Packet] = ()
-        self._pieces: deque[bytes] | None = None
-        self._ends_after_pieces = False
-        self._inflow = Inflow(self, budget, factory.clock, factory.options.flood_timeout)
-        self._compress_from: int | None = None
-        self._message_timer: IDelayedCall | None = None
-        self._heard_end = False
-        self._gone = False
-        self._fragments = 0
+        self._inflow = Inflow(budget, factory.clock, factory.options.flood_timeout)
         self._incoming = bytearray()
-        self._abort_timer: IDelayedCall | None = None
 
     def makeConnection(self, transport: Any) -> None:
         """The connection is handed over."""
@@ -108,7 +108,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes have come."""
-        self._inflow.received(data)
+        self._inflow.received(self, data)
 
     @property
     def rest_of_frame(self) -> int:
@@ -253,12 +253,15 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]
         self._take_incoming()
         self.left()
         self._inflow.stop()
-        timers, self._message_timer = (self._abort_timer, self._message_timer), None
+        timers = (self._abort_timer, self._message_timer)
+        self._abort_timer = self._message_timer = None
         for timer in timers:
             if timer is not None and timer.active():
                 timer.cancel()
         super().connectionLost(reason)
         self._tell_session(reasons.TRANSPORT_CLOSE, reason.getErrorMessage())
+        # Which also points here: neither would be freed before the garbage is collected.
+        self.__dict__.pop("session", None)
 
     def _fail_connection(self, code: int = 1001, reason: str = "going away") -> None:
         # Autobahn's one place for a fault of the client: it sends the close frame and ignores the rest.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import msgspec
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger
 
 from rtwist.domain.event import DomainEvent
+from rtwist.entries import info
 
 EVERYONE = "everyone"
 
@@ -45,16 +45,4 @@ def cause(event: DomainEvent) -> str:
 
 def report(log: Logger, event: DomainEvent, emitted: Sequence[Emitted]) -> None:
     """Log at info level what an event was emitted as, to whom and to how many."""
-    # As `Logger.info` does, which would take longer than all else that is done for an event nobody hears.
-    log.observer({
-        "log_logger": log,
-        "log_level": LogLevel.info,
-        "log_namespace": log.namespace,
-        "log_source": log.source,
-        "log_format": "{_text}",
-        "log_time": time.time(),
-        "_text": _Words(event, emitted),
-        "kind": event.kind,
-        "id": event.id,
-        "emissions": emitted,
-    })  # fmt: skip
+    info(log, _Words(event, emitted), kind=event.kind, id=event.id, emissions=emitted)

@@ -81,7 +81,7 @@ class Client:
             max_attachments=server.options.max_attachments, max_depth=server.options.max_depth
         )
         self._sockets: dict[str, Socket] = {}
-        self._connecting: set[str] = set()
+        self._connecting: tuple[str, ...] = ()
         self._timer: IDelayedCall | None = None
         self._waiting: IDelayedCall | None = None
         self._size = 0
@@ -240,7 +240,7 @@ class Client:
         if not namespace.middleware:
             self._accept(socket)
             return
-        self._connecting.add(namespace.name)
+        self._connecting += (namespace.name,)
         self.tasks.start(f"connecting to {namespace.name}", self._pass_middleware(socket))
 
     async def _pass_middleware(self, socket: Socket) -> None:
@@ -269,13 +269,16 @@ class Client:
             if self.session.is_open:
                 self._accept(socket)
         finally:
-            self._connecting.discard(namespace.name)
+            self._connects_no_more(namespace.name)
 
     def _accept(self, socket: Socket) -> None:
         self._stop_timer()
-        self._connecting.discard(socket.namespace.name)
+        self._connects_no_more(socket.namespace.name)
         self._sockets[socket.namespace.name] = socket
         socket.namespace.accept(socket)
+
+    def _connects_no_more(self, name: str) -> None:
+        self._connecting = tuple(one for one in self._connecting if one != name)
 
     def _refuse(self, name: str, reason: dict[str, Any]) -> None:
         try:

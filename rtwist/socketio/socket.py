@@ -84,7 +84,8 @@ class Socket(Subscribable):
         self._session = client.session
         self._handlers = Handlers()
         self._middleware: list[EventMiddleware] = []
-        self._queue: deque[tuple[str, list[Any], int]] = deque()
+        # Made when an event has to wait, which is seldom: an empty one takes 760 bytes.
+        self._queue: deque[tuple[str, list[Any], int]] | None = None
         self._queued = 0
         self._busy = False
         self._draining = False
@@ -227,7 +228,7 @@ class Socket(Subscribable):
         self.connected = False
         self.namespace.forget(self)
         self._client.forget(self)
-        self._queue.clear()
+        self._queue = None
         self._client.keep(-self._queued)
         self._queued = 0
         self.acks.lose()
@@ -241,11 +242,13 @@ class Socket(Subscribable):
         options = self._client.options
         if not self._busy:
             self._handle(event, args)
-        elif len(self._queue) >= options.max_queued_events:
+        elif len(self._queue or ()) >= options.max_queued_events:
             self._client.over("max_queued_events", f"more than {options.max_queued_events} events wait")
         elif self._queued + size > options.max_queued_bytes:
             self._client.over("max_queued_bytes", f"events of more than {options.max_queued_bytes} bytes wait")
         else:
+            if self._queue is None:
+                self._queue = deque()
             self._queue.append((event, args, size))
             self._queued += size
             self._client.keep(size)

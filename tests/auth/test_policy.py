@@ -36,7 +36,7 @@ def is_socket_id(name: str) -> bool:
 
 def identity(company: str | None = None, *shops: str, **more: Any) -> Identity:
     patterns = read_patterns("rooms", list(more.get("rooms", ())))
-    return Identity("u1", company, shops, tuple(more.get("roles", ())), {}, 0, patterns=patterns)
+    return Identity("u1", company, shops, tuple(more.get("roles", ())), 0, patterns=patterns)
 
 
 ADMIN = identity(roles=("super_admin",))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import struct
+import weakref
 from collections.abc import Iterator
 from http.client import parse_headers
 from io import BytesIO
@@ -121,6 +123,26 @@ def test_a_connection_that_is_lost_ends_the_session_and_every_timer(peer: Peer, 
     peer.lose(reason)
     assert peer.ends == ["transport close"]
     assert peer.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("how", ["lost", "closed"])
+def test_what_a_connection_took_is_free_without_the_garbage_collector(how: str) -> None:
+    peer = Peer()
+    transport = weakref.ref(peer.transport)
+    gc.disable()
+    try:
+        peer.receive(text("4hello"))
+        if how == "closed":
+            peer.session.close()
+            peer.receive(frame(8))
+            peer.clock.advance(60)
+        peer.lose()
+        # As Twisted's connections do when they end.
+        peer.wire.protocol = peer.wire.producer = None
+        vars(peer).clear()
+        assert transport() is None
+    finally:
+        gc.enable()
 
 
 def test_a_close_of_the_server_is_a_close_frame_without_status(peer: Peer) -> None:

@@ -68,7 +68,7 @@ def viewers(chance: random.Random) -> list[Viewer]:
 
 def rooms_of(viewer: Viewer) -> set[str]:
     """The rooms that a client is in who subscribed before anything was known."""
-    identity = Identity(viewer.user, viewer.company, viewer.shops, viewer.roles, {}, 0)
+    identity = Identity(viewer.user, viewer.company, viewer.shops, viewer.roles, 0)
     rooms = {*identity.rooms, *map(product_room, viewer.products)}
     policy = Policy()
     for kind, ids in ((Kind.ORDER, viewer.orders), (Kind.TRANSFER, viewer.transfers)):

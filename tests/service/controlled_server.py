@@ -2,6 +2,7 @@
 
 `late`: the keys come when any client emits `release` (`count waiting` tells for how many);
 `away`: they cannot be had; `broken`: a bug.
+`what is kept` answers with what is kept of what each client sent with its CONNECT.
 Clients call the helpers of `rtwist.emit` with `call helper`.
 """
 
@@ -71,6 +72,8 @@ def main() -> None:
             args[-1](keys.release())
         elif event == "count waiting":
             args[-1](len(keys.waiting))
+        elif event == "what is kept":
+            args[-1]([dict(socket.handshake.auth) for socket in io.root.sockets.values()])
         elif event == "call helper":
             args[-1](getattr(emit, args[0])(io, *args[1:-1]))
 

@@ -194,6 +194,14 @@ class TestWhileTheTokenIsBeingVerified:
         assert client.rest() == []
         assert 4 < time.monotonic() - started < 7, "closed after 5 s in no namespace"
 
+    def test_the_token_is_not_kept(self, controlled: Service, witness: Client) -> None:
+        client = controlled.open()
+        client.wire.send_text(f'40{{"token":"{token("u2", "c1", "s1")}","app":"shop"}}')
+        assert client.packet().startswith('40{"sid":')
+        kept = witness.call("what is kept")
+        assert {"app": "shop"} in kept
+        assert not any("token" in auth for auth in kept)
+
     @pytest.mark.parametrize("kid", ["away", "broken"])
     def test_a_passing_failure_closes_the_transport_so_that_clients_retry(
         self, controlled: Service, kid: str
