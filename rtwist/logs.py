@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from io import TextIOWrapper
 from threading import RLock
 from typing import Any, Protocol, TextIO
@@ -54,9 +54,9 @@ def observer(
     what is before them at once.
     """
     out = (sys.__stdout__ or sys.stderr) if out is None else out
-    lines = Lines(_Stream(out) if isinstance(out, TextIOWrapper) else out, reactor)  # type: ignore[arg-type]
-    least = _RANKS[LogLevel.lookupByName(log_level)]
-    return _Observer(JSONLine() if log_format == "json" else TextLine(), least, lines)
+    line = JSONLine() if log_format == "json" else TextLine()
+    lines = Lines(_Stream(out) if isinstance(out, TextIOWrapper) else out, line, reactor)  # type: ignore[arg-type]
+    return _Observer(line, _RANKS[LogLevel.lookupByName(log_level)], lines)
 
 
 def log_file(twistd: Mapping[str, Any]) -> LogFile | None:
@@ -94,9 +94,10 @@ class _Observer:
         rank = _RANKS.get(event.get("log_level"), -1)
         if rank < self._least:
             return
-        line = self._line(event)
-        if line:
-            self._lines.add(line, at_once=rank >= _URGENT)
+        # What has its text ready waits for the end of the turn as it is: an event's emissions leave before it.
+        entry = event if _is_ready(event) else self._line(event)
+        if entry:
+            self._lines.add(entry, at_once=rank >= _URGENT)
 
 
 class Lines:
@@ -108,18 +109,19 @@ class Lines:
 
     _log = Logger()
 
-    def __init__(self, out: Output, reactor: Any = None) -> None:
+    def __init__(self, out: Output, line: Callable[[LogEvent], str | None], reactor: Any = None) -> None:
         self._out = out
+        self._line = line
         self._reactor = reactor
-        self._lines: list[str] = []
+        self._lines: list[str | LogEvent] = []
         self._lost = 0
         self._lock = RLock()
         if reactor is not None:
             reactor.addSystemEventTrigger("after", "shutdown", self.flush)
             atexit.register(self.flush)
 
-    def add(self, line: str, *, at_once: bool) -> None:
-        """Write `line`, which ends with a line end; `at_once` with all before it."""
+    def add(self, line: str | LogEvent, *, at_once: bool) -> None:
+        """Write `line`, which ends with a line end or is still to be made; `at_once` with all before it."""
         with self._lock:
             lines = self._lines
             lines.append(line)
@@ -135,13 +137,16 @@ class Lines:
             if not lines:
                 return
             try:
-                self._out.write("".join(lines).encode("utf-8", "backslashreplace"))
+                self._out.write(self._text(lines).encode("utf-8", "backslashreplace"))
             except (OSError, ValueError):  # a full disk, nobody who reads, or closed
                 self._lost += len(lines)
                 return
             lost, self._lost = self._lost, 0
         if lost:
             self._log.warn("{lost} log lines could not be written", lost=lost)
+
+    def _text(self, lines: Sequence[str | LogEvent]) -> str:
+        return "".join([one if isinstance(one, str) else self._line(one) or "" for one in lines])
 
     def _turns(self) -> bool:
         """Whether the reactor's next turn will come, and this is its thread."""
@@ -212,9 +217,13 @@ class JSONLine:
         return _encode(line) + "\n"
 
 
+def _is_ready(event: LogEvent) -> bool:
+    return event.get("log_format") == "{_text}" and "log_failure" not in event and "log_system" not in event
+
+
 def _ready_text(event: LogEvent) -> str | None:
     """The message, where it is there already and no general tool is needed to find it."""
-    if event.get("log_format") != "{_text}" or "log_failure" in event or "log_system" in event:
+    if not _is_ready(event):
         return None
     try:
         return str(event["_text"])

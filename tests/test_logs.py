@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger, LogLevel, LogPublisher, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
+from rtwist.entries import info
 from rtwist.logs import MOST_LINES, observer
 
 
@@ -185,6 +186,21 @@ class TestGathering:
             assert turn not in map(tuple, gathering.written)
             gathering.turns.advance(0)
         assert gathering.written == [["a", "b", "c"], ["d"]]
+
+    def test_words_that_wait_for_the_end_of_the_turn_keep_their_place(self, gathering: Gathering) -> None:
+        asked: list[str] = []
+
+        class Words:
+            def __str__(self) -> str:
+                asked.append("words")
+                return "b"
+
+        gathering.logger.info("a")
+        info(gathering.logger, Words())
+        gathering.logger.info("c")
+        assert asked == []
+        gathering.turns.advance(0)
+        assert gathering.written == [["a", "b", "c"]]
 
     def test_an_error_is_written_at_once_with_what_came_before(self, gathering: Gathering) -> None:
         gathering.logger.info("a")
