@@ -28,8 +28,8 @@ METHOD = (
     "and at once. Everything else is at its default.",
     "The Node service has express, socket.io, jsonwebtoken, amqplib and winston; the Python one has "
     "python-socketio on uvicorn with uvloop, PyJWT and aio-pika. Both are in ``bench/peers``. They verify the"
-    " token, join the rooms of the user, tell presence, answer subscriptions, consume from the topic exchange"
-    " with the same prefetch, acknowledge each message once it is emitted, and emit the same events to the "
+    " token, join the rooms of the user, tell presence, answer subscriptions, consume from a queue of the same"
+    " kind with the same prefetch, acknowledge each message once it is emitted, and emit the same events to the "
     "same rooms. They do not do what else rtwist does: dead letters, repeated ids, limits, entitlement to "
     "orders, the end of a token.",
     "All three log connections, joins and emissions to a file, at their default level.",

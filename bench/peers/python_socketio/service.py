@@ -143,7 +143,9 @@ async def main() -> None:
     channel = await connection.channel(publisher_confirms=False)
     await channel.set_qos(PREFETCH)
     exchange = await channel.declare_exchange("events", aio_pika.ExchangeType.TOPIC, durable=True)
-    queue = await channel.declare_queue("websocket.events", durable=True)
+    # As rtwist's: a queue that keeps the order over several consumers takes RabbitMQ a little longer.
+    arguments = {"x-single-active-consumer": True, "x-dead-letter-exchange": "websocket.events.dlx"}
+    queue = await channel.declare_queue("websocket.events", durable=True, arguments=arguments)
     for domain in DOMAINS:
         await queue.bind(exchange, f"{domain}.#")
     await queue.consume(handle_message)
