@@ -29,6 +29,7 @@ FLOORS = {
     "presence": 4,
     "emit": 4,
     "limits": 4,
+    "cluster": 5,
     "config": 5,
     "settings": 5,
     "extensions": 5,

@@ -59,11 +59,11 @@ _SHARED: dict[str, Any] = {
 class Silent:
     """Stands in for Autobahn's own log, which would warn about every misbehaving client and format each read."""
 
-    def __getattr__(self, name: str) -> Any:
-        return self._ignore
+    def debug(self, *args: object, **fields: object) -> None:
+        """Nothing; the most frequent, and so not found by `__getattr__` each time."""
 
-    def _ignore(self, *args: object, **fields: object) -> None:
-        pass
+    def __getattr__(self, name: str) -> Any:
+        return self.debug
 
 
 def accept(compression: Agreement, offers: Sequence[PerMessageDeflateOffer]) -> PerMessageDeflateOfferAccept:

@@ -147,11 +147,7 @@ class _Direct:
         if self._filled and self._holds_something():
             self._transport.write(data)
             return
-        try:
-            sent = self._socket.send(data)
-        except OSError:
-            # It takes nothing now, or is lost: the reactor finds out which.
-            sent = 0
+        sent = _sent(self._socket, data)
         if sent != len(data):
             self._filled = True
             self._transport.write(data[sent:])
@@ -164,6 +160,23 @@ class _Direct:
     def flush_if_behind(self) -> None:
         if self._holds_something():
             self.flush()
+
+
+def write_through(transport: Any, data: bytes) -> None:
+    """Write `data`: now, as far as the socket takes it, where Twisted would wait until its turn ends."""
+    if _is_plain(transport) and not transport.dataBuffer and not transport._tempDataBuffer:
+        data = data[_sent(transport.socket, data) :]
+    if data:
+        transport.write(data)
+
+
+def _sent(socket: Any, data: bytes) -> int:
+    try:
+        count: int = socket.send(data)
+    except OSError:
+        # It takes nothing now, or is lost: the reactor finds out which.
+        return 0
+    return count
 
 
 def _is_plain(transport: Any) -> bool:

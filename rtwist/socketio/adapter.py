@@ -7,15 +7,20 @@ from typing import Any, NamedTuple, Protocol
 
 from rtwist.engineio.outbox import IfBehind
 from rtwist.engineio.packet import Packet as EnginePacket
+from rtwist.socketio.acks import BroadcastAck
 from rtwist.socketio.packet import Packet, encode
 from rtwist.socketio.rooms import Rooms
 
 
 class Selection(NamedTuple):
-    """The sockets in any of `rooms` (all, when empty) that are in none of the `excluded` rooms."""
+    """The sockets in any of `rooms` (all, when empty) that are in none of the `excluded` rooms.
+
+    `local` leaves out those of other nodes.
+    """
 
     rooms: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    local: bool = False
 
 
 class Receiver(Protocol):
@@ -64,3 +69,44 @@ class Adapter:
             socket.deliver(encoded, if_behind)
             count += 1
         return count
+
+    def broadcast_with_ack(self, packet: Packet, selection: Selection, ack: BroadcastAck) -> None:
+        """Send `packet`, which has an id, to every selected socket, and have `ack` expect their answers."""
+        for socket in self.select(selection):
+            ack.expect(socket.acks)
+        Adapter.broadcast(self, packet, selection)
+
+    async def fetch(self, selection: Selection) -> list[Any]:
+        """The selected sockets."""
+        return list(self.select(selection))
+
+    def join(self, selection: Selection, rooms: tuple[str, ...]) -> None:
+        """Put the selected sockets into `rooms`."""
+        for socket in self.select(selection):
+            socket.join(rooms)
+
+    def leave(self, selection: Selection, rooms: tuple[str, ...]) -> None:
+        """Take the selected sockets out of `rooms`."""
+        for socket in self.select(selection):
+            for room in rooms:
+                socket.leave(room)
+
+    def server_side_emit(self, event: str, args: tuple[Any, ...]) -> None:
+        """Tell the other nodes of `event`: the handlers of their namespaces hear it."""
+
+    async def server_side_emit_with_ack(self, event: str, args: tuple[Any, ...]) -> list[Any]:
+        """The same; what each of the others answers."""
+        return []
+
+    async def server_count(self) -> int:
+        """How many nodes there are, with this one."""
+        return 1
+
+    async def all_rooms(self) -> set[str]:
+        """The rooms of all nodes."""
+        return set(self.rooms.names())
+
+    def disconnect(self, selection: Selection, close: bool) -> None:
+        """Disconnect the selected sockets; `close` also ends their connections."""
+        for socket in self.select(selection):
+            socket.disconnect(close)

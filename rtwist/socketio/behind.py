@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from rtwist.engineio.outbox import SPARE, IfBehind, Latest
@@ -10,6 +11,8 @@ from rtwist.errors import ConfigError
 
 _USAGE = "write drop, latest, latest:field, latest:field+field or disconnect"
 _LATEST = "latest"
+_REMEMBERED = 1024
+"""Names of events that were looked up; an application has a few dozen."""
 
 Fields = tuple[str, ...]
 _Rule = IfBehind | Fields
@@ -26,6 +29,7 @@ class BehindRules:
     def __init__(self, rules: Mapping[str, str]) -> None:
         self._exact: dict[str, _Rule] = {}
         self._prefixes: list[tuple[str, _Rule]] = []
+        self._rule_of = lru_cache(maxsize=_REMEMBERED)(self._find_rule)
         for name, text in sorted(rules.items(), key=lambda rule: -len(rule[0])):
             if not name or "*" in name[:-1]:
                 raise ConfigError(f"{name!r} is no event; write its name, or its beginning and then *")
@@ -37,12 +41,12 @@ class BehindRules:
 
     def of(self, namespace: str, event: str, args: Sequence[Any]) -> IfBehind:
         """What becomes of this event for a client that is behind."""
-        rule = self._rule(event)
+        rule = self._rule_of(event)
         if not isinstance(rule, tuple):
             return rule
         return _latest(namespace, event, rule, args)
 
-    def _rule(self, event: str) -> _Rule:
+    def _find_rule(self, event: str) -> _Rule:
         if event in self._exact:
             return self._exact[event]
         return next((rule for prefix, rule in self._prefixes if event.startswith(prefix)), None)

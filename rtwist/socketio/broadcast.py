@@ -18,31 +18,30 @@ if TYPE_CHECKING:
     from rtwist.socketio.socket import Socket
 
 RoomNames = str | Iterable[str]
+_EVERYBODY = Selection()
 
 
 class BroadcastOperator:
     """A selection of sockets of one namespace; each method returns a new, narrower or wider one."""
 
-    __slots__ = ("_excluded", "_if_behind", "_namespace", "_rooms", "_timeout")
+    __slots__ = ("_if_behind", "_namespace", "_timeout", "selection")
 
     def __init__(
         self,
         namespace: Namespace,
-        rooms: tuple[str, ...] = (),
-        excluded: tuple[str, ...] = (),
+        selection: Selection = _EVERYBODY,
         if_behind: IfBehind = None,
         timeout: float | None = None,
     ) -> None:
         self._namespace = namespace
-        self._rooms = rooms
-        self._excluded = excluded
+        self.selection = selection
         self._if_behind = if_behind
         self._timeout = timeout
 
     def to(self, room: RoomNames) -> BroadcastOperator:
         """Also the sockets in `room`, a name or several; each socket is meant once however many it is in."""
-        rooms = self._rooms + names(room)
-        return BroadcastOperator(self._namespace, rooms, self._excluded, self._if_behind, self._timeout)
+        selection = self.selection
+        return self._meaning(selection._replace(rooms=selection.rooms + names(room)))
 
     def in_(self, room: RoomNames) -> BroadcastOperator:
         """The same as `to`."""
@@ -50,21 +49,32 @@ class BroadcastOperator:
 
     def except_(self, room: RoomNames) -> BroadcastOperator:
         """Not the sockets in `room`, a name or several."""
-        excluded = self._excluded + names(room)
-        return BroadcastOperator(self._namespace, self._rooms, excluded, self._if_behind, self._timeout)
+        selection = self.selection
+        return self._meaning(selection._replace(excluded=selection.excluded + names(room)))
+
+    @property
+    def local(self) -> BroadcastOperator:
+        """Not the sockets of other nodes."""
+        return self._meaning(self.selection._replace(local=True))
 
     @property
     def volatile(self) -> BroadcastOperator:
         """Drop the event for sockets that cannot take it at once."""
-        return BroadcastOperator(self._namespace, self._rooms, self._excluded, DROP, self._timeout)
+        return self._treating(DROP)
 
     def latest(self, key: Hashable = None) -> BroadcastOperator:
         """Of what waits for a socket, keep only the last of this event with this `key`."""
-        return BroadcastOperator(self._namespace, self._rooms, self._excluded, Latest(key), self._timeout)
+        return self._treating(Latest(key))
 
     def timeout(self, seconds: float) -> BroadcastOperator:
         """How long `emit_with_ack` waits."""
-        return BroadcastOperator(self._namespace, self._rooms, self._excluded, self._if_behind, seconds)
+        return BroadcastOperator(self._namespace, self.selection, self._if_behind, seconds)
+
+    def _meaning(self, selection: Selection) -> BroadcastOperator:
+        return BroadcastOperator(self._namespace, selection, self._if_behind, self._timeout)
+
+    def _treating(self, if_behind: IfBehind) -> BroadcastOperator:
+        return BroadcastOperator(self._namespace, self.selection, if_behind, self._timeout)
 
     def emit(self, event: str, *args: Any) -> int:
         """Send `event` to the selected sockets; returns how many of them are on this node.
@@ -90,10 +100,8 @@ class BroadcastOperator:
         packet_id = namespace.next_ack_id()
         packet = Packet(PacketType.EVENT, namespace.name, event_data(event, args), packet_id)
         ack = BroadcastAck(namespace.patience, packet_id, self._timeout)
-        for socket in namespace.adapter.select(self.selection):
-            ack.expect(socket.acks)
         try:
-            namespace.adapter.broadcast(packet, self.selection)
+            namespace.adapter.broadcast_with_ack(packet, self.selection, ack)
         except TypeError:
             ack.stop()
             raise
@@ -101,28 +109,19 @@ class BroadcastOperator:
 
     async def fetch_sockets(self) -> list[Socket]:
         """The selected sockets."""
-        return list(self._namespace.adapter.select(self.selection))
+        return await self._namespace.adapter.fetch(self.selection)
 
     def sockets_join(self, room: RoomNames) -> None:
         """Put the selected sockets into `room`, a name or several."""
-        for socket in self._namespace.adapter.select(self.selection):
-            socket.join(room)
+        self._namespace.adapter.join(self.selection, names(room))
 
     def sockets_leave(self, room: RoomNames) -> None:
         """Take the selected sockets out of `room`, a name or several."""
-        for socket in self._namespace.adapter.select(self.selection):
-            for name in names(room):
-                socket.leave(name)
+        self._namespace.adapter.leave(self.selection, names(room))
 
     def disconnect_sockets(self, close: bool = False) -> None:
         """Disconnect the selected sockets; `close` also ends their connections."""
-        for socket in self._namespace.adapter.select(self.selection):
-            socket.disconnect(close)
-
-    @property
-    def selection(self) -> Selection:
-        """Whom this means."""
-        return Selection(self._rooms, self._excluded)
+        self._namespace.adapter.disconnect(self.selection, close)
 
 
 def names(room: RoomNames) -> tuple[str, ...]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReactorTime
 
+from rtwist.errors import LocalProtocolError
 from rtwist.socketio.acks import Patience
-from rtwist.socketio.adapter import Adapter
+from rtwist.socketio.adapter import Adapter, Selection
 from rtwist.socketio.behind import BehindRules
 from rtwist.socketio.broadcast import BroadcastOperator, RoomNames, names
 from rtwist.socketio.events import Handlers, Subscribable
 from rtwist.socketio.socket import Handshake, Socket
+from rtwist.tasks import Tasks
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
     from rtwist.socketio.client import Client
 
 _SOCKET_ID_BYTES = 15
+_NOT_SERVER_SIDE = frozenset({"connect", "connection", "new_namespace"})
 Middleware = Callable[[Socket], Any]
+AdapterFactory = Callable[["Namespace"], Adapter]
+"""Makes the adapter of a namespace."""
 
 
 class Namespace(Subscribable):
@@ -32,16 +37,27 @@ class Namespace(Subscribable):
     take.
     """
 
-    def __init__(self, name: str, clock: IReactorTime, behind: BehindRules, patience: Patience) -> None:
+    def __init__(
+        self,
+        name: str,
+        clock: IReactorTime,
+        behind: BehindRules,
+        patience: Patience,
+        *,
+        tasks: Tasks,
+        adapter: AdapterFactory | None = None,
+    ) -> None:
         self.name = name
         self.clock = clock
         self.behind = behind
         self.patience = patience
-        self.adapter = Adapter()
+        self.tasks = tasks
         self.middleware: list[Middleware] = []
         self._sockets: dict[str, Socket] = {}
         self._handlers = Handlers()
         self._ack_ids = count()
+        # Last, for one that reaches other nodes may hear from them at once.
+        self.adapter = Adapter() if adapter is None else adapter(self)
 
     @property
     def sockets(self) -> Mapping[str, Socket]:
@@ -62,7 +78,7 @@ class Namespace(Subscribable):
 
     def to(self, room: RoomNames) -> BroadcastOperator:
         """The sockets in `room`, a name or several."""
-        return BroadcastOperator(self, names(room))
+        return BroadcastOperator(self, Selection(names(room)))
 
     def in_(self, room: RoomNames) -> BroadcastOperator:
         """The same as `to`."""
@@ -71,6 +87,11 @@ class Namespace(Subscribable):
     def except_(self, room: RoomNames) -> BroadcastOperator:
         """All sockets but those in `room`, a name or several."""
         return self.operator().except_(room)
+
+    @property
+    def local(self) -> BroadcastOperator:
+        """All sockets of this node."""
+        return self.operator().local
 
     @property
     def volatile(self) -> BroadcastOperator:
@@ -109,6 +130,26 @@ class Namespace(Subscribable):
         """Disconnect all sockets; `close` also ends their connections."""
         self.operator().disconnect_sockets(close)
 
+    def server_side_emit(self, event: str, *args: Any) -> None:
+        """Have the handlers of `event` called on the other nodes of the cluster.
+
+        Raises `LocalProtocolError` for a reserved name, `connection` among them.
+        """
+        self.adapter.server_side_emit(_server_side(event), args)
+
+    async def server_side_emit_with_ack(self, event: str, *args: Any) -> list[Any]:
+        """The same; what each of them answers, by calling the last argument of its handler.
+
+        Raises `AckTimeout` with the answers so far when one does not in time.
+        """
+        return await self.adapter.server_side_emit_with_ack(_server_side(event), args)
+
+    def server_side_event(self, event: str, args: Sequence[Any]) -> None:
+        """Another node has emitted `event` to the servers; with an acknowledgement that is the last argument."""
+        pending = self._handlers.announce(event, args)
+        if pending:
+            self.tasks.start(f"handling {event}", self._handlers.finish(event, pending))
+
     def next_ack_id(self) -> int:
         """A fresh id for a packet that wants an acknowledgement."""
         return next(self._ack_ids)
@@ -128,3 +169,9 @@ class Namespace(Subscribable):
         """The socket has disconnected."""
         self._sockets.pop(socket.id, None)
         self.adapter.remove_all(socket)
+
+
+def _server_side(event: str) -> str:
+    if event in _NOT_SERVER_SIDE:
+        raise LocalProtocolError(f'"{event}" is a reserved event name')
+    return event

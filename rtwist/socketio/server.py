@@ -17,7 +17,7 @@ from rtwist.socketio.broadcast import BroadcastOperator, RoomNames
 from rtwist.socketio.client import Client
 from rtwist.socketio.events import H
 from rtwist.socketio.files import client_files
-from rtwist.socketio.namespace import Middleware, Namespace
+from rtwist.socketio.namespace import AdapterFactory, Middleware, Namespace
 from rtwist.socketio.options import Options
 from rtwist.socketio.packet import ROOT
 from rtwist.tasks import Tasks
@@ -33,15 +33,21 @@ SHUTTING_DOWN = "server shutting down"
 
 
 class Server:
-    """A Socket.IO v5 server. What it offers directly (`on`, `use`, `to`, `emit` …) is the namespace `/`."""
+    """A Socket.IO v5 server. What it offers directly (`on`, `use`, `to`, `emit` …) is the namespace `/`.
 
-    def __init__(self, clock: IReactorTime, options: Options | None = None) -> None:
+    `adapter` makes the adapter of each namespace; without it there is this node alone.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, options: Options | None = None, *, adapter: AdapterFactory | None = None
+    ) -> None:
         self.clock = clock
         self.options = Options() if options is None else options
         self.tasks = Tasks()
         self.engine = EngineServer(clock, self.options, self._connected)
         self._behind = BehindRules(self.options.slow_consumers)
         self._ack_patience = Patience(clock, self.options.ack_timeout, self.note_limit)
+        self._adapter = adapter
         self._namespaces: dict[str, Namespace] = {}
         self._clients: set[Client] = set()
         self.root = self.of(ROOT)
@@ -66,7 +72,10 @@ class Server:
         name = name if name.startswith("/") else f"/{name}"
         namespace = self._namespaces.get(name)
         if namespace is None:
-            namespace = self._namespaces[name] = Namespace(name, self.clock, self._behind, self._ack_patience)
+            namespace = Namespace(
+                name, self.clock, self._behind, self._ack_patience, tasks=self.tasks, adapter=self._adapter
+            )
+            self._namespaces[name] = namespace
         return namespace
 
     def site(
@@ -126,6 +135,11 @@ class Server:
         return self.root.except_(room)
 
     @property
+    def local(self) -> BroadcastOperator:
+        """The sockets of `/` on this node."""
+        return self.root.local
+
+    @property
     def volatile(self) -> BroadcastOperator:
         """The sockets of `/` that can take an event at once."""
         return self.root.volatile
@@ -145,6 +159,14 @@ class Server:
     def emit_with_ack(self, event: str, *args: Any) -> Deferred[list[Any]]:
         """Send `event` to every socket of `/`; fires with the first argument of each acknowledgement."""
         return self.root.emit_with_ack(event, *args)
+
+    def server_side_emit(self, event: str, *args: Any) -> None:
+        """`Namespace.server_side_emit` of `/`."""
+        self.root.server_side_emit(event, *args)
+
+    async def server_side_emit_with_ack(self, event: str, *args: Any) -> list[Any]:
+        """`Namespace.server_side_emit_with_ack` of `/`."""
+        return await self.root.server_side_emit_with_ack(event, *args)
 
     async def fetch_sockets(self) -> list[Socket]:
         """All sockets of `/`."""

@@ -7,13 +7,13 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, cast
 
-from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from rtwist.engineio.outflow import write_through
 from rtwist.errors import (
     BrokerBusy,
     BrokerError,
@@ -217,8 +217,8 @@ class BrokerConnection(AMQClient):  # type: ignore[misc]
     def ack(self, tag: int, multiple: bool = False) -> None:
         """The delivery is done with, or all up to it. Does nothing on a connection that has ended."""
         if self.reason is None:
-            self.transport.write(ack_frame(CHANNEL, tag, multiple))
-            self._write_now()
+            # At once, and the broker sends on: it sends no more than `qos` allows.
+            write_through(self.transport, ack_frame(CHANNEL, tag, multiple))
 
     def reject(self, tag: int, *, requeue: bool = False, multiple: bool = False) -> None:
         """Refuse the delivery, or all up to it: to the dead-letter exchange of its queue, or back into the queue.
@@ -374,13 +374,6 @@ class BrokerConnection(AMQClient):  # type: ignore[misc]
         waiting, options = self.confirms, self.options
         too_many = len(waiting) >= options.max_unconfirmed
         return too_many or (len(waiting) > 0 and waiting.size + size > options.max_unconfirmed_bytes)
-
-    def _write_now(self) -> None:
-        # Twisted would wait until this turn of the reactor ends, and the broker with it: it sends no more than
-        # `qos` allows. A failure comes up again in the reactor's own turn, which ends the connection.
-        transport = self.transport
-        if isinstance(transport, FileDescriptor) and not getattr(transport, "TLS", False) and transport.connected:
-            transport.doWrite()
 
     def _beat(self) -> None:
         self.transport.write(HEARTBEAT_FRAME)

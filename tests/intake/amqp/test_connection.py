@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import MemoryReactor
 from twisted.logger import capturedLogs
 
@@ -324,19 +323,24 @@ class TestConsuming:
         class Plain(FileDescriptor):
             connected = True
             taken = b""
-            ended: Exception | None = None
+            takes = 1000
 
-            def writeSomeData(self, data: bytes) -> Any:  # noqa: N802 - Twisted's name
-                if self.ended is not None:
-                    return self.ended
-                self.taken += data
-                return len(data)
+            @property
+            def socket(self) -> Plain:
+                return self
+
+            def send(self, data: bytes) -> int:
+                if self.takes == 0:
+                    raise ConnectionResetError
+                self.taken += data[: self.takes]
+                return min(len(data), self.takes)
 
         broker = Broker.ready()
         wire = broker.client.transport = Plain(MemoryReactor())
         broker.client.ack(7, multiple=True)
         assert wire.taken == ack_frame(1, 7, True)
-        wire.ended = ConnectionLost()
+        assert wire.reactor.getWriters() == []
+        wire.takes = 0
         broker.client.ack(8)
         assert wire in wire.reactor.getWriters(), "it is the reactor's to find out"
 

@@ -1,0 +1,99 @@
+"""What carries messages between nodes: the seam, and its twin in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+
+Heard = Callable[[str, bytes], None]
+"""Takes the channel and the message."""
+
+
+class Bus(Protocol):
+    """Messages by channel, to all who subscribe to it at that moment, the publisher's own node among them.
+
+    Messages of one node arrive in the order they were published. Whoever is cut off misses what is published
+    meanwhile, and hears again afterwards without subscribing anew.
+    """
+
+    def publish(self, channel: str, message: bytes) -> None:
+        """Send `message`; it is dropped, and counted, when too much waits already."""
+
+    def subscribe(self, channel: str, heard: Heard) -> None:
+        """Call `heard` with each message of `channel` from now on; once for each channel."""
+
+    def subscribe_pattern(self, pattern: str, heard: Heard) -> None:
+        """The same for all channels that match a glob-style `pattern`."""
+
+    def unsubscribe(self, channel: str) -> None:
+        """Hear no more of `channel`, a name or a pattern."""
+
+    async def subscribers(self, channel: str) -> int:
+        """How many nodes subscribe to `channel`, by its name."""
+
+
+class MemoryHub:
+    """Joins the buses of several nodes in one process: each message arrives in a turn of its own."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.buses: list[MemoryBus] = []
+        self._clock = clock
+        self._waiting: deque[tuple[str, bytes]] = deque()
+
+    def send(self, channel: str, message: bytes) -> None:
+        """Have all buses hear `message` with the next turn."""
+        self._waiting.append((channel, message))
+        self._clock.callLater(0, self._deliver)
+
+    def _deliver(self) -> None:
+        channel, message = self._waiting.popleft()
+        for bus in tuple(self.buses):
+            bus.hear(channel, message)
+
+
+class MemoryBus:
+    """The bus of one node at a `MemoryHub`; `connected` can be taken away and given back."""
+
+    def __init__(self, hub: MemoryHub) -> None:
+        self.connected = True
+        self._hub = hub
+        self._channels: dict[str, Heard] = {}
+        self._patterns: dict[str, Heard] = {}
+        hub.buses.append(self)
+
+    def publish(self, channel: str, message: bytes) -> None:
+        """See `Bus`."""
+        if self.connected:
+            self._hub.send(channel, message)
+
+    def subscribe(self, channel: str, heard: Heard) -> None:
+        """See `Bus`."""
+        self._channels[channel] = heard
+
+    def subscribe_pattern(self, pattern: str, heard: Heard) -> None:
+        """See `Bus`."""
+        self._patterns[pattern] = heard
+
+    def unsubscribe(self, channel: str) -> None:
+        """See `Bus`."""
+        self._channels.pop(channel, None)
+        self._patterns.pop(channel, None)
+
+    async def subscribers(self, channel: str) -> int:
+        """See `Bus`."""
+        return sum(bus.connected and channel in bus._channels for bus in self._hub.buses)
+
+    def hear(self, channel: str, message: bytes) -> None:
+        """The hub brings a message."""
+        if not self.connected:
+            return
+        heard = self._channels.get(channel)
+        if heard is not None:
+            heard(channel, message)
+        for pattern, heard_too in tuple(self._patterns.items()):
+            if fnmatchcase(channel, pattern):
+                heard_too(channel, message)
