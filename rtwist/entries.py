@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import time
+from time import time
 from typing import Any
 
 from twisted.logger import Logger, LogLevel
+
+_INFO = LogLevel.info
 
 
 def info(log: Logger, words: object, **fields: Any) -> None:
@@ -13,13 +15,11 @@ def info(log: Logger, words: object, **fields: Any) -> None:
 
     The words are asked for their text when somebody wants it; they must not change until the reactor's next turn.
     """
-    log.observer({
-        "log_logger": log,
-        "log_level": LogLevel.info,
-        "log_namespace": log.namespace,
-        "log_source": log.source,
-        "log_format": "{_text}",
-        "log_time": time.time(),
-        "_text": words,
-        **fields,
-    })  # fmt: skip
+    fields["log_logger"] = log
+    fields["log_level"] = _INFO
+    fields["log_namespace"] = log.namespace
+    fields["log_source"] = log.source
+    fields["log_format"] = "{_text}"
+    fields["log_time"] = time()
+    fields["_text"] = words
+    log.observer(fields)

@@ -182,9 +182,9 @@ class TextLine:
         text = _ready_text(event)
         if text is None:
             return formatEventAsClassicLogText(event, self._time)
-        source, level = event["log_namespace"], event["log_level"].name
-        line = f"{self._time(event['log_time'])} [{source}#{level}] {text}"
-        return line.replace("\n", "\n\t") + "\n"
+        if "\n" in text:
+            text = text.replace("\n", "\n\t")
+        return f"{self._time(event['log_time'])} [{event['log_namespace']}#{event['log_level'].name}] {text}\n"
 
     def _time(self, when: float | None) -> str:
         # Made once a second: the line says no more.

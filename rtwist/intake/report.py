@@ -35,7 +35,9 @@ class _Words:
         self._emitted = emitted
 
     def __str__(self) -> str:
-        return f"{cause(self._event)}: {'; '.join(map(str, self._emitted))}"
+        emitted = self._emitted
+        words = str(emitted[0]) if len(emitted) == 1 else "; ".join(map(str, emitted))
+        return f"{cause(self._event)}: {words}"
 
 
 def cause(event: DomainEvent) -> str:
