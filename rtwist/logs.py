@@ -33,6 +33,8 @@ ROTATED_AT = 100_000_000
 """Bytes of a log file: Twisted's 1 MB is a second's worth under load, and each turn renames all files."""
 MOST_LINES = 200
 """Lines that are gathered at most: some 50 KB, as much as is worth one write."""
+GATHERED_SECONDS = 0.05
+"""How long a line may wait for others: a write for each turn would take as long as an event's way to its user."""
 _RANKS = {level: rank for rank, level in enumerate(LogLevel.iterconstants())}
 _URGENT = _RANKS[LogLevel.error]
 """From here on a line is written at once: it may be the last one."""
@@ -50,8 +52,8 @@ def observer(
 ) -> ILogObserver:
     """An observer that writes lines of `log_format` (text, json) for events of `log_level` and above.
 
-    Without `out` it is standard output. With a `reactor` what it logs in one turn is written together, errors and
-    what is before them at once.
+    Without `out` it is standard output. With a `reactor` lines are gathered for a moment and written together,
+    errors and what is before them at once.
     """
     out = (sys.__stdout__ or sys.stderr) if out is None else out
     line = JSONLine() if log_format == "json" else TextLine()
@@ -94,17 +96,17 @@ class _Observer:
         rank = _RANKS.get(event.get("log_level"), -1)
         if rank < self._least:
             return
-        # What has its text ready waits for the end of the turn as it is: an event's emissions leave before it.
+        # What has its text ready waits as it is: an event's emissions leave before it.
         entry = event if _is_ready(event) else self._line(event)
         if entry:
             self._lines.add(entry, at_once=rank >= _URGENT)
 
 
 class Lines:
-    """Gathers lines while the reactor runs, and writes those of one turn at its end.
+    """Gathers lines while the reactor runs, and writes those of a twentieth of a second together.
 
     What cannot be written, on a full disk for example, is left out; how much that was is logged once it can be.
-    The end of the process by a signal that cannot be caught takes the lines of its last turn with it.
+    The end of the process by a signal that cannot be caught takes the lines of that time with it.
     """
 
     _log = Logger()
@@ -128,7 +130,7 @@ class Lines:
             if at_once or len(lines) >= MOST_LINES or not self._turns():
                 self.flush()
             elif len(lines) == 1:
-                self._reactor.callLater(0, self.flush)
+                self._reactor.callLater(GATHERED_SECONDS, self.flush)
 
     def flush(self) -> None:
         """Write what was gathered."""

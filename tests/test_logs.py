@@ -16,7 +16,7 @@ from twisted.logger import Logger, LogLevel, LogPublisher, capturedLogs, formatE
 from twisted.python.failure import Failure
 
 from rtwist.entries import info
-from rtwist.logs import MOST_LINES, observer
+from rtwist.logs import GATHERED_SECONDS, MOST_LINES, observer
 
 
 class Log:
@@ -179,15 +179,15 @@ def gathering(monkeypatch: pytest.MonkeyPatch) -> Gathering:
 
 
 class TestGathering:
-    def test_the_lines_of_a_turn_are_written_together_at_its_end(self, gathering: Gathering) -> None:
-        for turn in (("a", "b", "c"), ("d",)):
-            for message in turn:
+    def test_the_lines_of_a_moment_are_written_together(self, gathering: Gathering) -> None:
+        for moment in (("a", "b", "c"), ("d",)):
+            for message in moment:
                 gathering.logger.info(message)
-            assert turn not in map(tuple, gathering.written)
-            gathering.turns.advance(0)
+            assert moment not in map(tuple, gathering.written)
+            gathering.turns.advance(GATHERED_SECONDS)
         assert gathering.written == [["a", "b", "c"], ["d"]]
 
-    def test_words_that_wait_for_the_end_of_the_turn_keep_their_place(self, gathering: Gathering) -> None:
+    def test_words_that_are_asked_for_later_keep_their_place(self, gathering: Gathering) -> None:
         asked: list[str] = []
 
         class Words:
@@ -199,7 +199,7 @@ class TestGathering:
         info(gathering.logger, Words())
         gathering.logger.info("c")
         assert asked == []
-        gathering.turns.advance(0)
+        gathering.turns.advance(GATHERED_SECONDS)
         assert gathering.written == [["a", "b", "c"]]
 
     def test_an_error_is_written_at_once_with_what_came_before(self, gathering: Gathering) -> None:
@@ -207,7 +207,7 @@ class TestGathering:
         gathering.logger.error("b")
         assert gathering.written == [["a", "b"]]
 
-    def test_so_many_lines_are_not_kept_until_the_turn_ends(self, gathering: Gathering) -> None:
+    def test_so_many_lines_are_not_kept(self, gathering: Gathering) -> None:
         for number in range(MOST_LINES + 1):
             gathering.logger.info(str(number))
         assert [len(lines) for lines in gathering.written] == [MOST_LINES]

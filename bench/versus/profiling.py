@@ -56,6 +56,8 @@ def read_profile(text: str) -> Profile:
         if any(_WAITING.match(frame) for frame in frames):
             continue
         function = frames[-1].rpartition(":")[0]
+        if not function:  # of a look that came in the middle of a change
+            continue
         functions[f"{function})"] += int(count)
         file = function.partition("(")[2]
         packages[next((name for name in PACKAGES if f"{name}/" in file), "Python")] += int(count)

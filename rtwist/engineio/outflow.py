@@ -39,6 +39,7 @@ class Outflow:
     active = False
 
     def __init__(self, clock: IReactorTime) -> None:
+        self._held = False
         self._clock = clock
         self._used: list[_Direct] = []
         self._written: set[Any] = set()
@@ -55,6 +56,16 @@ class Outflow:
             self._clock.callLater(0, self._written.clear)
         self._written.add(transport)
 
+    def hold(self) -> None:
+        """Whoever calls this calls `flush` before the turn ends, and then `release`: no timer is needed."""
+        self._held = True
+
+    def release(self) -> None:
+        """The end of `hold`."""
+        self._held = False
+        if self._used:
+            self._clock.callLater(0, self._flush_used)
+
     def flush(self) -> None:
         """Write out as much as the sockets take; the rest, and what TLS connections hold, goes as ever."""
         self._flush_used()
@@ -67,7 +78,7 @@ class Outflow:
 
     def use(self, outlet: _Direct) -> None:
         """The outlet has something to send."""
-        if not self._used:
+        if not self._used and not self._held:
             self._clock.callLater(0, self._flush_used)
         self._used.append(outlet)
 

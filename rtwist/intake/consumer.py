@@ -122,7 +122,7 @@ class Consumer:
         session = Session(
             connection,
             self._handle,
-            settle=self._intake.settle,
+            turn=self._intake,
             clock=self._clock,
             ack_batch=settings.ack_batch,
         )

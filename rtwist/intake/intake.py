@@ -121,6 +121,14 @@ class Intake:
             events.append(event)
         return events
 
+    def begin(self) -> None:
+        """Several events come now, and `settle` and `end` before the reactor's next turn."""
+        self._io.engine.outflow.hold()
+
+    def end(self) -> None:
+        """The end of what `begin` began."""
+        self._io.engine.outflow.release()
+
     def settle(self) -> None:
         """Return once a crash of this process can neither take back nor repeat what was accepted so far.
 

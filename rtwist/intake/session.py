@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -17,12 +18,25 @@ FLUSH_SECONDS = 0.001
 """Any time above 0 lets the reactor write what is acknowledged before the next delivery is handled."""
 
 
+class Turn(Protocol):
+    """Who handles deliveries, as to when."""
+
+    def begin(self) -> None:
+        """Deliveries are handled now."""
+
+    def settle(self) -> None:
+        """Return once a crash can neither take back nor repeat what was handled so far."""
+
+    def end(self) -> None:
+        """No more are handled in this turn of the reactor."""
+
+
 class Session:
     """Gives each delivery to `handle`, which settles it by `done`, `reject` or, some time later, either.
 
     `handle` may return seconds to wait: the same delivery is then given to it again, and those behind it wait,
     for the order must be kept. Nothing is acknowledged before it is `done`, nor before all that came earlier is.
-    `settle` is called before the reactor has its turn, also when an earlier delivery still holds back the
+    `turn.settle` is called before the reactor has its turn, also when an earlier delivery still holds back the
     acknowledgement, so that what was handled outlasts a crash that comes before the broker knows.
     """
 
@@ -31,13 +45,13 @@ class Session:
         connection: BrokerConnection,
         handle: Callable[[Session, Delivery], float | None],
         *,
-        settle: Callable[[], None],
+        turn: Turn,
         clock: IReactorTime,
         ack_batch: int,
     ) -> None:
         self._connection = connection
         self._handle = handle
-        self._settle = settle
+        self._turn = turn
         self._clock = clock
         self._ack_batch = ack_batch
         self._waiting: deque[Delivery] = deque()
@@ -62,6 +76,13 @@ class Session:
         """Handle what waits, for one slice."""
         if self._pause is not None or self._held or self._ended:
             return
+        self._turn.begin()
+        try:
+            self._work()
+        finally:
+            self._turn.end()
+
+    def _work(self) -> None:
         end = self._clock.seconds() + SLICE_SECONDS
         unacknowledged = 0
         while self._waiting and self._connection.reason is None and not self._ended:
@@ -141,7 +162,7 @@ class Session:
     # Within
 
     def _acknowledge(self) -> None:
-        self._settle()
+        self._turn.settle()
         tag = self._ledger.due()
         if tag is not None:
             self._connection.ack(tag, multiple=True)

@@ -46,6 +46,13 @@ class Peer:
         self.transport.abortConnection()
         await self.port.stopListening()
 
+    async def hears(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            data += self.received()
+            await deferLater(reactor, 0)
+        return data
+
     def received(self) -> bytes:
         try:
             return self.client.recv(10_000_000)
@@ -112,6 +119,27 @@ async def test_a_connection_that_is_gone_is_left_alone() -> None:
         await deferLater(reactor, 0)
     outflow._written.add(peer.transport)
     outflow.flush()
+    await peer.close()
+
+
+@ensureDeferred
+async def test_who_holds_it_needs_no_timer_and_what_is_left_then_leaves_with_the_turn() -> None:
+    peer, clock = await Peer().open(), Clock()
+    outflow = active(clock)
+    outlet = outflow.outlet(peer.transport)
+    outflow.hold()
+    outlet.write(b"one ")
+    assert clock.getDelayedCalls() == []
+    outflow.flush()
+    assert await peer.hears(4) == b"one "
+    outlet.write(b"two ")
+    outflow.release()
+    assert peer.received() == b""
+    clock.advance(0)
+    assert await peer.hears(4) == b"two "
+    outlet.write(b"three")
+    assert len(clock.getDelayedCalls()) == 1
+    clock.advance(0)
     await peer.close()
 
 

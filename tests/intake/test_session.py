@@ -59,10 +59,12 @@ class TestHolding:
 
     def setup_method(self) -> None:
         self.clock, self.acks, self.handled = Clock(), Acks(), list[int]()
+        self.begun = False
         connection: Any = self.acks
-        self.session = Session(connection, self.handle, settle=self.settle, clock=self.clock, ack_batch=1000)
+        self.session = Session(connection, self.handle, turn=self, clock=self.clock, ack_batch=1000)
 
     def handle(self, session: Session, delivery: Delivery) -> float | None:
+        assert self.begun
         self.handled.append(delivery.tag)
         if delivery.tag % 2:
             session.hold()
@@ -70,8 +72,17 @@ class TestHolding:
             session.done(delivery)
         return None
 
+    def begin(self) -> None:
+        assert not self.begun
+        self.begun = True
+
     def settle(self) -> None:
         self.acks.settled = list(self.handled)
+
+    def end(self) -> None:
+        assert self.begun
+        assert self.acks.settled == self.handled
+        self.begun = False
 
     def deliver(self, *tags: int) -> list[Delivery]:
         found = [Delivery(tag, True, "", "", b"\0\0", 0, b"") for tag in tags]
@@ -127,7 +138,7 @@ class Taking:
     def settle(self) -> None:
         pass
 
-    pause = resume = settle
+    begin = end = pause = resume = settle
 
 
 @ensureDeferred
