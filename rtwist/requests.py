@@ -27,6 +27,7 @@ from rtwist.auth.policy import (
 from rtwist.domain.owners import UNKNOWN, OwnerView
 from rtwist.domain.timestamps import iso
 from rtwist.engineio.buckets import Buckets
+from rtwist.entries import info
 from rtwist.errors import Refused
 from rtwist.quoting import listed, quoted
 from rtwist.socketio import Server, Socket
@@ -236,8 +237,8 @@ class Requests:
 
     def _log_rooms(self, socket: Socket, done: str, names: Collection[str]) -> None:
         user, rooms = _identity(socket).user_id, listed(names)
-        text = "user {user} on {socket} {done} {rooms}"
-        self._log.info(text, user=user, socket=socket.id, done=done, rooms=rooms)
+        text = f"user {user} on {socket.id} {done} {rooms}"
+        info(self._log, text, user=user, socket=socket.id, done=done, rooms=rooms)
 
     def _row(self, name: str) -> Row:
         return self._policy.row(room_named(name, self._is_socket_id, len(name)).kind)
