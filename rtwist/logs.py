@@ -34,7 +34,8 @@ ROTATED_AT = 100_000_000
 MOST_LINES = 200
 """Lines that are gathered at most: some 50 KB, as much as is worth one write."""
 GATHERED_SECONDS = 0.05
-"""How long a line may wait for others: a write for each turn would take as long as an event's way to its user."""
+"""How long a line of what happens all the time may wait for others: a write for each turn would take as long as
+an event's way to its user. All other lines are written with the turn they come in."""
 _RANKS = {level: rank for rank, level in enumerate(LogLevel.iterconstants())}
 _URGENT = _RANKS[LogLevel.error]
 """From here on a line is written at once: it may be the last one."""
@@ -52,8 +53,8 @@ def observer(
 ) -> ILogObserver:
     """An observer that writes lines of `log_format` (text, json) for events of `log_level` and above.
 
-    Without `out` it is standard output. With a `reactor` lines are gathered for a moment and written together,
-    errors and what is before them at once.
+    Without `out` it is standard output. With a `reactor` lines are gathered and written together, those of what
+    happens all the time within `GATHERED_SECONDS`, others with the turn, errors and what is before them at once.
     """
     out = (sys.__stdout__ or sys.stderr) if out is None else out
     line = JSONLine() if log_format == "json" else TextLine()
@@ -103,7 +104,7 @@ class _Observer:
 
 
 class Lines:
-    """Gathers lines while the reactor runs, and writes those of a twentieth of a second together.
+    """Gathers lines while the reactor runs, and writes them with the turn's end, or some of them a moment later.
 
     What cannot be written, on a full disk for example, is left out; how much that was is logged once it can be.
     The end of the process by a signal that cannot be caught takes the lines of that time with it.
@@ -116,6 +117,7 @@ class Lines:
         self._line = line
         self._reactor = reactor
         self._lines: list[str | LogEvent] = []
+        self._soon = False
         self._lost = 0
         self._lock = RLock()
         if reactor is not None:
@@ -129,13 +131,16 @@ class Lines:
             lines.append(line)
             if at_once or len(lines) >= MOST_LINES or not self._turns():
                 self.flush()
+            elif isinstance(line, str) and not self._soon:
+                self._soon = True
+                self._reactor.callLater(0, self.flush)
             elif len(lines) == 1:
                 self._reactor.callLater(GATHERED_SECONDS, self.flush)
 
     def flush(self) -> None:
         """Write what was gathered."""
         with self._lock:
-            lines, self._lines = self._lines, []
+            lines, self._lines, self._soon = self._lines, [], False
             if not lines:
                 return
             try:

@@ -179,12 +179,12 @@ def gathering(monkeypatch: pytest.MonkeyPatch) -> Gathering:
 
 
 class TestGathering:
-    def test_the_lines_of_a_moment_are_written_together(self, gathering: Gathering) -> None:
-        for moment in (("a", "b", "c"), ("d",)):
-            for message in moment:
+    def test_the_lines_of_a_turn_are_written_together_at_its_end(self, gathering: Gathering) -> None:
+        for turn in (("a", "b", "c"), ("d",)):
+            for message in turn:
                 gathering.logger.info(message)
-            assert moment not in map(tuple, gathering.written)
-            gathering.turns.advance(GATHERED_SECONDS)
+            assert turn not in map(tuple, gathering.written)
+            gathering.turns.advance(0)
         assert gathering.written == [["a", "b", "c"], ["d"]]
 
     def test_words_that_are_asked_for_later_keep_their_place(self, gathering: Gathering) -> None:
@@ -199,8 +199,20 @@ class TestGathering:
         info(gathering.logger, Words())
         gathering.logger.info("c")
         assert asked == []
-        gathering.turns.advance(GATHERED_SECONDS)
+        gathering.turns.advance(0)
         assert gathering.written == [["a", "b", "c"]]
+
+    def test_what_happens_all_the_time_waits_a_moment_for_more(self, gathering: Gathering) -> None:
+        for text in "ab":
+            info(gathering.logger, text)
+            gathering.turns.advance(GATHERED_SECONDS / 2.5)
+        assert gathering.written == []
+        gathering.turns.advance(GATHERED_SECONDS / 5)
+        assert gathering.written == [["a", "b"]]
+        info(gathering.logger, "c")
+        gathering.logger.info("d")
+        gathering.turns.advance(0)
+        assert gathering.written == [["a", "b"], ["c", "d"]]
 
     def test_an_error_is_written_at_once_with_what_came_before(self, gathering: Gathering) -> None:
         gathering.logger.info("a")
