@@ -225,6 +225,7 @@ def build(
     ports = [Listening(endpoint, site, reactor) for endpoint in config.listen]
 
     def started() -> None:
+        relax()
         if isinstance(keys, JwksKeys):
             keys.refresh()  # so that the first client need not wait
         _log_start(config, [port.address for port in ports])
@@ -233,7 +234,6 @@ def build(
             _log.info("at most {most} connections; {files} files may be open", most=most, files=files)
         if development is not None:
             say(development.welcome())
-        relax()
 
     parts = [*ports, *_timers(reactor, gateway)]
     return RtwistService(reactor, io, rest, parts, started=started, broker=broker, observer=observer)
