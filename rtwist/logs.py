@@ -118,6 +118,7 @@ class Lines:
         self._reactor = reactor
         self._lines: list[str | LogEvent] = []
         self._soon = False
+        self._timer: Any = None
         self._lost = 0
         self._lock = RLock()
         if reactor is not None:
@@ -131,16 +132,17 @@ class Lines:
             lines.append(line)
             if at_once or len(lines) >= MOST_LINES or not self._turns():
                 self.flush()
+            elif self._timer is None:
+                self._soon = isinstance(line, str)
+                self._timer = self._reactor.callLater(0 if self._soon else GATHERED_SECONDS, self._end_wait)
             elif isinstance(line, str) and not self._soon:
                 self._soon = True
-                self._reactor.callLater(0, self.flush)
-            elif len(lines) == 1:
-                self._reactor.callLater(GATHERED_SECONDS, self.flush)
+                self._timer.reset(0)
 
     def flush(self) -> None:
         """Write what was gathered."""
         with self._lock:
-            lines, self._lines, self._soon = self._lines, [], False
+            lines, self._lines = self._lines, []
             if not lines:
                 return
             try:
@@ -151,6 +153,10 @@ class Lines:
             lost, self._lost = self._lost, 0
         if lost:
             self._log.warn("{lost} log lines could not be written", lost=lost)
+
+    def _end_wait(self) -> None:
+        self._timer = None
+        self.flush()
 
     def _text(self, lines: Sequence[str | LogEvent]) -> str:
         return "".join([one if isinstance(one, str) else self._line(one) or "" for one in lines])
