@@ -14,7 +14,7 @@ SOURCES := setup.py $(shell find rtwist twisted -name '*.py' -o -name '*.html')
 
 help:
 	@echo "make run        install into $(VENV), start the service in development mode on port $(PORT)"
-	@echo "make test       install what the tests need, then run everything (about 15 minutes)"
+	@echo "make test       install what the tests need, then run everything (15 minutes or more)"
 	@echo "make soak       100,000 connections of all kinds; must leave nothing behind"
 	@echo "make day        a day of a shop platform at 5,000 events a second, and what the service used"
 	@echo "make bench      rtwist beside Node and python-socketio, into docs/benchmarks; QUICK=1 for 3 minutes, into .bench"

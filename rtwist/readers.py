@@ -36,17 +36,18 @@ def as_seconds(text: str) -> float:
 
 def as_leeway(text: str) -> float:
     """Seconds from 0 to 300."""
-    value = as_number(text, float, "a number of seconds")
-    if not 0 <= value <= 300:
-        raise ValueError("must be from 0 to 300 seconds")
-    return value
+    return _seconds_up_to(300, text)
 
 
 def as_wait(text: str) -> float:
     """Seconds from 0 to 3600."""
+    return _seconds_up_to(3600, text)
+
+
+def _seconds_up_to(most: int, text: str) -> float:
     value = as_number(text, float, "a number of seconds")
-    if not 0 <= value <= 3600:
-        raise ValueError("must be from 0 to 3600 seconds")
+    if not 0 <= value <= most:
+        raise ValueError(f"must be from 0 to {most} seconds")
     return value
 
 

@@ -228,10 +228,7 @@ def build(
         relax()
         if isinstance(keys, JwksKeys):
             keys.refresh()  # so that the first client need not wait
-        _log_start(config, [port.address for port in ports])
-        if files is not None:
-            most = config.socketio.max_connections
-            _log.info("at most {most} connections; {files} files may be open", most=most, files=files)
+        _log_start(config, [port.address for port in ports], files)
         if development is not None:
             say(development.welcome())
 
@@ -280,7 +277,7 @@ def _with_room(config: Config, files: int | None) -> Config:
     return replace(config, socketio=replace(config.socketio, max_connections=most), warnings=warnings)
 
 
-def _log_start(config: Config, addresses: Sequence[str]) -> None:
+def _log_start(config: Config, addresses: Sequence[str], files: int | None) -> None:
     origins = config.socketio.cors_origins
     if origins is None:
         pages = "only pages of the same host may connect (FRONTEND_URL is not set)"
@@ -294,6 +291,9 @@ def _log_start(config: Config, addresses: Sequence[str]) -> None:
     _log.info(
         "listening on {addresses}; one node; {pages}; {key}", addresses=", ".join(addresses), pages=pages, key=key
     )
+    if files is not None:
+        most = config.socketio.max_connections
+        _log.info("at most {most} connections; {files} files may be open", most=most, files=files)
 
 
 def _keys(reactor: IReactorTime, io: Server, settings: TokenSettings) -> KeySource:

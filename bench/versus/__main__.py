@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.versus import floor, servers
 from bench.versus.catalogue import WORKS
+from bench.versus.choosing import FILES, ROOT, chosen
 from bench.versus.dialogues import Refused
 from bench.versus.machine import Cores, description, raise_file_limit
 from bench.versus.publisher import Publisher
@@ -24,19 +25,6 @@ from bench.versus.results import Result, Results
 from bench.versus.stage import FULL, QUICK, Scale, Stage
 from bench.versus.works import PARTS
 from tests.support.rabbitmq import RabbitMQ
-
-ROOT = Path(__file__).resolve().parents[2]
-FILES = 11_000
-"""Open files that the largest crowd needs, in the generator as in the server."""
-
-
-def chosen(text: str, all_of_them: tuple[str, ...], what: str) -> tuple[str, ...]:
-    """The names in `text`, with commas; all without any. SystemExit for one that is unknown."""
-    names = tuple(filter(None, text.split(","))) or all_of_them
-    for name in names:
-        if name not in all_of_them:
-            raise SystemExit(f"{name} is no {what}: choose from {', '.join(all_of_them)}")
-    return names
 
 
 def arguments() -> argparse.Namespace:

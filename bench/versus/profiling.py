@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.versus import rst, servers
-from bench.versus.__main__ import FILES, ROOT, chosen
 from bench.versus.catalogue import TITLES
+from bench.versus.choosing import FILES, ROOT, chosen
 from bench.versus.machine import PATIENCE, Cores, raise_file_limit
 from bench.versus.meter import Figures
 from bench.versus.publisher import Publisher

@@ -164,8 +164,7 @@ class _Direct:
             self._transport.write(data[sent:])
 
     def _holds_something(self) -> bool:
-        transport = self._transport
-        self._filled = bool(transport.dataBuffer or transport._tempDataBuffer)
+        self._filled = _holds_something(self._transport)
         return self._filled
 
     def flush_if_behind(self) -> None:
@@ -175,7 +174,7 @@ class _Direct:
 
 def write_through(transport: Any, data: bytes) -> None:
     """Write `data`: now, as far as the socket takes it, where Twisted would wait until its turn ends."""
-    if _is_plain(transport) and not transport.dataBuffer and not transport._tempDataBuffer:
+    if _is_plain(transport) and not _holds_something(transport):
         data = data[_sent(transport.socket, data) :]
     if data:
         transport.write(data)
@@ -188,6 +187,11 @@ def _sent(socket: Any, data: bytes) -> int:
         # It takes nothing now, or is lost: the reactor finds out which.
         return 0
     return count
+
+
+def _holds_something(transport: Any) -> bool:
+    """Whether a plain transport has bytes that its socket has not taken yet."""
+    return bool(transport.dataBuffer or transport._tempDataBuffer)
 
 
 def _is_plain(transport: Any) -> bool:

@@ -269,16 +269,12 @@ class Client:
             if self.session.is_open:
                 self._accept(socket)
         finally:
-            self._connects_no_more(namespace.name)
+            self._connecting = tuple(name for name in self._connecting if name != namespace.name)
 
     def _accept(self, socket: Socket) -> None:
         self._stop_timer()
-        self._connects_no_more(socket.namespace.name)
         self._sockets[socket.namespace.name] = socket
         socket.namespace.accept(socket)
-
-    def _connects_no_more(self, name: str) -> None:
-        self._connecting = tuple(one for one in self._connecting if one != name)
 
     def _refuse(self, name: str, reason: dict[str, Any]) -> None:
         try:

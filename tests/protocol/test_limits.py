@@ -107,12 +107,17 @@ def test_a_websocket_message_that_never_ends_is_cut(limited: Server) -> None:
         assert limited.closing_reason(client.sid) == "transport error"
 
 
+def leave_unread(client: Polling) -> None:
+    """Ask for an answer of fifteen megabytes, and read no more than its head."""
+    for _ in range(15):
+        client.send("4" + "x" * 999_000)
+    client.getter.send_request("GET", client.target)
+    assert client.getter.read_head().status == 200
+
+
 def test_answers_that_are_left_unread_do_not_pile_up(eio: Server) -> None:
     with Polling(eio) as client:
-        for _ in range(15):
-            client.send("4" + "x" * 999_000)
-        client.getter.send_request("GET", client.target)
-        assert client.getter.read_head().status == 200
+        leave_unread(client)
         for _ in range(15):
             answer = client.post("4" + "x" * 1000)
             assert (answer.status, answer.text) == (200, "ok")
@@ -125,10 +130,7 @@ def test_answers_that_are_left_unread_do_not_pile_up(eio: Server) -> None:
 
 def test_an_answer_that_is_left_unread_counts_as_waiting(eio: Server) -> None:
     with Polling(eio) as client:
-        for _ in range(15):
-            client.send("4" + "x" * 999_000)
-        client.getter.send_request("GET", client.target)
-        assert client.getter.read_head().status == 200
+        leave_unread(client)
         statuses = [client.post("4" + "x" * 999_000).status for _ in range(5)]
         assert (statuses[0], statuses[-1]) == (200, 400)
         assert client.is_gone()
@@ -137,10 +139,7 @@ def test_an_answer_that_is_left_unread_counts_as_waiting(eio: Server) -> None:
 
 def test_requests_behind_an_answer_that_is_left_unread_are_not_read_without_end(eio: Server) -> None:
     with Polling(eio) as client:
-        for _ in range(15):
-            client.send("4" + "x" * 999_000)
-        client.getter.send_request("GET", client.target)
-        assert client.getter.read_head().status == 200
+        leave_unread(client)
         client.getter.sock.settimeout(0.5)
         sent, request = 0, http_request("GET", client.target)
         with contextlib.suppress(TimeoutError):
