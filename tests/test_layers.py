@@ -15,6 +15,7 @@ FLOORS = {
     "quoting": 0,
     "entries": 0,
     "collector": 0,
+    "authorities": 1,
     "tasks": 1,
     "engineio": 2,
     "redis": 2,

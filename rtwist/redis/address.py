@@ -1,7 +1,7 @@
 """Where Redis is: the URLs of `REDIS_URL`; pure.
 
-The forms of one server are those of the IANA registrations "redis" and "rediss", and redis-py's `unix`. No error text
-holds any part of a URL that may be a password, nor does the `repr` of an address.
+The forms of one server are those that IANA has for "redis" and "rediss", and redis-py for "unix". No error
+text holds any part of a URL that may be a password, nor does the `repr` of an address.
 """
 
 from __future__ import annotations
