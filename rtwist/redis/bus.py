@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
-from rtwist.errors import BusCut, BusError, BusFull, LocalProtocolError, RedisBusy, RedisError, RedisLost
+from rtwist.errors import BusCut, BusError, BusFull, LocalProtocolError, RedisBusy, RedisLost
 from rtwist.redis.client import CHANNEL, PATTERN, SHARD, Redis
 
 Heard = Callable[[str, bytes], None]
@@ -114,7 +114,6 @@ class RedisBus:
             self._waiting.pop()
         self.waiting_bytes -= size
         if isinstance(answer, Failure):
-            answer.trap(RedisError)
             self._lose(answer.value, position)
         else:
             self.counts["confirmed"] += 1
@@ -122,7 +121,7 @@ class RedisBus:
         while self._settling and self._settling[0][1] < first:
             self._settling.popleft()[2].callback(None)
 
-    def _lose(self, error: RedisError, position: int) -> None:
+    def _lose(self, error: BaseException | None, position: int) -> None:
         how, why = "lost", BusError(str(error))
         if isinstance(error, RedisLost):
             why = BusCut(str(error))

@@ -159,6 +159,13 @@ class Redis(Service):
         """Hear no more of it."""
         self.subscriptions.remove(kind, name)
 
+    async def subscribed(self) -> None:
+        """Return once Redis has confirmed every subscription so far; raises `RedisLost` while it is away."""
+        wire = self.subscriber.wire
+        if wire is None:
+            raise RedisLost(f"there is no connection to {self.address}: {self.subscriber.trouble}")
+        await wire.call("PING")  # answered behind all that was asked before
+
     # Within
 
     def _make_wire(self, where: str, host: str) -> Wire:
