@@ -8,6 +8,8 @@ from twisted.internet.defer import gatherResults
 
 from rtwist.errors import BusFull, RedisReplyError
 from rtwist.redis.bus import RedisBus
+from rtwist.redis.client import RedisOptions
+from rtwist.redis.wire import WireOptions
 from tests.redis.ends import connected
 from tests.support.redis import Redis as Server
 
@@ -92,3 +94,19 @@ async def test_a_drop_fails_only_who_published_it(redis_server: Server) -> None:
             await bus.settled(2)
         await before
         await bus.settled(3)
+
+
+@ensureDeferred
+async def test_a_later_message_that_was_not_sent_fails_no_earlier_one(redis_server: Server) -> None:
+    narrow = RedisOptions(wire=WireOptions(max_waiting=2))
+    async with connected(redis_server.url, options=narrow) as redis:
+        bus = RedisBus(redis)
+        for text in (b"1", b"2"):
+            bus.publish("drops", text)
+        before = bus.settled(0)
+        bus.publish("drops", b"too many for the connection")
+        assert bus.counts["full"] == 1
+        with pytest.raises(BusFull):
+            await bus.settled(2)
+        await before
+        assert bus.counts["confirmed"] == 2

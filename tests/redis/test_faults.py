@@ -224,3 +224,19 @@ async def test_a_master_that_dies_is_followed_by_another() -> None:
             await until(lambda: not redis.connected)
             await goes_on(redis, bus, heard)
             assert redis.commands.wire.where == f"127.0.0.1:{sentinels.replica.port}"
+
+
+@ensureDeferred
+async def test_a_server_that_is_not_the_master_is_not_believed_to_be_it() -> None:
+    sentinels = SentinelSet()
+    try:
+        sentinels.master.start()
+        sentinels.replica.start()
+        port = sentinels.ports[0]
+        sentinels.start_sentinel(port, sentinels.replica.port)
+        async with started(f"redis+sentinel://127.0.0.1:{port}/{sentinels.service}") as redis:
+            await until(lambda: "is not the master, but slave" in redis.state)
+        async with started(f"redis+sentinel://127.0.0.1:{port}/other") as redis:
+            await until(lambda: "knows no service 'other'" in redis.state)
+    finally:
+        sentinels.stop()

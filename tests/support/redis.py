@@ -153,19 +153,20 @@ class SentinelSet:
         self.master.start()
         self.replica.start()
         for port in self.ports:
-            self._start_sentinel(port)
+            self.start_sentinel(port, self.master.port)
         deadline = time.monotonic() + _FAILOVER_SECONDS
         while not all(self._is_ready(port) for port in self.ports):
             assert time.monotonic() < deadline, "the Sentinels do not find each other"
             time.sleep(0.1)
 
-    def _start_sentinel(self, port: int) -> None:
+    def start_sentinel(self, port: int, watched: int) -> None:
+        """Start one on `port` that takes the server on the port `watched` for the master."""
         directory = self.directory / str(port)
         directory.mkdir()
         path = directory / "sentinel.conf"
         path.write_text(
             f"port {port}\nbind 127.0.0.1\ndir {directory}\n"
-            f"sentinel monitor {self.service} 127.0.0.1 {self.master.port} 2\n"
+            f"sentinel monitor {self.service} 127.0.0.1 {watched} 2\n"
             f"sentinel down-after-milliseconds {self.service} 1000\n"
             f"sentinel failover-timeout {self.service} 5000\n"
         )
