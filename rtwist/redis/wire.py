@@ -223,6 +223,10 @@ class SubscriberWire(Wire):
         super().__init__(clock, options, where, host)
         self._message = message
 
+    def call(self, *args: str | bytes | int | float) -> Deferred[Any]:
+        """The same without a bound on what waits: what is subscribed to is kept anyway, and a gap makes deaf."""
+        return self._send(args)
+
     def replyReceived(self, reply: Any) -> None:
         """An answer or a push is complete."""
         if not isinstance(reply, list) or not reply:

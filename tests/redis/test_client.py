@@ -6,9 +6,9 @@ import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.defer import gatherResults
 
-from rtwist.errors import BusFull, RedisReplyError
+from rtwist.errors import BusFull, RedisLost, RedisReplyError
 from rtwist.redis.bus import RedisBus
-from rtwist.redis.client import RedisOptions
+from rtwist.redis.client import CHANNEL, RedisOptions
 from rtwist.redis.wire import WireOptions
 from tests.redis.ends import connected
 from tests.support.redis import Redis as Server
@@ -110,3 +110,21 @@ async def test_a_later_message_that_was_not_sent_fails_no_earlier_one(redis_serv
             await bus.settled(2)
         await before
         assert bus.counts["confirmed"] == 2
+
+
+@ensureDeferred
+async def test_many_subscriptions_at_once_are_all_brought_to_a_new_connection(redis_server: Server) -> None:
+    narrow = RedisOptions(wire=WireOptions(max_waiting=10))
+    async with connected(redis_server.url, options=narrow) as redis:
+        heard: list[str] = []
+        for number in range(2000):
+            redis.subscribe(CHANNEL, f"room{number}", lambda channel, _: heard.append(channel))
+        await redis.subscribed()
+        assert redis.subscriber.made == 1
+        assert redis.subscriber.wire is not None
+        redis.subscriber.wire.fail(RedisLost("cut by this test"))
+        await redis.when_connected()
+        await redis.publish("room0", b"")
+        await redis.publish("room1999", b"")
+        await redis.subscribed()
+        assert heard == ["room0", "room1999"]
