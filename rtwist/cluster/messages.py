@@ -12,7 +12,7 @@ import msgspec
 
 from rtwist.cluster.wire import array, boolean, mapping, room_names
 from rtwist.errors import RemoteProtocolError
-from rtwist.socketio.packet import PacketType
+from rtwist.socketio.packet import RESERVED_EVENTS, RESERVED_SERVER_EVENTS, PacketType
 
 EMITTER: Final = "emitter"
 """The `uid` of programs that only publish."""
@@ -225,12 +225,16 @@ def event_of(packet: Any, namespace: str | None) -> list[Any]:
         raise RemoteProtocolError("a packet of another namespace")
     if said.get("type") not in (PacketType.EVENT, PacketType.BINARY_EVENT):
         raise RemoteProtocolError("a packet that is no event")
-    return event_data_of(said.get("data"))
+    return _named(said.get("data"), RESERVED_EVENTS)
 
 
-def event_data_of(data: Any) -> list[Any]:
-    """`data`, which must be an array with the name of an event first."""
+def server_event_of(data: Any) -> list[Any]:
+    """`data`, which must be an array with the name of an event for servers first."""
+    return _named(data, RESERVED_SERVER_EVENTS)
+
+
+def _named(data: Any, reserved: frozenset[str]) -> list[Any]:
     event = array(data, "data")
-    if not event or not isinstance(event[0], str):
-        raise RemoteProtocolError("an event without a name")
+    if not event or not isinstance(event[0], str) or event[0] in reserved:
+        raise RemoteProtocolError("an event without a name of its own")
     return event

@@ -31,11 +31,12 @@ _REFUSALS = (msgspec.MsgspecError, UnicodeError, ValueError, TypeError, Overflow
 def pack(value: Any) -> bytes:
     """The MessagePack form of `value`, as notepack.io 3 writes it; `TypeError` when it has none."""
     try:
-        return _packer.encode(value)
-    except (OverflowError, UnicodeError):
-        return _packer.encode(_storable(value))
-    except RecursionError:
-        raise TypeError("the value is nested too deeply, or holds itself") from None
+        try:
+            return _packer.encode(value)
+        except (OverflowError, UnicodeError):
+            return _packer.encode(_storable(value))
+    except (OverflowError, UnicodeError, RecursionError) as error:
+        raise TypeError("the value has no MessagePack form") from error
 
 
 def json(value: Any) -> bytes:

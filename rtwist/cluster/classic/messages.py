@@ -31,10 +31,10 @@ from rtwist.cluster.messages import (
     RoomsAre,
     ServerSide,
     SocketsAre,
-    event_data_of,
     event_of,
     flags_of,
     options,
+    server_event_of,
     target_of,
 )
 from rtwist.cluster.wire import (
@@ -206,7 +206,7 @@ def _disconnect(said: _Fields, uid: str | None, _: str) -> Request:
 
 def _server_side(said: _Fields, uid: str | None, _: str) -> Request:
     return ServerSide(
-        uid, event_data_of(said.get("data")), optional_identifier(said.get("requestId"), "requestId")
+        uid, server_event_of(said.get("data")), optional_identifier(said.get("requestId"), "requestId")
     )
 
 

@@ -22,10 +22,10 @@ from rtwist.cluster.messages import (
     Message,
     ServerSide,
     SocketsAre,
-    event_data_of,
     event_of,
     flags_of,
     options,
+    server_event_of,
     target_of,
 )
 from rtwist.cluster.wire import (
@@ -134,7 +134,7 @@ _READERS: dict[int, Callable[[_Fields, str], Message]] = {
     Kind.DISCONNECT: lambda data, uid: Disconnect(target_of(data.get("opts")), boolean(data.get("close")), uid),
     Kind.FETCH: lambda data, uid: Fetch(uid, _id(data), target_of(data.get("opts"))),
     Kind.SOCKETS: lambda data, uid: SocketsAre(_id(data), array(data.get("sockets"), "sockets")),
-    Kind.SERVER_SIDE: lambda data, uid: ServerSide(uid, event_data_of(data.get("packet")), _asked(data)),
+    Kind.SERVER_SIDE: lambda data, uid: ServerSide(uid, server_event_of(data.get("packet")), _asked(data)),
     Kind.ANSWER: lambda data, uid: Answer(_id(data), data.get("packet")),
     Kind.CLIENT_COUNT: lambda data, uid: ClientCount(_id(data), count(data.get("clientCount"), "clientCount")),
     Kind.CLIENT_ACK: lambda data, uid: ClientAck(_id(data), data.get("packet")),
