@@ -22,12 +22,14 @@ setup(
         "twisted[tls]>=24.10",
         "autobahn>=24.4.2",
         "cryptography>=42",
+        "hiredis>=3",
         "klein>=24.8.0",
         "msgspec>=0.19",
         "pyjwt>=2.14",
         "tomli>=2.0; python_version < '3.11'",
         "treq>=24.9",
         "txamqp==0.8.2",
+        "txredisapi>=1.6",
     ],
     extras_require={
         "test": [

@@ -23,6 +23,16 @@
         - `Unroutable`: no queue is there for it.
         - `PublishNacked`: the broker could not take it.
         - `BrokerBusy`: the broker takes no messages at the moment.
+    - `BusError`: what carries messages between nodes did not take one over.
+        - `BusCut`: this node is cut off from the others, or was while a message was on its way.
+        - `BusFull`: too much waits already.
+    - `RedisError`: Redis or the way to it failed.
+        - `RedisReplyError`: Redis answered a command with an error; its code and text.
+        - `RedisBusy`: too many commands wait for Redis' answers; this one was not sent.
+        - `RedisLost`: no connection, or it ended before the answer: a command may or may not have been run.
+            - `RedisTimeout`: Redis did not answer, or fell silent.
+            - `RedisRefused`: it does not let this user in, or do what rtwist needs; the operator's fault.
+            - `RedisUntrusted`: the certificate is not accepted; the operator's to decide.
 """
 
 from __future__ import annotations
@@ -159,3 +169,48 @@ class PublishNacked(PublishError):
 
 class BrokerBusy(PublishError):
     """The broker takes no messages at the moment: an alarm blocks it, or too many publishes wait for it."""
+
+
+class RedisError(RtwistError):
+    """Redis or the way to it failed."""
+
+
+class RedisReplyError(RedisError):
+    """Redis answered with an error: `code` is its first word (WRONGTYPE, NOPERM, ...), `text` the rest."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{code} {text}")
+        self.code = code
+        self.text = text
+
+
+class RedisBusy(RedisError):
+    """Too many commands wait for Redis' answers; this one was not sent."""
+
+
+class RedisLost(RedisError):
+    """There is no connection, or it ended before the answer; whether the command was run is unknown then."""
+
+
+class RedisTimeout(RedisLost):
+    """Redis did not answer within the deadline, or fell silent; the text says which."""
+
+
+class RedisRefused(RedisLost):
+    """Redis does not let this user in, or do what rtwist needs; trying again is of no use until it is changed."""
+
+
+class RedisUntrusted(RedisLost):
+    """The certificate of Redis is of an unknown authority or for another name; trying again is of no use."""
+
+
+class BusError(RtwistError):
+    """What carries messages between nodes did not take one over; the text says why."""
+
+
+class BusCut(BusError):
+    """This node is cut off from the others, or was while a message was on its way."""
+
+
+class BusFull(BusError):
+    """Too many messages, or bytes of them, wait to be taken over; the next ones are dropped."""

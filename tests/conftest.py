@@ -1,4 +1,4 @@
-"""One RabbitMQ node for all tests that need one; they are marked, to be run once and not on every Python."""
+"""One RabbitMQ node and one Redis for all tests that need them; what needs RabbitMQ is run on one Python only."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.rabbitmq import RabbitMQ
+from tests.support.redis import Redis
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +15,13 @@ def rabbitmq() -> Iterator[RabbitMQ]:
     """A running node; a test that kills it starts it again."""
     with RabbitMQ() as node:
         yield node
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """A running Redis; a test that kills it starts it again."""
+    with Redis() as server:
+        yield server
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -15,8 +15,10 @@ FLOORS = {
     "quoting": 0,
     "entries": 0,
     "collector": 0,
+    "authorities": 1,
     "tasks": 1,
     "engineio": 2,
+    "redis": 2,
     "socketio": 3,
     "domain": 4,
     "auth": 4,
@@ -71,6 +73,7 @@ PURE = (
     "cluster.messages",
     "cluster.classic.messages",
     "cluster.sharded.messages",
+    "redis.address",
     "intake.window",
     "intake.settings",
     "intake.counters",
@@ -93,7 +96,7 @@ PURE = (
     "auth.policy",
     "domain",
 )
-WIRES = ("twisted", "autobahn", "txaio", "klein", "treq")
+WIRES = ("twisted", "autobahn", "txaio", "klein", "treq", "txredisapi")
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Protocol
 
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
+
+from rtwist.errors import BusCut
 
 Heard = Callable[[str, bytes], None]
 """Takes the channel and the message."""
@@ -33,7 +36,17 @@ class Bus(Protocol):
         """Hear no more of `channel`, a name or a pattern."""
 
     async def subscribers(self, channel: str) -> int:
-        """How many nodes subscribe to `channel`, by its name."""
+        """How many nodes subscribe to `channel`, by its name; `RtwistError` from who is cut off."""
+
+    @property
+    def position(self) -> int:
+        """How many messages were given to `publish` so far, dropped ones among them."""
+
+    def settled(self, since: int) -> Deferred[None]:
+        """Fires when all that was published up to now is on its way to the other nodes.
+
+        Fails with `RtwistError` when one of those behind the position `since` was dropped, or may be lost.
+        """
 
 
 class MemoryHub:
@@ -60,6 +73,8 @@ class MemoryBus:
 
     def __init__(self, hub: MemoryHub) -> None:
         self.connected = True
+        self.position = 0
+        self._failed = 0
         self._hub = hub
         self._channels: dict[str, Heard] = {}
         self._patterns: dict[str, Heard] = {}
@@ -67,8 +82,17 @@ class MemoryBus:
 
     def publish(self, channel: str, message: bytes) -> None:
         """See `Bus`."""
+        self.position += 1
         if self.connected:
             self._hub.send(channel, message)
+        else:
+            self._failed = self.position
+
+    def settled(self, since: int) -> Deferred[None]:
+        """See `Bus`."""
+        if self._failed > since:
+            return fail(BusCut("a message was dropped while this node was cut off"))
+        return succeed(None)
 
     def subscribe(self, channel: str, heard: Heard) -> None:
         """See `Bus`."""
@@ -85,6 +109,8 @@ class MemoryBus:
 
     async def subscribers(self, channel: str) -> int:
         """See `Bus`."""
+        if not self.connected:
+            raise BusCut("this node is cut off")
         return sum(bus.connected and channel in bus._channels for bus in self._hub.buses)
 
     def hear(self, channel: str, message: bytes) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectingCancelledError
@@ -19,11 +17,12 @@ from twisted.internet.interfaces import (
     ITransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.ssl import Certificate, optionsForClientTLS, platformTrust, trustRootFromCertificates
+from twisted.internet.ssl import optionsForClientTLS, platformTrust
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import classImplements, implementer
 
+from rtwist.authorities import read_authorities
 from rtwist.errors import BrokerLost, ConfigError
 from rtwist.intake.amqp.connection import BrokerConnection
 from rtwist.intake.amqp.url import BrokerAddress
@@ -32,17 +31,6 @@ CONNECT_SECONDS = 10.0
 """How long one address may take to accept a connection, unless its URL says another time."""
 
 classImplements(BrokerAddress, IAddress)
-
-
-def read_authorities(path: Path) -> Any:
-    """The authorities in a PEM file, to be trusted instead of the system's; `ConfigError` without any."""
-    try:
-        found = x509.load_pem_x509_certificates(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"cannot read the certificate authorities in {path}: {error.strerror}") from None
-    except ValueError:
-        raise ConfigError(f"{path} holds no certificates in PEM form") from None
-    return trustRootFromCertificates([Certificate.loadPEM(one.public_bytes(Encoding.PEM)) for one in found])
 
 
 def transport_endpoint(
