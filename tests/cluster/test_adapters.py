@@ -74,8 +74,9 @@ class MemoryCluster:
         self.settle()
         for bus in self.buses:
             assert (bus._channels, bus._patterns) == ({}, {})
-        for house in self.houses:
-            house.end()
+        for number, house in enumerate(self.houses):
+            # One search for failures that nobody heard of does for all.
+            house.end(collect=number == 0)
 
 
 @pytest.fixture(params=list(PROTOCOLS))
@@ -322,6 +323,10 @@ class TestWaiting:
             party.guests[name].say(f'3{packets[0].removeprefix("2").split("[")[0]}["late"]')
         cluster.settle()
         assert [type(one) for one in found] == [CancelledError]
+        for house in cluster.houses:
+            adapter = house.io.root.adapter
+            assert isinstance(adapter, ClusterAdapter)
+            assert (adapter._far_acks, adapter._relays) == ({}, set())
 
     def test_sockets_of_a_node_that_does_not_answer(self, cluster: MemoryCluster, party: Party) -> None:
         cluster.cut(2)
@@ -484,3 +489,23 @@ def test_each_namespace_makes_its_own_adapter(cluster: MemoryCluster) -> None:
     io = cluster.houses[0].io
     made: list[Namespace] = [io.root, io.of("/other")]
     assert len({id(namespace.adapter) for namespace in made}) == len(made)
+
+
+@pytest.mark.parametrize(
+    ("mode", "rooms"), [(Mode.STATIC, set()), (Mode.DYNAMIC, {"a"}), (Mode.DYNAMIC_PRIVATE, {"a", "own"})]
+)
+def test_which_rooms_have_shard_channels(mode: Mode, rooms: set[str]) -> None:
+    with capturedLogs() as logs:
+        cluster = MemoryCluster(logs, partial(ShardedAdapter, mode=mode))
+        usual = {"socket.io#/#", f"socket.io#/#{cluster.names[0]}#"}
+        _, socket = cluster.houses[0].visitor()
+        _, other = cluster.houses[0].visitor()
+        private = {f"socket.io#/#{one.id}#" for one in (socket, other)} if "own" in rooms else set()
+        for one in (socket, other):
+            one.join("a")
+        assert set(cluster.buses[0]._channels) == usual | private | {f"socket.io#/#{r}#" for r in rooms - {"own"}}
+        socket.leave("a")
+        other.disconnect()
+        private.discard(f"socket.io#/#{other.id}#")
+        assert set(cluster.buses[0]._channels) == usual | private
+        cluster.end()
