@@ -126,6 +126,7 @@ class BroadcastAck:
 
     def __init__(self, patience: Patience, packet_id: int, timeout: float | None) -> None:
         self.done: Deferred[list[Any]] = Deferred(lambda _: self.stop())
+        self.timeout = timeout
         self._packet_id = packet_id
         self._responses: list[Any] = []
         self._waiting: list[PendingAcks] = []
@@ -139,6 +140,22 @@ class BroadcastAck:
         self._open += 1
         self._waiting.append(acks)
         acks.expect(self._packet_id, self._answered, self._lost)
+
+    def expect_far(self, number: int) -> None:
+        """So many more, which are no sockets of this node, are to answer or to be settled."""
+        self._open += number
+
+    def far_answered(self, value: Any) -> None:
+        """One of these has answered."""
+        self._answered(value)
+
+    def far_settled(self) -> None:
+        """One of these has nothing to answer."""
+        self._one_less()
+
+    def far_lost(self) -> None:
+        """One of these will not answer."""
+        self._lost()
 
     def sent(self) -> Deferred[list[Any]]:
         """All packets are on their way; the result fires with the responses, one for each socket."""

@@ -98,6 +98,9 @@ class Adapter:
         """The same; what each of the others answers."""
         return []
 
+    def close(self) -> None:
+        """Let go of what reaches to other nodes; nothing is sent or heard afterwards."""
+
     async def server_count(self) -> int:
         """How many nodes there are, with this one."""
         return 1

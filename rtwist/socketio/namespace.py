@@ -15,6 +15,7 @@ from rtwist.socketio.adapter import Adapter, Selection
 from rtwist.socketio.behind import BehindRules
 from rtwist.socketio.broadcast import BroadcastOperator, RoomNames, names
 from rtwist.socketio.events import Handlers, Subscribable
+from rtwist.socketio.packet import RESERVED_SERVER_EVENTS
 from rtwist.socketio.socket import Handshake, Socket
 from rtwist.tasks import Tasks
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from rtwist.socketio.client import Client
 
 _SOCKET_ID_BYTES = 15
-_NOT_SERVER_SIDE = frozenset({"connect", "connection", "new_namespace"})
 Middleware = Callable[[Socket], Any]
 AdapterFactory = Callable[["Namespace"], Adapter]
 """Makes the adapter of a namespace."""
@@ -172,6 +172,6 @@ class Namespace(Subscribable):
 
 
 def _server_side(event: str) -> str:
-    if event in _NOT_SERVER_SIDE:
+    if event in RESERVED_SERVER_EVENTS:
         raise LocalProtocolError(f'"{event}" is a reserved event name')
     return event

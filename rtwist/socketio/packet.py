@@ -19,6 +19,8 @@ MAX_NAMESPACE_LENGTH: Final = 200
 RESERVED_EVENTS: Final = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
+RESERVED_SERVER_EVENTS: Final = frozenset({"connect", "connection", "new_namespace"})
+"""What servers may not emit to each other: handlers take these for clients that connect."""
 
 
 class PacketType(IntEnum):

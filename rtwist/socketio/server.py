@@ -102,6 +102,8 @@ class Server:
             for socket in client.sockets:
                 socket.closed(SHUTTING_DOWN)
         self.engine.close()
+        for namespace in self._namespaces.values():
+            namespace.adapter.close()
         self.tasks.stop()
 
     # The namespace "/"

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from rtwist.socketio import Options, Server, Socket
+from rtwist.socketio.namespace import AdapterFactory
 from tests.engineio.fakes import FakeWebSocket, handshake
 
 
@@ -52,9 +53,16 @@ class Guest:
 class House:
     """The server and what was logged; nothing may be left when everybody has gone."""
 
-    def __init__(self, logs: list[Any], **options: Any) -> None:
-        self.clock = Clock()
-        self.io = Server(self.clock, Options(**options))
+    def __init__(
+        self,
+        logs: list[Any],
+        *,
+        clock: Clock | None = None,
+        adapter: AdapterFactory | None = None,
+        **options: Any,
+    ) -> None:
+        self.clock = Clock() if clock is None else clock
+        self.io = Server(self.clock, Options(**options), adapter=adapter)
         self.logs = logs
 
     def guest(self) -> Guest:

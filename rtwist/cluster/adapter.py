@@ -1,0 +1,306 @@
+"""An adapter that reaches the sockets of other nodes; which protocol it speaks is its subclasses' matter."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.logger import Logger
+
+from rtwist.cluster.answers import Answers, FarAcks, NodesTimeout, Relay, forgetting
+from rtwist.cluster.bus import Bus
+from rtwist.cluster.messages import (
+    Answer,
+    AskRooms,
+    AskSids,
+    Broadcast,
+    ClientAck,
+    ClientCount,
+    Disconnect,
+    Fetch,
+    Flags,
+    Join,
+    Leave,
+    Request,
+    Response,
+    RoomsAre,
+    ServerSide,
+    SocketsAre,
+    Target,
+)
+from rtwist.cluster.remote import RemoteSocket, describe
+from rtwist.engineio.outbox import DROP, IfBehind
+from rtwist.engineio.tally import Tally
+from rtwist.errors import RemoteProtocolError, RtwistError
+from rtwist.socketio.acks import BroadcastAck
+from rtwist.socketio.adapter import Adapter, Selection
+from rtwist.socketio.packet import Packet, PacketType, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rtwist.socketio.namespace import Namespace
+
+REQUESTS_TIMEOUT: Final = 5.0
+"""Seconds; that of Node servers."""
+
+KEY: Final = "socket.io"
+"""What the names of channels begin with; that of Node servers."""
+
+_REQUEST_ID_BYTES = 12
+UNREADABLE: Final = "unreadable"
+
+
+class ClusterAdapter(Adapter):
+    """The rooms of `namespace` on this node, and a way over `bus` to those of other nodes.
+
+    `node` is this node's own name among the others. What asks other nodes fails with `NodesTimeout` unless all
+    have answered after `requests_timeout` seconds. `tally` counts what other nodes said that could not be read.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, namespace: Namespace, bus: Bus, *, node: str, requests_timeout: float = REQUESTS_TIMEOUT
+    ) -> None:
+        super().__init__()
+        self.node = node
+        self.tally = Tally()
+        self._namespace = namespace
+        self._bus = bus
+        self._requests_timeout = requests_timeout
+        self._answers = Answers(namespace.clock, requests_timeout)
+        self._far_acks: dict[str, FarAcks] = {}
+        self._relays: set[Relay] = set()
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            Broadcast: self._on_broadcast,
+            Join: lambda said: Adapter.join(self, _selection(said.target), said.rooms),
+            Leave: lambda said: Adapter.leave(self, _selection(said.target), said.rooms),
+            Disconnect: lambda said: Adapter.disconnect(self, _selection(said.target), said.close),
+            AskSids: self._on_ask_sids,
+            AskRooms: self._on_ask_rooms,
+            Fetch: self._on_fetch,
+            ServerSide: self._on_server_side,
+        }
+
+    # What a protocol adds
+
+    def tell(self, message: Request) -> None:
+        """Publish a request to all nodes."""
+        raise NotImplementedError
+
+    def answer(self, asker: str | None, response: Response) -> None:
+        """Publish a response to the node `asker`."""
+        raise NotImplementedError
+
+    async def server_count(self) -> int:
+        """How many nodes there are, with this one."""
+        raise NotImplementedError
+
+    # What the namespace asks for
+
+    def reaches(self, rooms: Iterable[str]) -> bool:
+        """Another node may have them."""
+        return True
+
+    def broadcast(self, packet: Packet, selection: Selection, if_behind: IfBehind = None) -> int:
+        """Also to the other nodes, which treat clients that are behind by their own rules."""
+        count = super().broadcast(packet, selection, if_behind)
+        if not selection.local:
+            flags = Flags(volatile=if_behind is DROP)
+            self.tell(Broadcast(self.node, packet.data, target_from(selection), flags))
+        return count
+
+    def broadcast_with_ack(self, packet: Packet, selection: Selection, ack: BroadcastAck) -> None:
+        """Also to the other nodes, which pass on what their clients acknowledge."""
+        super().broadcast_with_ack(packet, selection, ack)
+        if selection.local:
+            return
+        request_id = self._new_request()
+        timeout = None if ack.timeout is None else int(ack.timeout * 1000)
+        self.tell(Broadcast(self.node, packet.data, target_from(selection), Flags(timeout=timeout), request_id))
+        far = FarAcks(ack, self._namespace.clock, self._requests_timeout)
+        self._far_acks[request_id] = far
+        ack.done.addBoth(forgetting(self._forget_acks, request_id))
+        self._namespace.tasks.start("counting the nodes", self._count_for(far))
+
+    async def fetch(self, selection: Selection) -> list[Any]:
+        """This node's sockets, then those of the others as `RemoteSocket`."""
+        here = await super().fetch(selection)
+        if selection.local:
+            return here
+        what = f"fetching sockets of {self._namespace.name}"
+        ask = partial(Fetch, self.node, target=target_from(selection))
+        for response in await self._ask(what, SocketsAre, lambda request_id: ask(request_id=request_id)):
+            here += self._remote_sockets(response)
+        return here
+
+    async def all_rooms(self) -> set[str]:
+        """The rooms of all nodes."""
+        rooms = await super().all_rooms()
+        what = f"asking for the rooms of {self._namespace.name}"
+        for response in await self._ask(what, RoomsAre, partial(AskRooms, self.node)):
+            rooms.update(response.rooms)
+        return rooms
+
+    def server_side_emit(self, event: str, args: tuple[Any, ...]) -> None:
+        """Tell the other nodes of `event`."""
+        self.tell(ServerSide(self.node, [event, *args]))
+
+    async def server_side_emit_with_ack(self, event: str, args: tuple[Any, ...]) -> list[Any]:
+        """What each of the others answers."""
+        data = [event, *args]
+        try:
+            said = await self._ask(
+                f"{event} to the servers", Answer, lambda request_id: ServerSide(self.node, data, request_id)
+            )
+        except NodesTimeout as error:
+            error.responses = [response.value for response in error.responses]
+            raise
+        return [response.value for response in said]
+
+    def close(self) -> None:
+        """Wait for nobody any more."""
+        self._answers.stop()
+        for far in tuple(self._far_acks.values()):
+            far.close()
+        for relay in tuple(self._relays):
+            relay.stop()
+
+    # What other nodes ask for
+
+    def heard(self, decode: Callable[[], Request | Response | None]) -> None:
+        """Act on what `decode` reads, if it can be read and is for this node."""
+        try:
+            message = decode()
+        except RemoteProtocolError as error:
+            self._unreadable(error)
+            return
+        handler = self._handlers.get(type(message))
+        if handler is not None:
+            handler(message)
+        elif message is not None:
+            self._on_response(message)  # type: ignore[arg-type]
+
+    def is_own(self, request: Request) -> bool:
+        """Whether this node has sent the request itself."""
+        return request.uid == self.node
+
+    def _on_broadcast(self, said: Broadcast) -> None:
+        namespace, data = self._namespace, said.data
+        if said.request_id is not None:
+            self._relay(said, said.request_id)
+            return
+        packet = Packet(PacketType.EVENT, namespace.name, data)
+        if_behind = DROP if said.flags.volatile else namespace.behind.of(namespace.name, data[0], data[1:])
+        Adapter.broadcast(self, packet, _selection(said.target), if_behind)
+
+    def _relay(self, said: Broadcast, request_id: str) -> None:
+        namespace = self._namespace
+        sockets = list(self.select(_selection(said.target)))
+        packet_id = namespace.next_ack_id()
+        encoded = encode(Packet(PacketType.EVENT, namespace.name, said.data, packet_id))
+        self.answer(said.uid, ClientCount(request_id, len(sockets)))
+        relay = Relay(
+            packet_id, lambda value: self.answer(said.uid, ClientAck(request_id, value)), self._relays.discard
+        )
+        self._relays.add(relay)
+        seconds = None if said.flags.timeout is None else said.flags.timeout / 1000
+        relay.start([socket.acks for socket in sockets], namespace.patience, seconds)
+        for socket in sockets:
+            socket.deliver(encoded, None)
+
+    def _on_ask_sids(self, said: AskSids) -> None:
+        if said.request_id not in self._answers:
+            sids = [socket.id for socket in self.select(Selection(said.rooms))]
+            self.answer(said.uid, SocketsAre(said.request_id, sids))
+
+    def _on_ask_rooms(self, said: AskRooms) -> None:
+        self.answer(said.uid, RoomsAre(said.request_id, tuple(self.rooms.names())))
+
+    def _on_fetch(self, said: Fetch) -> None:
+        sockets = [describe(socket) for socket in self.select(_selection(said.target))]
+        self.answer(said.uid, SocketsAre(said.request_id, sockets))
+
+    def _on_server_side(self, said: ServerSide) -> None:
+        event, *args = said.data
+        if said.request_id is not None:
+            args.append(self._answerer(said.uid, said.request_id))
+        self._namespace.server_side_event(event, args)
+
+    def _on_response(self, response: Response) -> None:
+        far = self._far_acks.get(response.request_id)
+        if far is None:
+            self._answers.add(response)
+        elif isinstance(response, ClientCount):
+            far.counted(response.clients)
+        elif isinstance(response, ClientAck):
+            far.acknowledged(response.value)
+
+    # Within
+
+    async def _ask(self, what: str, kind: type[Response], request: Callable[[str], Request]) -> list[Any]:
+        others = await self.server_count() - 1
+        if others <= 0:
+            return []
+        request_id = self._new_request()
+        waiting = self._answers.ask(request_id, what, others, kind)
+        try:
+            self.tell(request(request_id))
+        except TypeError:
+            waiting.addErrback(lambda _: None)
+            waiting.cancel()
+            raise
+        return await waiting
+
+    async def _count_for(self, far: FarAcks) -> None:
+        try:
+            others = await self.server_count() - 1
+        except RtwistError:
+            far.lost()
+        else:
+            far.nodes(others)
+
+    def _forget_acks(self, request_id: str) -> None:
+        far = self._far_acks.pop(request_id, None)
+        if far is not None:
+            far.stop()
+
+    def _answerer(self, asker: str | None, request_id: str) -> Callable[..., None]:
+        answered = False
+
+        def answer(value: Any = None, *_: Any) -> None:
+            nonlocal answered
+            if not answered:
+                self.answer(asker, Answer(request_id, value))
+                answered = True
+
+        return answer
+
+    def _remote_sockets(self, response: SocketsAre) -> list[RemoteSocket]:
+        found = []
+        for description in response.sockets:
+            try:
+                found.append(RemoteSocket(self._namespace, description))
+            except RemoteProtocolError as error:
+                self._unreadable(error)
+        return found
+
+    def _unreadable(self, error: RemoteProtocolError) -> None:
+        if self.tally.add(UNREADABLE, self._namespace.clock.seconds()):
+            text = "a message of another node in {namespace} is passed over: {error}"
+            self._log.warn(text, namespace=self._namespace.name, error=error)
+
+    def _new_request(self) -> str:
+        return secrets.token_urlsafe(_REQUEST_ID_BYTES)
+
+
+def target_from(selection: Selection) -> Target:
+    """Which sockets other nodes shall take."""
+    return Target(tuple(dict.fromkeys(selection.rooms)), tuple(dict.fromkeys(selection.excluded)))
+
+
+def _selection(target: Target) -> Selection:
+    return Selection(target.rooms, target.excluded)

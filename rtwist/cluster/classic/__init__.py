@@ -1,0 +1,1 @@
+"""The protocol of `@socket.io/redis-adapter` and `@socket.io/redis-emitter`."""

@@ -1,0 +1,240 @@
+"""What nodes tell each other, whichever protocol carries it; pure.
+
+Those with a `request_id` are answered, or answer the request of that id. `uid` is the node that speaks, None
+where the protocol does not say.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from rtwist.cluster.wire import array, boolean, mapping, room_names
+from rtwist.errors import RemoteProtocolError
+from rtwist.socketio.packet import RESERVED_EVENTS, RESERVED_SERVER_EVENTS, PacketType
+
+EMITTER: Final = "emitter"
+"""The `uid` of programs that only publish."""
+
+MAX_TIMEOUT: Final = 24 * 60 * 60 * 1000.0
+"""Milliseconds; a wait that is longer is a mistake."""
+
+Rooms = tuple[str, ...]
+
+
+class Target(msgspec.Struct, frozen=True):
+    """The sockets in any of `rooms` (all, when empty) that are in none of the `excluded` rooms."""
+
+    rooms: Rooms = ()
+    excluded: Rooms = ()
+
+
+class Flags(msgspec.Struct, frozen=True):
+    """How an event is to be sent; `timeout`, of acknowledgements, is in milliseconds."""
+
+    volatile: bool = False
+    compress: bool | None = None
+    timeout: int | float | None = None
+
+
+class Broadcast(msgspec.Struct, frozen=True):
+    """An event, the first of `data` its name; with a `request_id` the acknowledgements are asked for."""
+
+    uid: str
+    data: list[Any]
+    target: Target = Target()
+    flags: Flags = Flags()
+    request_id: str | None = None
+
+
+class Join(msgspec.Struct, frozen=True):
+    """Put sockets into rooms."""
+
+    target: Target
+    rooms: Rooms
+    uid: str | None = None
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """Take sockets out of rooms."""
+
+    target: Target
+    rooms: Rooms
+    uid: str | None = None
+
+
+class Disconnect(msgspec.Struct, frozen=True):
+    """Disconnect sockets; `close` also ends their connections."""
+
+    target: Target
+    close: bool = False
+    uid: str | None = None
+
+
+class JoinOne(msgspec.Struct, frozen=True):
+    """Put the socket `sid` into a room; only old nodes ask."""
+
+    request_id: str
+    sid: str
+    room: str
+    uid: str | None = None
+
+
+class LeaveOne(msgspec.Struct, frozen=True):
+    """Take the socket `sid` out of a room; only old nodes ask."""
+
+    request_id: str
+    sid: str
+    room: str
+    uid: str | None = None
+
+
+class DisconnectOne(msgspec.Struct, frozen=True):
+    """Disconnect the socket `sid`; only old nodes ask."""
+
+    request_id: str
+    sid: str
+    close: bool = False
+    uid: str | None = None
+
+
+class AskSids(msgspec.Struct, frozen=True):
+    """Which sockets are in any of `rooms`; only old nodes ask."""
+
+    request_id: str
+    rooms: Rooms
+    uid: str | None = None
+
+
+class AskRooms(msgspec.Struct, frozen=True):
+    """Which rooms there are."""
+
+    uid: str | None
+    request_id: str
+
+
+class Fetch(msgspec.Struct, frozen=True):
+    """Describe sockets."""
+
+    uid: str | None
+    request_id: str
+    target: Target
+
+
+class ServerSide(msgspec.Struct, frozen=True):
+    """An event for the servers themselves, the first of `data` its name."""
+
+    uid: str | None
+    data: list[Any]
+    request_id: str | None = None
+
+
+class Done(msgspec.Struct, frozen=True):
+    """What old nodes asked for is done."""
+
+    request_id: str
+
+
+class RoomsAre(msgspec.Struct, frozen=True):
+    """The rooms of a node."""
+
+    request_id: str
+    rooms: Rooms
+
+
+class SocketsAre(msgspec.Struct, frozen=True):
+    """Sockets of a node: descriptions, or ids where these were asked for."""
+
+    request_id: str
+    sockets: list[Any]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a node answers to an event for servers."""
+
+    request_id: str
+    value: Any = None
+
+
+class ClientCount(msgspec.Struct, frozen=True):
+    """How many clients of a node will acknowledge a broadcast."""
+
+    request_id: str
+    clients: int
+
+
+class ClientAck(msgspec.Struct, frozen=True):
+    """The first argument of one client's acknowledgement."""
+
+    request_id: str
+    value: Any = None
+
+
+Request = (
+    Broadcast | Join | Leave | Disconnect | JoinOne | LeaveOne | DisconnectOne
+    | AskSids | AskRooms | Fetch | ServerSide
+)  # fmt: skip
+Response = Done | RoomsAre | SocketsAre | Answer | ClientCount | ClientAck
+Message = Request | Response
+
+
+def options(target: Target, flags: Flags | None = None) -> dict[str, Any]:
+    """`target`, and `flags` if they are to be said, as both protocols write them."""
+    made: dict[str, Any] = {"rooms": target.rooms, "except": target.excluded}
+    if flags is not None:
+        made["flags"] = flag_fields(flags)
+    return made
+
+
+def flag_fields(flags: Flags) -> dict[str, Any]:
+    """The flags that are set."""
+    made: dict[str, Any] = {}
+    if flags.volatile:
+        made["volatile"] = True
+    if flags.compress is not None:
+        made["compress"] = flags.compress
+    if flags.timeout is not None:
+        made["timeout"] = flags.timeout
+    return made
+
+
+def target_of(opts: Any) -> Target:
+    """What `options` wrote; the errors of this and of the others are `RemoteProtocolError`."""
+    said = mapping(opts, "opts")
+    return Target(room_names(said.get("rooms")), room_names(said.get("except")))
+
+
+def flags_of(opts: Any) -> Flags:
+    """The flags in what `options` wrote; unknown ones are passed over."""
+    flags = mapping(mapping(opts, "opts").get("flags") or {}, "flags")
+    compress = flags.get("compress")
+    timeout = flags.get("timeout")
+    known = isinstance(timeout, int | float) and not isinstance(timeout, bool) and 0 <= timeout <= MAX_TIMEOUT
+    return Flags(
+        boolean(flags.get("volatile")),
+        compress if isinstance(compress, bool) else None,
+        timeout if known else None,
+    )
+
+
+def event_of(packet: Any, namespace: str | None) -> list[Any]:
+    """The data of a packet, which must be an event of `namespace`, also when it does not say of which."""
+    said = mapping(packet, "packet")
+    if said.get("nsp", namespace) != namespace:
+        raise RemoteProtocolError("a packet of another namespace")
+    if said.get("type") not in (PacketType.EVENT, PacketType.BINARY_EVENT):
+        raise RemoteProtocolError("a packet that is no event")
+    return _named(said.get("data"), RESERVED_EVENTS)
+
+
+def server_event_of(data: Any) -> list[Any]:
+    """`data`, which must be an array with the name of an event for servers first."""
+    return _named(data, RESERVED_SERVER_EVENTS)
+
+
+def _named(data: Any, reserved: frozenset[str]) -> list[Any]:
+    event = array(data, "data")
+    if not event or not isinstance(event[0], str) or event[0] in reserved:
+        raise RemoteProtocolError("an event without a name of its own")
+    return event

@@ -1,0 +1,1 @@
+"""The protocol of the sharded adapter of `@socket.io/redis-adapter`."""

@@ -1,0 +1,162 @@
+"""In one cluster with Node servers that use `createShardedAdapter` of @socket.io/redis-adapter 8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from rtwist.cluster.adapter import KEY, REQUESTS_TIMEOUT, ClusterAdapter, target_from
+from rtwist.cluster.bus import Bus
+from rtwist.cluster.messages import (
+    Broadcast,
+    Disconnect,
+    Join,
+    Leave,
+    Message,
+    Request,
+    Response,
+)
+from rtwist.cluster.sharded import messages
+from rtwist.socketio.adapter import Adapter, Receiver, Selection
+
+if TYPE_CHECKING:
+    from rtwist.socketio.namespace import Namespace
+
+SID_LENGTH: Final = 20
+"""A room whose name is so long is taken for that of one socket."""
+
+
+class Mode(Enum):
+    """Which rooms have channels of their own; all nodes must have the same."""
+
+    STATIC = "static"
+    """None."""
+    DYNAMIC = "dynamic"
+    """All but those of one socket."""
+    DYNAMIC_PRIVATE = "dynamic-private"
+    """All."""
+
+
+class ShardedAdapter(ClusterAdapter):
+    """A channel for each namespace, one for each node, and one for each room that `mode` gives one.
+
+    `key` begins the names of the channels.
+    """
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        bus: Bus,
+        *,
+        node: str,
+        requests_timeout: float = REQUESTS_TIMEOUT,
+        key: str = KEY,
+        mode: Mode = Mode.DYNAMIC,
+    ) -> None:
+        super().__init__(namespace, bus, node=node, requests_timeout=requests_timeout)
+        self._mode = mode
+        self._channel = f"{key}#{namespace.name}#"
+        for channel in (self._channel, f"{self._channel}{node}#"):
+            bus.subscribe(channel, self._heard)
+
+    # Rooms and their channels
+
+    def add(self, socket: Receiver, rooms: Iterable[str]) -> list[str]:
+        """See `Adapter`."""
+        wanted = tuple(rooms)
+        fresh = [room for room in dict.fromkeys(wanted) if room not in self.rooms]
+        added = super().add(socket, wanted)
+        for room in fresh:
+            if self._has_channel(room):
+                self._bus.subscribe(self._room_channel(room), self._heard)
+        return added
+
+    def remove(self, socket: Receiver, room: str) -> bool:
+        """See `Adapter`."""
+        removed = super().remove(socket, room)
+        if removed:
+            self._left((room,))
+        return removed
+
+    def remove_all(self, socket: Receiver) -> None:
+        """See `Adapter`."""
+        rooms = self.rooms.rooms_of(socket)
+        super().remove_all(socket)
+        self._left(rooms)
+
+    def _left(self, rooms: Iterable[str]) -> None:
+        for room in rooms:
+            if room not in self.rooms and self._has_channel(room):
+                self._bus.unsubscribe(self._room_channel(room))
+
+    def _has_channel(self, room: str) -> bool:
+        if self._mode is Mode.DYNAMIC:
+            return len(room) != SID_LENGTH
+        return self._mode is Mode.DYNAMIC_PRIVATE
+
+    def _room_channel(self, room: str) -> str:
+        return f"{self._channel}{room}#"
+
+    # What goes out
+
+    def tell(self, message: Request) -> None:
+        """See `ClusterAdapter`."""
+        channel = self._channel
+        if isinstance(message, Broadcast) and message.request_id is None:
+            rooms = message.target.rooms
+            if len(rooms) == 1 and self._has_channel(rooms[0]):
+                channel = self._room_channel(rooms[0])
+        self._publish(channel, message)
+
+    def answer(self, asker: str | None, response: Response) -> None:
+        """See `ClusterAdapter`."""
+        self._publish(f"{self._channel}{asker}#", response)
+
+    def _publish(self, channel: str, message: Message) -> None:
+        self._bus.publish(channel, messages.encode(message, self.node, self._namespace.name))
+
+    async def server_count(self) -> int:
+        """How many nodes listen on the namespace's channel, this one among them."""
+        return await self._bus.subscribers(self._channel)
+
+    async def all_rooms(self) -> set[str]:
+        """The rooms of this node: the protocol has no question for those of others."""
+        return await Adapter.all_rooms(self)
+
+    def join(self, selection: Selection, rooms: tuple[str, ...]) -> None:
+        """Put the selected sockets into `rooms`; those of this node at once."""
+        super().join(selection, rooms)
+        if not selection.local:
+            self.tell(Join(target_from(selection), rooms))
+
+    def leave(self, selection: Selection, rooms: tuple[str, ...]) -> None:
+        """Take the selected sockets out of `rooms`; those of this node at once."""
+        super().leave(selection, rooms)
+        if not selection.local:
+            self.tell(Leave(target_from(selection), rooms))
+
+    def disconnect(self, selection: Selection, close: bool) -> None:
+        """Disconnect the selected sockets; those of this node at once."""
+        super().disconnect(selection, close)
+        if not selection.local:
+            self.tell(Disconnect(target_from(selection), close))
+
+    def close(self) -> None:
+        """See `Adapter`."""
+        super().close()
+        for channel in (self._channel, f"{self._channel}{self.node}#"):
+            self._bus.unsubscribe(channel)
+        for room in self.rooms.names():
+            if self._has_channel(room):
+                self._bus.unsubscribe(self._room_channel(room))
+
+    # What comes in
+
+    def _heard(self, _: str, message: bytes) -> None:
+        self.heard(partial(self._of_others, message))
+
+    def _of_others(self, message: bytes) -> Any:
+        uid, said = messages.decode(message, self._namespace.name)
+        return None if uid == self.node else said
