@@ -23,6 +23,7 @@
         - `Unroutable`: no queue is there for it.
         - `PublishNacked`: the broker could not take it.
         - `BrokerBusy`: the broker takes no messages at the moment.
+    - `StoreFailed`: what nodes share could not be read or written; trying again later may help.
 """
 
 from __future__ import annotations
@@ -159,3 +160,7 @@ class PublishNacked(PublishError):
 
 class BrokerBusy(PublishError):
     """The broker takes no messages at the moment: an alarm blocks it, or too many publishes wait for it."""
+
+
+class StoreFailed(RtwistError):
+    """What nodes share could not be read or written; the text says why. Trying again later may help."""
