@@ -20,14 +20,14 @@ from rtwist.domain.emission import Revoke
 from rtwist.domain.ids import MAX_ID_CHARS, plain_text
 from rtwist.domain.timestamps import iso
 from rtwist.emit import (
+    LocalUsers,
+    Users,
     broadcast_to_all,
     emit_to_company,
     emit_to_role,
     emit_to_room,
     emit_to_shop,
     emit_to_user,
-    get_connected_users,
-    is_user_connected,
 )
 from rtwist.engineio.http import client_address
 from rtwist.engineio.tally import Tally
@@ -76,8 +76,8 @@ _TARGETS: Mapping[str, Callable[[Server, str, str, Any], int]] = {
 class Rest:
     """The routes over a Socket.IO server and an intake.
 
-    `revoke` calls tokens back and returns how many sockets it has disconnected; `now` returns the seconds since
-    1970.
+    `revoke` calls tokens back and returns how many sockets it has disconnected; `users` tells who is connected,
+    by default to this node; `now` returns the seconds since 1970.
     """
 
     _app = Klein()
@@ -94,6 +94,7 @@ class Rest:
         max_depth: int = 64,
         max_room_name: int = DEFAULT_MAX_ROOM_NAME,
         broker: Broker | None = None,
+        users: Users | None = None,
     ) -> None:
         self._io = io
         self._intake = intake
@@ -103,6 +104,7 @@ class Rest:
         self._max_depth = max_depth
         self._max_room_name = max_room_name
         self._broker = broker
+        self._users = LocalUsers(io) if users is None else users
         self._strangers = Tally()
         self.draining = False
 
@@ -145,14 +147,14 @@ class Rest:
     async def connected_users(self, request: IRequest) -> bytes:
         """List the users with at least one socket."""
         await self._access.check(request, status_route=True)
-        users = get_connected_users(self._io)
+        users = await self._users.users()
         return self._data(request, {"count": len(users), "users": users})
 
     @_app.route("/user-status/<path:user_id>", methods=["GET"], strict_slashes=False)
     async def user_status(self, request: IRequest, user_id: str) -> bytes:
         """Say whether a user has a socket."""
         await self._access.check(request, status_route=True)
-        return self._data(request, {"userId": user_id, "isConnected": is_user_connected(self._io, user_id)})
+        return self._data(request, {"userId": user_id, "isConnected": await self._users.is_present(user_id)})
 
     @_app.route("/events", methods=["POST"], strict_slashes=False)
     async def events(self, request: IRequest) -> bytes:

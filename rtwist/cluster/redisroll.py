@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from rtwist.cluster.roll import DEFAULT_LEASE, SWEEP_USERS, Entered, Seat
-from rtwist.cluster.scripts import NOW, Redis, Script
+from rtwist.cluster.scripts import NOW, Redis, Script, ask
 
 # Below KEYS[1]: `nodes` (sorted by the ends of their leases), `node:<name>` (the users there), `user:<id>` (the
 # companies by node), `users` (all with a socket), `told` (the companies by user), `due` (users to settle later).
@@ -75,7 +75,7 @@ local function settle(user, calm)
   -- An empty table would be written as an object.
   table.insert(news, {
     user = user, came = #came > 0 and came or nil, gone = #gone > 0 and gone or nil,
-    first = next(told) == nil, last = #all == 0})
+    first = next(told) == nil, last = #all == 0, at = now})
 end
 
 local function tell()
@@ -170,8 +170,8 @@ return redis.call('EXISTS', root .. 'due')
 class RedisRoll:
     """The roll below `name` of all nodes at one Redis; `lease` is in seconds.
 
-    `publish` is the command that reaches the bus: PUBLISH, or SPUBLISH when the bus is sharded. `now` is for tests,
-    otherwise Redis' clock counts.
+    `publish` is the command that reaches the bus: PUBLISH, or SPUBLISH when the bus is sharded. `now` is for
+    tests, otherwise Redis' clock counts.
     """
 
     def __init__(
@@ -220,14 +220,14 @@ class RedisRoll:
         found: set[str] = set()
         cursor = b"0"
         while True:
-            cursor, users = await self._redis.call("SSCAN", f"{self._key}users", cursor, "COUNT", 1000)
+            cursor, users = await ask(self._redis, "SSCAN", f"{self._key}users", cursor, "COUNT", 1000)
             found.update(user.decode() for user in users)
             if int(cursor) == 0:
                 return found
 
     async def is_present(self, user_id: str) -> bool:
         """See `Roll`."""
-        return bool(await self._redis.call("SISMEMBER", f"{self._key}users", user_id))
+        return bool(await ask(self._redis, "SISMEMBER", f"{self._key}users", user_id))
 
     async def _run(self, script: Script, *args: str | bytes | float) -> Any:
         now = "" if self._now is None else str(int(self._now() * 1000))

@@ -1,4 +1,4 @@
-"""The roll: which users are on which node, and what was told of it. The seam, its twin in memory, and the news."""
+"""The roll: which users are on which node, and what was told of it; the seam, its twin in memory, the news."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ RENEWALS_PER_LEASE = 4
 """A node renews its lease so often, so that one late answer does not end it."""
 SWEEP_USERS = 200
 """How many users are seen to in one step: Redis serves nobody else meanwhile."""
+_END_OF_TIME = 4e12
+"""The year 2096, in milliseconds."""
 MAX_NEWS_BYTES = 4_000_000
 """More than `SWEEP_USERS` users with some companies each take."""
 
 
 class Seat(NamedTuple):
-    """A user on one node: in which companies, None for gone. `told` is what was told of the user before a loss."""
+    """A user on one node: in which companies, None for gone; `told` is what was told before a loss."""
 
     user_id: str
     companies: Collection[str] | None
@@ -33,13 +35,17 @@ class Seat(NamedTuple):
 
 
 class News(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A user came to companies or went from them; `first` and `last` are those of the user in any company."""
+    """A user came to companies or went from them; `first` and `last` are those of the user in any company.
+
+    `at` is in milliseconds since 1970, by the store's clock.
+    """
 
     user: str
     came: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
     first: bool = False
     last: bool = False
+    at: float = 0.0
 
 
 class Entered(NamedTuple):
@@ -52,7 +58,7 @@ class Entered(NamedTuple):
 class Roll(Protocol):
     """Who is where. Every change and its news are one step; the news go to the store's channel of the bus.
 
-    A node that was not heard of for the length of a lease is dead: its name is worth nothing any more, and whoever
+    A node that was not heard of for the length of a lease is dead: its name is worth nothing any more, and who
     sweeps next takes its users off the roll. When nobody was heard of for half that time, the store itself was
     away (or all nodes were): then all have another lease's time to report, and until it ends nothing is told. The
     same holds when the store has lost everything.
@@ -94,6 +100,8 @@ def read_news(message: bytes) -> list[News]:
     for one in news:
         if not all(0 < len(name) <= MAX_ID_CHARS for name in (one.user, *one.came, *one.gone)):
             raise RemoteProtocolError("news of an id that is none")
+        if not 0 <= one.at < _END_OF_TIME:
+            raise RemoteProtocolError("news of a time that is none")
     return news
 
 
@@ -218,4 +226,4 @@ class MemoryRoll:
         if present == told:
             return None
         came, gone = tuple(sorted(present - told)), tuple(sorted(told - present))
-        return News(user, came, gone, first=not told, last=not present)
+        return News(user, came, gone, not told, not present, self._now() * 1000)

@@ -30,16 +30,21 @@ class Script:
     async def run(self, redis: Redis, key: str, *args: str | bytes | float) -> Any:
         """Run it with `key` as KEYS[1]; returns what it answers. Raises `StoreFailed` when Redis refuses."""
         try:
-            try:
-                return await redis.call("EVALSHA", self._digest, 1, key, *args)
-            except Exception as error:
-                if not str(error).startswith("NOSCRIPT"):
-                    raise
-                return await redis.call("EVAL", self._source, 1, key, *args)
-        except (RtwistError, CancelledError):
-            raise
-        except Exception as error:  # whatever the client library makes of an error reply
-            raise StoreFailed(f"Redis refused: {error}") from error
+            return await ask(redis, "EVALSHA", self._digest, 1, key, *args)
+        except StoreFailed as error:
+            if "NOSCRIPT" not in str(error):
+                raise
+            return await ask(redis, "EVAL", self._source, 1, key, *args)
+
+
+async def ask(redis: Redis, *args: Any) -> Any:
+    """What Redis answers to one command; raises `StoreFailed` when it refuses."""
+    try:
+        return await redis.call(*args)
+    except (RtwistError, CancelledError):
+        raise
+    except Exception as error:  # whatever the client library makes of an error reply
+        raise StoreFailed(f"Redis refused: {error}") from error
 
 
 NOW = """

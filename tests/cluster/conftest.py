@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.stores import DirectRedis, Stores, result
+from tests.cluster.stores import CHANNEL, DirectRedis, Stores
 from tests.support.redis import Redis
 
 
@@ -21,8 +21,10 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     if request.param == "memory":
         yield Stores(None)
         return
-    redis = DirectRedis(request.getfixturevalue("redis_port"))
-    stores = Stores(redis)
+    redis, subscriber = (DirectRedis(request.getfixturevalue("redis_port")) for _ in range(2))
+    subscriber.subscribe(CHANNEL)
+    stores = Stores(redis, subscriber)
     stores.lose()
     yield stores
     redis.close()
+    subscriber.close()

@@ -13,26 +13,22 @@ from twisted.internet.task import Clock
 from rtwist.cluster.bus import Bus, MemoryBus, MemoryHub
 from rtwist.cluster.records import MemoryRecords, RecordLimits, Records
 from rtwist.cluster.redisrecords import RedisRecords
-from rtwist.errors import RtwistError
+from rtwist.cluster.redisroll import RedisRoll
+from rtwist.cluster.roll import MemoryRoll, Roll
+from rtwist.errors import StoreFailed
 
 Answer = TypeVar("Answer")
 CHANNEL = "rtwist-test"
 
 
 class DirectRedis:
-    """Commands to a Redis, each answered before `call` returns, so that tests wait for nothing.
-
-    `away` refuses all of them.
-    """
+    """Commands to a Redis, each answered before `call` returns, so that tests wait for nothing."""
 
     def __init__(self, port: int) -> None:
-        self.away = False
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self._reader = hiredis.Reader()
 
     def call(self, *args: Any) -> Deferred[Any]:
-        if self.away:
-            return fail(RtwistError("Redis is away"))
         self._socket.sendall(hiredis.pack_command(args))
         while (answer := self._reader.gets()) is False:
             self._reader.feed(self._socket.recv(65536))
@@ -40,36 +36,90 @@ class DirectRedis:
             return fail(answer)
         return succeed(answer)
 
+    def subscribe(self, channel: str) -> None:
+        """From now on this connection only hears."""
+        self.call("SUBSCRIBE", channel)
+
+    def heard(self) -> list[bytes]:
+        """All that was published before this call, and not heard yet."""
+        self._socket.sendall(hiredis.pack_command(("PING",)))
+        messages = []
+        while True:
+            while (answer := self._reader.gets()) is False:
+                self._reader.feed(self._socket.recv(65536))
+            if answer[0] == b"pong":
+                return messages
+            messages.append(answer[2])
+
     def close(self) -> None:
         self._socket.close()
 
 
-class Stores:
-    """What several nodes share: `redis` is where, None for in memory."""
+class Door:
+    """A store that cannot be reached while `stores.away`."""
 
-    def __init__(self, redis: DirectRedis | None) -> None:
+    def __init__(self, stores: Stores, store: object) -> None:
+        self._stores = stores
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+
+        async def through(*args: Any) -> Any:
+            if self._stores.away:
+                raise StoreFailed("away")
+            return await method(*args)
+
+        return through
+
+
+class Stores:
+    """What several nodes share: `redis` is where, None for in memory; nobody reaches it while `away`."""
+
+    def __init__(self, redis: DirectRedis | None, subscriber: DirectRedis | None = None) -> None:
+        self.away = False
         self.redis = redis
+        self._subscriber = subscriber
         self.clock = Clock()
         self.clock.advance(1_000_000)
         self.hub = MemoryHub(self.clock)
         self.bus = self.new_bus()
         self._memory: list[MemoryRecords] = []
+        self._roll: MemoryRoll | None = None
 
     def new_bus(self) -> Bus:
         return MemoryBus(self.hub)
 
-    def records(self, size: int = 1000, seconds: float = 600, idle: float = float("inf")) -> Records:
+    def records(
+        self, size: int = 1000, seconds: float = 600, idle: float = float("inf"), name: str = "records"
+    ) -> Records:
         limits = RecordLimits(size, seconds, idle)
         if self.redis is None:
             self._memory.append(MemoryRecords(limits, self.clock.seconds, self.bus, CHANNEL))
-            return self._memory[-1]
-        return RedisRecords(self.redis, f"t{len(self._memory)}", limits, CHANNEL, now=self.clock.seconds)
+            return Door(self, self._memory[-1])
+        return Door(self, RedisRecords(self.redis, name, limits, CHANNEL, now=self.clock.seconds))
+
+    def roll(self, lease: float = 10.0) -> Roll:
+        if self.redis is None:
+            self._roll = MemoryRoll(self.clock.seconds, self.bus, CHANNEL, lease)
+            return Door(self, self._roll)
+        return Door(self, RedisRoll(self.redis, "roll", CHANNEL, lease=lease, now=self.clock.seconds))
+
+    def deliver(self) -> None:
+        """What was published arrives."""
+        if self._subscriber is not None:
+            for message in self._subscriber.heard():
+                self.bus.publish(CHANNEL, message)
+        while self.clock.getDelayedCalls():
+            self.clock.advance(0)
 
     def lose(self) -> None:
         """The store is empty from now on."""
         if self.redis is None:
             for records in self._memory:
                 records.lose()
+            if self._roll is not None:
+                self._roll.lose()
         else:
             result(_waited(self.redis.call("FLUSHALL")))
 

@@ -97,7 +97,7 @@ class TestTheStore:
     def test_a_refusal_is_an_error_of_ours(self, stores: Stores) -> None:
         if stores.redis is None:
             return
-        stores.redis.call("SET", "{t0}:serials", "no sorted set")
+        stores.redis.call("SET", "{records}:serials", "no sorted set")
         with pytest.raises(StoreFailed, match="WRONGTYPE"):
             put(stores.records(), ("a", b"1"))
 
@@ -225,10 +225,9 @@ class TestAFollower:
         put(records, ("b", b"2"))
         assert ("b", b"2") in other.catch_up()
 
-    def test_each_put_is_told_on_the_bus(self) -> None:
-        stores = Stores(None)
+    def test_each_put_is_told_on_the_bus(self, stores: Stores) -> None:
         heard: list[bytes] = []
         stores.new_bus().subscribe(CHANNEL, lambda _, message: heard.append(message))
         put(stores.records(), ("a", b"1"), ("b", b"2"))
-        stores.clock.pump([0] * 5)
+        stores.deliver()
         assert heard == [b"2"]
