@@ -77,6 +77,12 @@ class Follower:
         self._settling.append((self._number, settled))
         return settled
 
+    def withdraw(self) -> list[str]:
+        """Put nothing of what waits; its keys. What is being sent may be put or not."""
+        keys = [*self._sending, *self._waiting]
+        self._waiting.clear()
+        return keys
+
     # Following
 
     async def catch_up(self) -> None:

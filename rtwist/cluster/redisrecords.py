@@ -98,7 +98,9 @@ class RedisRecords:
     async def since(self, serial: int) -> Page:
         """See `Records`."""
         epoch, latest, found = await _SINCE.run(self._redis, self._key, *self._common(), serial, DEFAULT_PAGE)
-        records = [Record(number, key.decode(), value) for number, key, value in found[:DEFAULT_PAGE]]
+        records = [
+            Record(number, key.decode(errors="replace"), value) for number, key, value in found[:DEFAULT_PAGE]
+        ]
         more = len(found) > DEFAULT_PAGE
         return Page(epoch.decode(), records[-1].serial if more else latest, records, more)
 
