@@ -40,6 +40,7 @@ from rtwist.errors import (
     PublishError,
     Refused,
     RemoteProtocolError,
+    StoreFailed,
     Unroutable,
 )
 from rtwist.front import JSON, Front, error_body
@@ -165,10 +166,13 @@ class Rest:
         try:
             if self._broker is not None and self._broker.takes_events:
                 return self._data(request, {"published": await self._broker.publish(values)})
+            await self._intake.catch_up()
             outcome = self._intake.accept(values)
         except BadEvent as error:
             raise Refused("bad_request", str(error)) from None
-        self._intake.settle()
+        settled = self._intake.settle()
+        if settled is not None:
+            await settled
         return self._data(request, outcome)
 
     @_app.route("/emit", methods=["POST"], strict_slashes=False)
@@ -285,6 +289,8 @@ def _refusal(failure: Failure, request: IRequest) -> Refused | None:
         return Refused("unavailable", "tokens cannot be checked at the moment")
     if isinstance(error, Unroutable):
         return Refused("unroutable", f"no queue is bound for events of this kind: {error}")
+    if isinstance(error, StoreFailed):
+        return Refused("unavailable", f"not confirmed for all nodes, try again with the same id: {error}")
     if isinstance(error, BrokerError | PublishError):
         return Refused("unavailable", f"not confirmed by the broker, try again with the same id: {error}")
     if isinstance(error, HTTPException) and (error.code or 0) < 500:

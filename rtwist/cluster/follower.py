@@ -9,7 +9,7 @@ from itertools import islice
 from twisted.internet.defer import Deferred, fail, succeed
 
 from rtwist.cluster.records import DEFAULT_PAGE, Page, Records
-from rtwist.errors import RtwistError, StoreFailed
+from rtwist.errors import StoreFailed
 from rtwist.tasks import Tasks
 
 DEFAULT_MAX_WAITING = 100_000
@@ -62,13 +62,14 @@ class Follower:
         self.flush()
 
     def flush(self) -> None:
-        """Send what waits, unless that goes on already; after a failure somebody must call it again."""
+        """Send what waits, unless that goes on already; after a failure the next call of anything tries again."""
         if self._waiting and not self._sending:
             self._take()
             self._tasks.start("putting shared records", self._send())
 
     def settled(self) -> Deferred[None]:
-        """Fires once all that was put before is certain; fails with an `RtwistError` when Redis goes away."""
+        """Fires once all that was put before is certain; fails with `StoreFailed` when Redis goes away."""
+        self.flush()
         if not self._waiting and not self._sending:
             return succeed(None)
         if not self._sending:
@@ -86,7 +87,7 @@ class Follower:
     # Following
 
     async def catch_up(self) -> None:
-        """Hear of all that was put before this call; raises an `RtwistError` while the store is away."""
+        """Hear of all that was put before this call; raises `StoreFailed` while the store is away."""
         while True:
             page = await self._records.since(self._serial)
             if page.epoch == self._epoch or self._epoch is None:
@@ -104,7 +105,7 @@ class Follower:
     async def _catch_up_if_possible(self) -> None:
         try:
             await self.catch_up()
-        except RtwistError:
+        except StoreFailed:
             return  # whoever keeps the connection has said so, and calls again
         self.flush()
 
@@ -134,7 +135,7 @@ class Follower:
         while self._sending:
             try:
                 await self._records.put([(key, value) for key, (_, value) in self._sending.items()])
-            except RtwistError as error:
+            except StoreFailed as error:
                 self._give_back()
                 self._unsettle(error)
                 return
@@ -157,7 +158,7 @@ class Follower:
         while self._settling and self._settling[0][0] <= done:
             self._settling.popleft()[1].callback(None)
 
-    def _unsettle(self, error: RtwistError) -> None:
+    def _unsettle(self, error: StoreFailed) -> None:
         settling, self._settling = self._settling, deque()
         for _, settled in settling:
             settled.errback(error)

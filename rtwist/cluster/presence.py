@@ -13,7 +13,7 @@ from rtwist.cluster.roll import SWEEP_USERS, News, Roll, Seat, read_news
 from rtwist.domain.rooms import SUPER_ADMIN, company_room
 from rtwist.emit import get_connected_users
 from rtwist.engineio.tally import Tally
-from rtwist.errors import Refused, RemoteProtocolError, RtwistError
+from rtwist.errors import Refused, RemoteProtocolError, StoreFailed
 from rtwist.presence import sockets_of, tell
 from rtwist.socketio import Server, Socket
 from rtwist.tasks import Tasks
@@ -67,14 +67,14 @@ class ClusterPresence:
         """The ids of the users of all nodes, sorted; raises `Refused` while nobody knows."""
         try:
             return sorted(await self._roll.users())
-        except RtwistError:
+        except StoreFailed:
             raise _NOBODY_KNOWS from None
 
     async def is_present(self, user_id: str) -> bool:
         """Whether the user has a socket at some node; raises `Refused` while nobody knows."""
         try:
             return await self._roll.is_present(user_id)
-        except RtwistError:
+        except StoreFailed:
             raise _NOBODY_KNOWS from None
 
     # The lease
@@ -112,7 +112,7 @@ class ClusterPresence:
             await self._place_all()
             while renew and await self._roll.sweep():
                 await self._place_all()
-        except RtwistError:
+        except StoreFailed:
             self._entered = False  # whoever keeps the connection has said why
         finally:
             self._working = False

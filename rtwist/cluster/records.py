@@ -41,7 +41,7 @@ class Records(Protocol):
     """
 
     async def put(self, records: Sequence[tuple[str, bytes]]) -> None:
-        """Put values under their keys; returns once that is certain, raises an `RtwistError` when it is not."""
+        """Put values under their keys; returns once that is certain, raises `StoreFailed` when it is not."""
 
     async def since(self, serial: int) -> Page:
         """What changed after `serial`; 0 for all there is, -1 for nothing but where to read on."""

@@ -7,14 +7,14 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from rtwist.errors import RtwistError, StoreFailed
+from rtwist.errors import StoreFailed
 
 
 class Redis(Protocol):
     """What the stores need of a connection to Redis."""
 
     def call(self, *args: Any) -> Deferred[Any]:
-        """Send one command; fails at once with an `RtwistError` while Redis is away. Strings come as bytes."""
+        """Send one command; fails at once while Redis is away. Strings come as bytes."""
 
 
 class Script:
@@ -38,13 +38,13 @@ class Script:
 
 
 async def ask(redis: Redis, *args: Any) -> Any:
-    """What Redis answers to one command; raises `StoreFailed` when it refuses."""
+    """What Redis answers to one command; raises `StoreFailed` when it refuses, or is away."""
     try:
         return await redis.call(*args)
-    except (RtwistError, CancelledError):
+    except CancelledError:
         raise
     except Exception as error:  # whatever the client library makes of an error reply
-        raise StoreFailed(f"Redis refused: {error}") from error
+        raise StoreFailed(f"Redis: {error}") from error
 
 
 NOW = """

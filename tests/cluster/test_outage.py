@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,7 +52,7 @@ def test_whatever_happens(choice: WhileAway, turns: list[Turn]) -> None:
     if choice is WhileAway.HOLD:
         assert outage.waits_for_redis
         assert outage.consumes is (outage.standing is Standing.JOINED)
-        assert all(one is not other for one, other in zip(changes, changes[1:], strict=False))
+        assert all(one is not other for one, other in pairwise(changes))
     else:
         assert outage.consumes
         assert outage.waits_for_redis is (outage.standing is not Standing.AWAY)
@@ -61,5 +63,5 @@ def test_whatever_happens(choice: WhileAway, turns: list[Turn]) -> None:
 def test_the_operators_words() -> None:
     assert read_choice("hold") is WhileAway.HOLD
     assert read_choice("local") is WhileAway.LOCAL
-    with pytest.raises(ConfigError, match="'wait' .* hold .* local"):
+    with pytest.raises(ConfigError, match=r"'wait' .* hold .* local"):
         read_choice("wait")

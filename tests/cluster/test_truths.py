@@ -1,4 +1,4 @@
-"""What all nodes know: revocations, owners of orders, effects on users; at once, and for those who start later."""
+"""What all nodes know: revocations, owners of orders, effects on users, seen ids; those that start later, too."""
 
 from __future__ import annotations
 
