@@ -14,14 +14,14 @@ from rtwist.intake.window import DEFAULT_SECONDS, DEFAULT_SIZE, Window
 from rtwist.tasks import Tasks
 
 IDLE_SECONDS = 10.0
-"""For `RecordLimits.idle`: ids get no older while nothing is handled, as when the broker is away."""
+"""For `RecordLimits.idle`: ids do not age while nothing is handled, as when the broker is away."""
 
 
 class SharedWindow(Window):
     """A `Window` that knows the ids of all nodes as of the last `follower.catch_up`.
 
     Nobody need ask for single ids: whoever is about to take events in catches up once before. `commit` has the
-"""For `RecordLimits.idle`: ids do not age while nothing is handled, as when the broker is away."""
+    others know what was added; `settled` says when that is certain. `now` returns the seconds that `add` takes.
     """
 
     def __init__(
