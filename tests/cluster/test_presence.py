@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rtwist.cluster.roll import SWEEP_USERS, News, read_news
+from rtwist.cluster.roll import SWEEP_USERS, News, Seat, read_news
 from rtwist.domain.emission import Reassign
 from rtwist.errors import Refused, RemoteProtocolError
 from tests.cluster.nodes import Node
@@ -186,7 +186,29 @@ class TestANodeThatDies:
         assert result(again.presence.users()) == ["stays", "witness"]
 
 
+def test_a_lease_that_has_ended_is_never_taken_up_again(stores: Stores) -> None:
+    roll = stores.roll(LEASE)
+    for name in ("a", "b"):
+        result(roll.enter(name, ""))
+    for _ in range(12):
+        stores.clock.advance(1)
+        assert result(roll.renew("b"))
+    assert not result(roll.renew("a"))
+    assert not result(roll.place("a", [Seat("u1", ["c1"])]))
+    assert result(roll.users()) == set()
+
+
 class TestTheStoreIsAway:
+    def test_who_goes_right_afterwards_is_told_of_right_then(self, cluster: Cluster) -> None:
+        a = cluster.alive[0]
+        user = a.join("u1")
+        cluster.told()
+        cluster.away(True)
+        cluster.away(False)
+        a.leave(user)
+        cluster.pass_time(1)
+        assert cluster.told() == [["-u1"]] * ALL
+
     @pytest.mark.parametrize("seconds", [1.0, 7.0, 60.0])
     @pytest.mark.parametrize("emptied", [False, True])
     def test_nothing_is_told_of_those_who_were_there_all_the_time(

@@ -140,7 +140,32 @@ class SlowRecords:
         return await self._records.since(serial)
 
 
+class LateRecords:
+    """Records whose pages arrive when told to."""
+
+    def __init__(self, records: Records) -> None:
+        self.waiting: list[Deferred[None]] = []
+        self.put = records.put
+        self._records = records
+
+    async def since(self, serial: int) -> Page:
+        page = await self._records.since(serial)
+        self.waiting.append(Deferred())
+        await self.waiting[-1]
+        return page
+
+
 class TestAFollower:
+    def test_two_readings_at_a_time_tell_everything_once(self, stores: Stores) -> None:
+        late = LateRecords(stores.records())
+        node = Node(late)
+        put(late, ("a", b"1"))
+        for _ in range(2):
+            node.follower.catch_up_soon()
+        for arrived in late.waiting:
+            arrived.callback(None)
+        assert node.heard == [("a", b"1")]
+
     def test_all_hear_everything_in_one_order(self, stores: Stores) -> None:
         records = stores.records()
         one, other = Node(records), Node(records)
