@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from rtwist.cluster.follower import Follower
@@ -61,8 +61,9 @@ class SharedWindow(Window):
         return self.follower.settled().addErrback(self._unsettled)
 
     def _unsettled(self, failure: Failure) -> Failure:
-        for key in self.follower.withdraw():
-            super().forget(json.loads(key))
+        if not failure.check(CancelledError):  # whoever waited has left, which says nothing about the ids
+            for key in self.follower.withdraw():
+                super().forget(json.loads(key))
         return failure
 
     def _heard(self, key: str, value: bytes) -> None:

@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred
 
 from rtwist.cluster.follower import Follower
 from rtwist.cluster.records import DEFAULT_PAGE, Page, Records
+from rtwist.cluster.seen import SharedWindow
 from rtwist.errors import StoreFailed
 from rtwist.tasks import Tasks
 from tests.cluster.stores import CHANNEL, Stores, result
@@ -156,6 +157,18 @@ class LateRecords:
 
 
 class TestAFollower:
+    def test_who_waits_no_longer_takes_nothing_back(self, stores: Stores) -> None:
+        records = stores.records()
+        slow = SlowRecords(records)
+        window = SharedWindow(slow, Tasks(), stores.clock.seconds)
+        window.add("e1", stores.clock.seconds())
+        window.commit(stores.clock.seconds())
+        settled = window.settled().addErrback(lambda _: None)
+        settled.cancel()
+        assert window.holds("e1", stores.clock.seconds())
+        slow.waiting.pop().callback(None)
+        assert list(kept(records)) == ['"e1"']
+
     def test_two_readings_at_a_time_tell_everything_once(self, stores: Stores) -> None:
         late = LateRecords(stores.records())
         node = Node(late)
