@@ -59,7 +59,7 @@ class Accounts:
         if isinstance(effect, OwnersChanged):
             self._follow_owners(effect.order_id, effect.owners)
         elif isinstance(effect, Disconnect):
-            self._io.to(user_room(effect.user_id)).disconnect_sockets(close=True)
+            self._io.to(user_room(effect.user_id)).local.disconnect_sockets(close=True)
         elif isinstance(effect, Revoke):
             self.revoke(effect)
         else:
@@ -69,6 +69,10 @@ class Accounts:
         """Call tokens back, and disconnect the sockets that came with them; returns how many there were."""
         effect = dated(effect, self._now())
         self._revocations.add(effect, self._now())
+        return self.dismiss_all_revoked(effect)
+
+    def dismiss_all_revoked(self, effect: Revoke) -> int:
+        """Disconnect the sockets whose tokens `effect` calls back; returns how many there were."""
         user_id = effect.user_id
         sockets = self._io.root.sockets.values() if user_id is None else sockets_of(self._io, user_id)
         concerned = [one for one in sockets if covers(effect, one.data["identity"], leeway=self._leeway)]

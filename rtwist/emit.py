@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Protocol
 
 from rtwist.domain.rooms import SUPER_ADMIN, company_audience, role_room, shop_room, user_room
 from rtwist.socketio import Server
@@ -49,3 +50,28 @@ def get_connected_users(io: Server) -> list[str]:
 def is_user_connected(io: Server, user_id: str) -> bool:
     """Whether the user has at least one socket."""
     return user_room(user_id) in io.root.adapter.rooms
+
+
+class Users(Protocol):
+    """Who is connected, to whichever nodes this speaks for."""
+
+    async def users(self) -> Collection[str]:
+        """The ids of the users with at least one socket, each once, sorted."""
+
+    async def is_present(self, user_id: str) -> bool:
+        """Whether the user has at least one socket."""
+
+
+class LocalUsers:
+    """The users of this node."""
+
+    def __init__(self, io: Server) -> None:
+        self._io = io
+
+    async def users(self) -> Collection[str]:
+        """See `Users`."""
+        return get_connected_users(self._io)
+
+    async def is_present(self, user_id: str) -> bool:
+        """See `Users`."""
+        return is_user_connected(self._io, user_id)

@@ -33,6 +33,7 @@
             - `RedisTimeout`: Redis did not answer, or fell silent.
             - `RedisRefused`: it does not let this user in, or do what rtwist needs; the operator's fault.
             - `RedisUntrusted`: the certificate is not accepted; the operator's to decide.
+    - `StoreFailed`: what nodes share could not be read or written; trying again later may help.
 """
 
 from __future__ import annotations
@@ -214,3 +215,7 @@ class BusCut(BusError):
 
 class BusFull(BusError):
     """Too many messages, or bytes of them, wait to be taken over; the next ones are dropped."""
+
+
+class StoreFailed(RtwistError):
+    """What nodes share could not be read or written; the text says why. Trying again later may help."""

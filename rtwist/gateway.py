@@ -22,7 +22,7 @@ from rtwist.entries import info
 from rtwist.errors import AuthError, KeysUnavailable
 from rtwist.leases import LeaseOptions, Leases
 from rtwist.limits import DEFAULT_MAX_TYPING
-from rtwist.presence import Presence
+from rtwist.presence import LocalPresence, Presence
 from rtwist.quoting import listed, quoted
 from rtwist.requests import DEFAULT_MAX_ROOM_NAME, DEFAULT_MAX_ROOMS, Requests
 from rtwist.socketio import ConnectionRefused, ConnectLater, Server, Socket
@@ -38,9 +38,9 @@ class Gateway:
     `owners` tells who owns an order; `now` returns the seconds since 1970; `max_rooms` bounds what one socket
     may join, `max_room_name` the characters of a room's name; `lease` is what becomes of a connection whose token
     ends. `policy` says who may be in which room, and `authorizer` decides where the policy wants it to; then
-    somebody must call `admissions.sweep` every `SWEEP_SECONDS`. Whoever waits for the answer to an event that is
-    no request is told so: handlers of others for events of their own must acknowledge before, in an `on_any`
-    added before the gateway is made.
+    somebody must call `admissions.sweep` every `SWEEP_SECONDS`. `presence` tells who comes and goes, by default
+    on this node. Whoever waits for the answer to an event that is no request is told so: handlers of others for
+    events of their own must acknowledge before, in an `on_any` added before the gateway is made.
     """
 
     _log = Logger()
@@ -58,11 +58,12 @@ class Gateway:
         lease: LeaseOptions | None = None,
         policy: Policy | None = None,
         authorizer: Authorizer | None = None,
+        presence: Presence | None = None,
     ) -> None:
         self._io = io
         self._verifier = verifier
         self._now = now
-        self._presence = Presence(io, now)
+        self._presence = LocalPresence(io, now) if presence is None else presence
         self.admissions = None if authorizer is None else Admissions(io, authorizer, io.root.clock)
         policy = policy or Policy()
         self.accounts = Accounts(

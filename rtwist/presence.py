@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from twisted.logger import Logger
 
@@ -14,14 +15,25 @@ from rtwist.socketio import Server, Socket
 from rtwist.socketio.adapter import Selection
 
 
-class Presence:
+class Presence(Protocol):
+    """Hears of the users' sockets, and tells their companies."""
+
+    def connected(self, socket: Socket, identity: Identity) -> None:
+        """The socket has joined its rooms."""
+
+    def disconnected(self, identity: Identity) -> None:
+        """A socket of that identity has left its rooms."""
+
+    def moved(self, user_id: str, former: Iterable[str | None], present: Iterable[str | None]) -> None:
+        """The companies of the user's live sockets have changed."""
+
+
+class LocalPresence:
     """Emits `presence:online` with a user's first socket, and `presence:offline` when the last has gone.
 
     The user's company hears it, and super admins; the user's own sockets do not. A user whose tokens name
     several companies comes and goes in each of them on its own. `now` returns the seconds since 1970.
     """
-
-    _log = Logger()
 
     def __init__(self, io: Server, now: Callable[[], float]) -> None:
         self._io = io
@@ -48,13 +60,20 @@ class Presence:
         self._tell("presence:online", user_id, tuple(map(company_room, sorted(after - before))))
 
     def _tell(self, event: str, user_id: str, rooms: tuple[str, ...]) -> None:
-        if not rooms:
-            return
-        news = {"userId": user_id, "timestamp": iso(self._now())}
-        receivers = self._io.to(rooms).except_(user_room(user_id)).emit(event, news)
-        target = list(rooms)
-        text = f"emitted {event} of user {user_id} to {target}: {receivers} receivers"
-        info(self._log, text, event=event, user=user_id, target=target, receivers=receivers)
+        if rooms:
+            tell(self._io, event, user_id, rooms, self._now())
+
+
+_log = Logger()
+
+
+def tell(io: Server, event: str, user_id: str, rooms: tuple[str, ...], now: float) -> None:
+    """Emit news of a user to `rooms` on this node, though not to the user; `now` is in seconds since 1970."""
+    news = {"userId": user_id, "timestamp": iso(now)}
+    receivers = io.to(rooms).except_(user_room(user_id)).local.emit(event, news)
+    target = list(rooms)
+    text = f"emitted {event} of user {user_id} to {target}: {receivers} receivers"
+    info(_log, text, event=event, user=user_id, target=target, receivers=receivers)
 
 
 def sockets_of(io: Server, user_id: str) -> Iterable[Socket]:

@@ -20,14 +20,14 @@ from rtwist.domain.emission import Revoke
 from rtwist.domain.ids import MAX_ID_CHARS, plain_text
 from rtwist.domain.timestamps import iso
 from rtwist.emit import (
+    LocalUsers,
+    Users,
     broadcast_to_all,
     emit_to_company,
     emit_to_role,
     emit_to_room,
     emit_to_shop,
     emit_to_user,
-    get_connected_users,
-    is_user_connected,
 )
 from rtwist.engineio.http import client_address
 from rtwist.engineio.tally import Tally
@@ -40,6 +40,7 @@ from rtwist.errors import (
     PublishError,
     Refused,
     RemoteProtocolError,
+    StoreFailed,
     Unroutable,
 )
 from rtwist.front import JSON, Front, error_body
@@ -76,8 +77,8 @@ _TARGETS: Mapping[str, Callable[[Server, str, str, Any], int]] = {
 class Rest:
     """The routes over a Socket.IO server and an intake.
 
-    `revoke` calls tokens back and returns how many sockets it has disconnected; `now` returns the seconds since
-    1970.
+    `revoke` calls tokens back and returns how many sockets it has disconnected; `users` tells who is connected,
+    by default to this node; `now` returns the seconds since 1970.
     """
 
     _app = Klein()
@@ -94,6 +95,7 @@ class Rest:
         max_depth: int = 64,
         max_room_name: int = DEFAULT_MAX_ROOM_NAME,
         broker: Broker | None = None,
+        users: Users | None = None,
     ) -> None:
         self._io = io
         self._intake = intake
@@ -103,6 +105,7 @@ class Rest:
         self._max_depth = max_depth
         self._max_room_name = max_room_name
         self._broker = broker
+        self._users = LocalUsers(io) if users is None else users
         self._strangers = Tally()
         self.draining = False
 
@@ -145,14 +148,14 @@ class Rest:
     async def connected_users(self, request: IRequest) -> bytes:
         """List the users with at least one socket."""
         await self._access.check(request, status_route=True)
-        users = get_connected_users(self._io)
+        users = await self._users.users()
         return self._data(request, {"count": len(users), "users": users})
 
     @_app.route("/user-status/<path:user_id>", methods=["GET"], strict_slashes=False)
     async def user_status(self, request: IRequest, user_id: str) -> bytes:
         """Say whether a user has a socket."""
         await self._access.check(request, status_route=True)
-        return self._data(request, {"userId": user_id, "isConnected": is_user_connected(self._io, user_id)})
+        return self._data(request, {"userId": user_id, "isConnected": await self._users.is_present(user_id)})
 
     @_app.route("/events", methods=["POST"], strict_slashes=False)
     async def events(self, request: IRequest) -> bytes:
@@ -163,10 +166,13 @@ class Rest:
         try:
             if self._broker is not None and self._broker.takes_events:
                 return self._data(request, {"published": await self._broker.publish(values)})
+            await self._intake.catch_up()
             outcome = self._intake.accept(values)
         except BadEvent as error:
             raise Refused("bad_request", str(error)) from None
-        self._intake.settle()
+        settled = self._intake.settle()
+        if settled is not None:
+            await settled
         return self._data(request, outcome)
 
     @_app.route("/emit", methods=["POST"], strict_slashes=False)
@@ -283,6 +289,8 @@ def _refusal(failure: Failure, request: IRequest) -> Refused | None:
         return Refused("unavailable", "tokens cannot be checked at the moment")
     if isinstance(error, Unroutable):
         return Refused("unroutable", f"no queue is bound for events of this kind: {error}")
+    if isinstance(error, StoreFailed):
+        return Refused("unavailable", f"not confirmed for all nodes, try again with the same id: {error}")
     if isinstance(error, BrokerError | PublishError):
         return Refused("unavailable", f"not confirmed by the broker, try again with the same id: {error}")
     if isinstance(error, HTTPException) and (error.code or 0) < 500:

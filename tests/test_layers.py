@@ -85,6 +85,7 @@ PURE = (
     "intake.amqp.options",
     "intake.amqp.receiver",
     "intake.amqp.url",
+    "cluster.outage",
     "auth.deadlines",
     "auth.identity",
     "auth.moves",

@@ -30,8 +30,11 @@ class Revocations(Protocol):
     Neither method waits for anything: a store shared between nodes answers from its local copy.
     """
 
-    def add(self, revoke: Revoke, now: float) -> None:
-        """Remember it; `now` is in seconds since 1970, and `revoke.issued_before` is not None."""
+    def add(self, revoke: Revoke, now: float) -> bool:
+        """Remember it; `now` is in seconds since 1970, and `revoke.issued_before` is not None.
+
+        Returns whether more is called back now than before.
+        """
 
     def cover(self, identity: Identity, now: float) -> bool:
         """Whether the token of `identity` was called back."""
@@ -55,14 +58,20 @@ class RevokedTokens:
     def __len__(self) -> int:
         return len(self._until)
 
-    def add(self, revoke: Revoke, now: float) -> None:
-        """Remember it, in place of an earlier one for the same tokens."""
+    def add(self, revoke: Revoke, now: float) -> bool:
+        """Remember it, in place of an earlier one for the same tokens; returns whether it says more than that."""
         whom = (revoke.user_id, revoke.company_id, revoke.token_id)
         issued_before = revoke.issued_before if revoke.issued_before is not None else now
-        earlier = self._until.pop(whom, (issued_before, 0.0))
+        known = self._until.pop(whom, None)
+        earlier = (issued_before, 0.0) if known is None else known
         # Popped and added again, so that the order of the entries is that of their age.
         self._until[whom] = (max(issued_before, earlier[0]), now + self._seconds)
         self._forget(now)
+        return known is None or known[0] < issued_before or known[1] <= now
+
+    def entries(self) -> list[Revoke]:
+        """All that is remembered, the oldest first."""
+        return [Revoke(*whom, issued_before) for whom, (issued_before, _) in self._until.items()]
 
     def cover(self, identity: Identity, now: float) -> bool:
         """Whether the token of `identity` was called back."""

@@ -81,6 +81,10 @@ class OrderBook:
     def __len__(self) -> int:
         return len(self._orders)
 
+    def items(self) -> list[tuple[str, Owners]]:
+        """All that is remembered, what was not spoken of for longest first."""
+        return list(self._orders.items())
+
     def recall(self, order_id: str) -> Owners:
         """Return the owners remembered of an order, `UNKNOWN` if there are none."""
         owners = self._orders.get(order_id)

@@ -15,6 +15,7 @@ from rtwist.errors import (
     BrokerProtocolError,
     PartlyEmitted,
     RemoteProtocolError,
+    StoreFailed,
     UnknownKind,
 )
 from rtwist.intake.amqp import BrokerConnection, Delivery
@@ -156,6 +157,10 @@ class Consumer:
             reason = BrokerLost(f"the broker ended the consumer: queue {queue} is gone or has moved")
             connection.end(reason, say_goodbye=True)
 
+        try:
+            await self._intake.catch_up()
+        except StoreFailed as error:
+            raise BrokerLost(f"nothing is consumed before the other nodes are known: {error}") from error
         self._intake.resume()
         self._tag = await connection.consume(queue, session.delivered, on_cancelled=cancelled)
 

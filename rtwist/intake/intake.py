@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from rtwist.domain.emission import Answer, Effect, Emission, Note
@@ -35,6 +36,16 @@ class LiveSockets(Protocol):
         """Do to the user's live sockets what `effect` says."""
 
 
+class Peers(Protocol):
+    """The other nodes: what they have handled, and what they must know before an event counts as handled."""
+
+    async def catch_up(self) -> None:
+        """Know what the others have handled; raises `StoreFailed` while that cannot be."""
+
+    def settled(self) -> Deferred[None] | None:
+        """Fires when the others have, or can have, all that was accepted before; None when that is so now."""
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """What became of published events: how many were new, and what they caused on this node."""
 
@@ -48,7 +59,7 @@ class Intake:
     """Reads events, leaves out those seen before, and emits what the rules say.
 
     `now` returns the seconds since 1970; `live` applies effects, which are only logged without it;
-    `log_payloads` writes what is emitted to the log at debug level.
+    `log_payloads` writes what is emitted to the log at debug level; `peers` are the other nodes.
     """
 
     _log = Logger()
@@ -62,6 +73,7 @@ class Intake:
         window: Window | None = None,
         live: LiveSockets | None = None,
         log_payloads: bool = False,
+        peers: Peers | None = None,
     ) -> None:
         self._io = io
         self._router = router
@@ -69,6 +81,7 @@ class Intake:
         self._window = Window() if window is None else window
         self._live = live
         self._log_payloads = log_payloads
+        self._peers = peers
         self._reports = self._log
         io.engine.outflow.active = True
 
@@ -129,13 +142,20 @@ class Intake:
         """The end of what `begin` began."""
         self._io.engine.outflow.release()
 
-    def settle(self) -> None:
+    async def catch_up(self) -> None:
+        """Know what other nodes have handled, before events are accepted; raises `StoreFailed` if it cannot."""
+        if self._peers is not None:
+            await self._peers.catch_up()
+
+    def settle(self) -> Deferred[None] | None:
         """Return once a crash of this process can neither take back nor repeat what was accepted so far.
 
-        The emissions are the operating system's, as far as sockets take them, and the ids are written down.
+        The emissions are the operating system's, as far as sockets take them, and the ids are written down. With
+        other nodes that is when the Deferred fires; None says that nothing need be waited for.
         """
         self._io.flush()
         self._window.commit(self._now())
+        return None if self._peers is None else self._peers.settled()
 
     def pause(self) -> None:
         """Events may come a second time once the broker is back: remember their ids as long as that takes."""

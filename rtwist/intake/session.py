@@ -8,7 +8,9 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
 
+from rtwist.errors import BrokerLost
 from rtwist.intake.amqp import BrokerConnection, Delivery
 from rtwist.intake.ledger import Ledger
 
@@ -24,8 +26,8 @@ class Turn(Protocol):
     def begin(self) -> None:
         """Deliveries are handled now."""
 
-    def settle(self) -> None:
-        """Return once a crash can neither take back nor repeat what was handled so far."""
+    def settle(self) -> Deferred[None] | None:
+        """Return once a crash can neither take back nor repeat what was handled so far, or fire then."""
 
     def end(self) -> None:
         """No more are handled in this turn of the reactor."""
@@ -37,7 +39,9 @@ class Session:
     `handle` may return seconds to wait: the same delivery is then given to it again, and those behind it wait,
     for the order must be kept. Nothing is acknowledged before it is `done`, nor before all that came earlier is.
     `turn.settle` is called before the reactor has its turn, also when an earlier delivery still holds back the
-    acknowledgement, so that what was handled outlasts a crash that comes before the broker knows.
+    acknowledgement, so that what was handled outlasts a crash that comes before the broker knows. When it answers
+    with a Deferred, what was handled is acknowledged once that has fired; when it fails, the connection ends, and
+    the broker has all of it back.
     """
 
     def __init__(
@@ -61,6 +65,8 @@ class Session:
         self._retrying = False
         self._held = False
         self._leaving = False
+        self._settling = 0
+        self._acknowledged = 0
         self._idle: list[Deferred[None]] = []
 
     # What the connection calls
@@ -162,10 +168,32 @@ class Session:
     # Within
 
     def _acknowledge(self) -> None:
-        self._turn.settle()
+        settled = self._turn.settle()
         tag = self._ledger.due()
-        if tag is not None:
+        if settled is None or tag is None:
+            self._settled(tag)
+            if settled is not None:
+                settled.addErrback(self._unsettled)
+        else:
+            self._settling += 1
+            settled.addCallbacks(self._settled_later, self._unsettled, callbackArgs=(tag,))
+
+    def _settled_later(self, _: None, tag: int) -> None:
+        self._settling -= 1
+        if not self._ended:
+            self._settled(tag)
+
+    def _unsettled(self, failure: Failure) -> None:
+        reason = BrokerLost(f"what was handled is not certain: {failure.getErrorMessage()}")
+        self._connection.end(reason, say_goodbye=True)
+
+    def _settled(self, tag: int | None) -> None:
+        # What became certain later, but was handled earlier, is acknowledged with it.
+        if tag is not None and tag > self._acknowledged:
+            self._acknowledged = tag
             self._connection.ack(tag, multiple=True)
+        if self._settling:
+            return
         if self._held and not self._ended and len(self._ledger) == len(self._waiting):
             self._held = False
             self._sleep(FLUSH_SECONDS)
@@ -173,7 +201,7 @@ class Session:
             self._tell_idle()
 
     def _is_idle(self) -> bool:
-        return self._ended or self._retrying or not self._ledger
+        return self._ended or self._retrying or not (self._ledger or self._settling)
 
     def _tell_idle(self) -> None:
         idle, self._idle = self._idle, []

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor as installed
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from rtwist.errors import BrokerLost, StoreFailed
 from rtwist.intake.amqp import Delivery
 from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Outcome
@@ -135,6 +137,9 @@ class Taking:
         self.values += values
         return Outcome(accepted=len(values))
 
+    async def catch_up(self) -> None:
+        pass
+
     def settle(self) -> None:
         pass
 
@@ -166,3 +171,78 @@ async def test_a_channel_that_the_broker_closes_is_replaced(rabbitmq: RabbitMQ) 
         await broker.stop()
     assert taking.values == [{}]
     assert rabbitmq.queues()[names.queue] == 0
+
+
+class TestSettlingLater:
+    """The other nodes take their time to know what was handled."""
+
+    def setup_method(self) -> None:
+        self.connection, self.waiting, self.handled = Connection(), list[Deferred[None]](), list[int]()
+        connection: Any = self.connection
+        self.session = Session(connection, self.handle, turn=self, clock=Clock(), ack_batch=2)
+
+    def handle(self, session: Session, delivery: Delivery) -> None:
+        self.handled.append(delivery.tag)
+        session.done(delivery)
+
+    def settle(self) -> Deferred[None] | None:
+        if not self.handled or self.handled[-1] == 9:
+            return None
+        self.waiting.append(Deferred())
+        return self.waiting[-1]
+
+    def begin(self) -> None:
+        pass
+
+    end = begin
+
+    def deliver(self, *tags: int) -> None:
+        for tag in tags:
+            self.session.delivered(Delivery(tag, True, "", "", b"\0\0", 0, b""))
+        self.session.work()
+
+    def test_nothing_is_acknowledged_before_that(self) -> None:
+        self.deliver(1, 2, 3)
+        assert (self.handled, self.connection.tags) == ([1, 2, 3], [])
+        drained = self.session.drained(10)
+        self.waiting[0].callback(None)
+        assert self.connection.tags == [2]
+        assert not drained.called
+        self.waiting[1].callback(None)
+        assert self.connection.tags == [2, 3]
+        assert drained.called
+
+    def test_an_earlier_one_that_comes_late_is_covered(self) -> None:
+        self.deliver(1, 9)
+        assert self.connection.tags == [9]
+        self.deliver(10)
+        self.deliver(11)
+        self.waiting[1].callback(None)
+        self.waiting[0].callback(None)
+        assert self.connection.tags == [9, 11]
+
+    def test_the_connection_ends_when_it_fails(self) -> None:
+        self.deliver(1)
+        self.waiting[0].errback(StoreFailed("away"))
+        assert self.connection.tags == []
+        assert isinstance(self.connection.reason, BrokerLost)
+
+    def test_what_becomes_certain_after_the_end_is_the_next_consumers(self) -> None:
+        self.deliver(1)
+        self.session.end()
+        self.waiting[0].callback(None)
+        assert self.connection.tags == []
+
+
+class Connection:
+    """Stands for the connection: remembers what was acknowledged, and why it was ended."""
+
+    def __init__(self) -> None:
+        self.tags: list[int] = []
+        self.reason: Exception | None = None
+
+    def ack(self, tag: int, multiple: bool) -> None:
+        self.tags.append(tag)
+
+    def end(self, reason: Exception, *, say_goodbye: bool) -> None:
+        self.reason = reason

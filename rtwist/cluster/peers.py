@@ -1,0 +1,50 @@
+"""The other nodes, as the intake sees them: what they have handled, and what they must know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred, FirstError, gatherResults, succeed
+from twisted.python.failure import Failure
+
+from rtwist.cluster.follower import Follower
+from rtwist.cluster.outage import Outage
+from rtwist.cluster.seen import SharedWindow
+
+
+class AllNodes:
+    """The `Peers` of an intake whose window is `window`.
+
+    An event counts as handled once Redis has its emissions, the ids, and what `followers` put because of it.
+    `published` says when it has the emissions: they must be sent before ids are, over one connection. While the
+    operator wants only this node served, nothing is waited for.
+    """
+
+    def __init__(
+        self,
+        outage: Outage,
+        window: SharedWindow,
+        followers: Sequence[Follower],
+        published: Callable[[], Deferred[None]] = lambda: succeed(None),
+    ) -> None:
+        self._outage = outage
+        self._window = window
+        self._followers = followers
+        self._published = published
+
+    async def catch_up(self) -> None:
+        """Know what other nodes have handled; raises `StoreFailed` if it is to wait for Redis."""
+        if self._outage.waits_for_redis:
+            for follower in (self._window.follower, *self._followers):
+                await follower.catch_up()
+
+    def settled(self) -> Deferred[None] | None:
+        """See `Peers`; fails when it did not become certain, and then the ids are forgotten."""
+        if not self._outage.waits_for_redis:
+            return None
+        parts = [self._published(), self._window.settled(), *(one.settled() for one in self._followers)]
+        return gatherResults(parts, consumeErrors=True).addCallbacks(lambda _: None, _first)
+
+
+def _first(failure: Failure) -> Failure:
+    return failure.value.subFailure if isinstance(failure.value, FirstError) else failure

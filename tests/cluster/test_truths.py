@@ -1,0 +1,233 @@
+"""What all nodes know: revocations, owners of orders, effects on users, seen ids; those that start later, too."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from rtwist.auth.identity import Identity
+from rtwist.auth.revocation import RevokedTokens
+from rtwist.cluster.records import Records
+from rtwist.cluster.seen import IDLE_SECONDS, SharedWindow
+from rtwist.cluster.truths import SharedEffects, SharedOwners, SharedRevocations
+from rtwist.domain.emission import Disconnect, Reassign, Revoke
+from rtwist.domain.owners import UNKNOWN, OrderBook, Owners, OwnersChanged
+from rtwist.errors import StoreFailed
+from rtwist.tasks import Tasks
+from tests.cluster.stores import Stores, result
+
+NOW = time.time()
+
+
+def identity(**more: Any) -> Identity:
+    return Identity("u1", "c1", (), (), NOW + 600, **{"issued_at": NOW - 10, "granted_company": "c1", **more})
+
+
+def follow(*truths: Any) -> None:
+    for truth in truths:
+        result(truth.follower.catch_up())
+
+
+class Revoker(SharedRevocations):
+    def __init__(self, records: Records) -> None:
+        super().__init__(records, Tasks(), RevokedTokens(), now=lambda: NOW)
+        self.dismissed: list[Revoke] = []
+        self.dismiss = self.dismissed.append
+
+
+class TestRevocations:
+    @pytest.mark.parametrize(
+        "revoke",
+        [
+            Revoke("u1", issued_before=NOW),
+            Revoke(company_id="c1", issued_before=NOW),
+            Revoke(token_id="t|1", issued_before=NOW),
+            Revoke(issued_before=NOW),
+        ],
+    )
+    def test_all_nodes_refuse_and_dismiss_and_so_do_later_ones(self, stores: Stores, revoke: Revoke) -> None:
+        records = stores.records()
+        one, other = Revoker(records), Revoker(records)
+        one.add(revoke, NOW)
+        assert one.cover(identity(token_id="t|1"), NOW)
+        follow(one, other)
+        later = Revoker(records)
+        follow(later)
+        for node in (other, later):
+            assert node.cover(identity(token_id="t|1"), NOW)
+            assert not node.cover(identity(token_id="t2", issued_at=NOW + 1), NOW)
+            assert node.dismissed == [revoke]
+        assert one.dismissed == [], "it has dismissed them itself"
+
+    def test_an_older_one_takes_nothing_back(self, stores: Stores) -> None:
+        records = stores.records()
+        one, other = Revoker(records), Revoker(records)
+        one.add(Revoke("u1", issued_before=NOW), NOW)
+        other.add(Revoke("u1", issued_before=NOW - 100), NOW)
+        follow(one, other)
+        later = Revoker(records)
+        follow(one, other)
+        follow(later)
+        assert one.cover(identity(), NOW)
+        assert other.cover(identity(), NOW)
+        assert later.cover(identity(), NOW)
+
+    def test_one_made_while_the_store_is_away_or_before_it_was_emptied_is_not_lost(self, stores: Stores) -> None:
+        records = stores.records()
+        one, other = Revoker(records), Revoker(records)
+        one.add(Revoke("u1", issued_before=NOW), NOW)
+        follow(one)
+        stores.away = True
+        one.add(Revoke("u2", issued_before=NOW), NOW)
+        with pytest.raises(StoreFailed):
+            follow(one)
+        stores.away = False
+        stores.lose()
+        follow(one)
+        one.follower.flush()
+        follow(other)
+        assert {revoke.user_id for revoke in other.dismissed} == {"u1", "u2"}
+
+    @pytest.mark.parametrize(
+        "value", [b"", b"{}", b'{"before":"x"}', b'{"before":1,"user":""}', b'{"before":1,"user":5}', b"\xff"]
+    )
+    def test_what_is_none_is_counted(self, stores: Stores, value: bytes) -> None:
+        records = stores.records()
+        node = Revoker(records)
+        result(records.put([("x", value)]))
+        follow(node)
+        assert node.dismissed == []
+        assert list(node.unreadable.counts.values()) == [1]
+
+
+class Owning(SharedOwners):
+    def __init__(self, records: Records) -> None:
+        super().__init__(records, Tasks(), OrderBook(100))
+        self.told: list[OwnersChanged] = []
+        self.changed = self.told.append
+
+
+class TestOwners:
+    def test_all_nodes_know_them_and_so_do_later_ones(self, stores: Stores) -> None:
+        records = stores.records()
+        one, other = Owning(records), Owning(records)
+        assert other.recall("o1") is UNKNOWN
+        for owners in (Owners("u1"), Owners("u1", "c1", "s1")):
+            one.remember("o1", owners)
+        follow(one, other)
+        later = Owning(records)
+        follow(later)
+        assert one.recall("o1") == other.recall("o1") == later.recall("o1") == Owners("u1", "c1", "s1")
+        assert other.told == [OwnersChanged("o1", Owners("u1", "c1", "s1"))]
+        assert one.told == []
+
+    def test_the_same_in_the_end_whoever_was_first(self, stores: Stores) -> None:
+        records = stores.records()
+        one, other = Owning(records), Owning(records)
+        one.remember("o1", Owners("u1"))
+        other.remember("o1", Owners("u2"))
+        follow(one, other)
+        assert one.recall("o1") == other.recall("o1") == Owners("u2")
+
+    def test_what_is_none_is_left_out(self, stores: Stores) -> None:
+        records = stores.records()
+        node = Owning(records)
+        result(records.put([("o1", b'{"user":["u"]}'), ("o2", b'{"user":"\\u0000"}'), ("o3", b'{"user":"u3"}')]))
+        follow(node)
+        assert [change.order_id for change in node.told] == ["o3"]
+
+
+class Sockets:
+    def __init__(self) -> None:
+        self.applied: list[Any] = []
+        self.apply = self.applied.append
+
+
+class TestEffects:
+    @pytest.mark.parametrize(
+        "effect",
+        [
+            Disconnect("u1"),
+            Reassign("u1", company_id="c2", at=5.0),
+            Reassign("u1", company_id=None, shop_ids=(), roles=("a", "b")),
+        ],
+    )
+    def test_every_node_does_it_once(self, stores: Stores, effect: Any) -> None:
+        records = stores.records()
+        sockets = [Sockets() for _ in range(3)]
+        nodes = [SharedEffects(records, Tasks(), one, node=f"n.{i}") for i, one in enumerate(sockets)]
+        follow(*nodes)
+        nodes[0].apply(effect)
+        follow(*nodes)
+        follow(*nodes)
+        assert [one.applied for one in sockets] == [[effect]] * 3
+
+    def test_a_node_that_starts_later_has_no_such_sockets(self, stores: Stores) -> None:
+        records = stores.records()
+        SharedEffects(records, Tasks(), Sockets(), node="a").apply(Disconnect("u1"))
+        sockets = Sockets()
+        later = SharedEffects(records, Tasks(), sockets, node="b")
+        follow(later)
+        assert sockets.applied == []
+
+    @pytest.mark.parametrize("value", [b"", b"{}", b'{"user":"u","shops":["\\n"]}', b'{"user":"u","at":"x"}'])
+    def test_what_is_none_is_left_out(self, stores: Stores, value: bytes) -> None:
+        records = stores.records()
+        sockets = Sockets()
+        node = SharedEffects(records, Tasks(), sockets, node="a")
+        follow(node)
+        result(records.put([("b.1", value)]))
+        follow(node)
+        assert sockets.applied == []
+
+
+class TestSeenIds:
+    def window(self, stores: Stores, records: Records) -> SharedWindow:
+        return SharedWindow(records, Tasks(), stores.clock.seconds, 600, 100)
+
+    def see(self, stores: Stores, window: SharedWindow, *ids: str) -> None:
+        for each in ids:
+            window.add(each, stores.clock.seconds())
+        window.commit(stores.clock.seconds())
+
+    def test_the_next_consumer_knows_what_the_last_one_has_seen(self, stores: Stores) -> None:
+        records = stores.records(idle=IDLE_SECONDS)
+        one = self.window(stores, records)
+        self.see(stores, one, "e1", "\ud800 ü")
+        assert one.settled().called
+        other = self.window(stores, records)
+        assert not other.holds("e1", stores.clock.seconds())
+        stores.clock.advance(10_000)
+        follow(other)
+        for each in ("e1", "\ud800 ü"):
+            assert other.holds(each, stores.clock.seconds())
+        assert not other.holds("e2", stores.clock.seconds())
+
+    def test_what_was_taken_back_is_not_told(self, stores: Stores) -> None:
+        records = stores.records()
+        one, other = self.window(stores, records), self.window(stores, records)
+        one.add("e1", stores.clock.seconds())
+        one.forget("e1")
+        one.commit(stores.clock.seconds())
+        follow(other)
+        assert not other.holds("e1", stores.clock.seconds())
+
+    def test_what_did_not_become_certain_is_to_come_again(self, stores: Stores) -> None:
+        records = stores.records()
+        one = self.window(stores, records)
+        self.see(stores, one, "e1")
+        stores.away = True
+        self.see(stores, one, "e2")
+        failures: list[object] = []
+        one.settled().addErrback(failures.append)
+        assert len(failures) == 1
+        assert one.holds("e1", stores.clock.seconds())
+        assert not one.holds("e2", stores.clock.seconds())
+        stores.away = False
+        one.follower.flush()
+        other = self.window(stores, records)
+        follow(other)
+        assert other.holds("e1", stores.clock.seconds())
+        assert not other.holds("e2", stores.clock.seconds())
