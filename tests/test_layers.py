@@ -30,6 +30,7 @@ FLOORS = {
     "emit": 4,
     "limits": 4,
     "cluster": 5,
+    "workers": 5,
     "config": 5,
     "settings": 5,
     "extensions": 5,
