@@ -19,14 +19,14 @@ from rtwist.socketio import Options, Server
 from rtwist.workers.child import Inherited, Place, follow_parent, place, say_ready
 from rtwist.workers.neighbours import Neighbourhood
 from rtwist.workers.parent import Parent
-from tests.support.protocol_server import echo
+from tests.support.protocol_server import echo, greet
 
 reactor: Any = _reactor
-OPTIONS = Options(cors_origins="*")
+OPTIONS = Options(cors_origins="*", ping_interval=5.0, ping_timeout=20.0)
 
 
 class Who(Resource):
-    """GET /who: the worker's number, pid, connections that came and went between workers, and sessions."""
+    """GET /who, or /ready: the worker's number, pid, connections that came and went between workers, and sessions."""
 
     isLeaf = True
 
@@ -54,10 +54,12 @@ def work(own: Place) -> None:
     """One worker."""
     io = Server(reactor, OPTIONS)
     io.on("connection", echo)
+    io.of("/custom").on("connection", greet)
     fallback = Resource()
     site = io.site(fallback)
     neighbours = Neighbourhood(reactor, site, number=own.number, count=own.count, folder=own.folder)
     fallback.putChild(b"who", Who(neighbours, io))
+    fallback.putChild(b"ready", Who(neighbours, io))
     io.engine.neighbours = neighbours
     ports = [Inherited(reactor, descriptor, site) for descriptor in own.descriptors]
     for service in (neighbours, *ports):
@@ -93,6 +95,8 @@ def main() -> None:
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)], redirectStandardIO=False)
     if own is None:
         sys.exit(lead(*sys.argv[1:3]))
+    if "WORKERS_FAIL" in os.environ:
+        sys.exit(int(os.environ["WORKERS_FAIL"]))
     work(own)
 
 

@@ -4,145 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
+import select
 import signal
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support.processes import ROOT, Program, free_port
-
-POLLING = "/socket.io/?EIO=4&transport=polling"
-PROGRAM = str(ROOT / "tests" / "workers" / "program.py")
-
-
-class Connection:
-    """One HTTP connection, as bytes."""
-
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
-        self._read = b""
-
-    def send(self, data: bytes) -> None:
-        self.socket.sendall(data)
-
-    def answer(self) -> tuple[int, str]:
-        """Status and body of the next answer."""
-        head = self._until(b"\r\n\r\n")
-        length = int(re.search(rb"(?i)content-length: *(\d+)", head)[1])  # type: ignore[index]
-        while len(self._read) < length:
-            self._more()
-        body, self._read = self._read[:length], self._read[length:]
-        return int(head.split(b" ")[1]), body.decode()
-
-    def ask(self, data: bytes) -> tuple[int, str]:
-        self.send(data)
-        return self.answer()
-
-    def ended(self) -> bool:
-        """Whether the server closes the connection, with nothing more to read."""
-        return not self._read and self.socket.recv(1) == b""
-
-    def head(self) -> bytes:
-        """What comes before a body, or in place of one."""
-        return self._until(b"\r\n\r\n")
-
-    def frame(self) -> bytes:
-        """The payload of a short text frame."""
-        while len(self._read) < 2 or len(self._read) < 2 + self._read[1]:
-            self._more()
-        size = self._read[1]
-        payload, self._read = self._read[2 : 2 + size], self._read[2 + size :]
-        return payload
-
-    def close(self) -> None:
-        self.socket.close()
-
-    def _until(self, end: bytes) -> bytes:
-        while end not in self._read:
-            self._more()
-        head, _, self._read = self._read.partition(end)
-        return head
-
-    def _more(self) -> None:
-        data = self.socket.recv(65536)
-        assert data, f"the connection ended after {self._read!r}"
-        self._read += data
-
-
-class Cluster:
-    """`program.py` with so many workers."""
-
-    def __init__(self, workers: int = 2) -> None:
-        self.port = free_port()
-        self.workers = workers
-        self.program = Program([sys.executable, PROGRAM, str(self.port), str(workers)])
-        self._open: list[Connection] = []
-
-    def wait(self) -> None:
-        """Return once each worker serves and has links to all others."""
-        for number in range(self.workers):
-            for other in range(self.workers):
-                if number != other:
-                    self.program.wait_for_output(f"worker {number} reaches {other}")
-
-    def connect(self) -> Connection:
-        connection = Connection(self.port)
-        self._open.append(connection)
-        return connection
-
-    def to(self, worker: int) -> Connection:
-        """A connection that `worker` has accepted; whichever accepts is the kernel's choice."""
-        while True:
-            connection = self.connect()
-            if who(connection)["worker"] == worker:
-                return connection
-
-    def session(self, worker: int) -> str:
-        """The sid of a new polling session of `worker`, joined to the namespace /."""
-        connection = self.to(worker)
-        status, body = connection.ask(get(POLLING))
-        assert status == 200
-        sid = str(json.loads(body[1:])["sid"])
-        assert connection.ask(post(sid, b"40")) == (200, "ok")
-        status, body = connection.ask(poll(sid))
-        assert (status, body[:2]) == (200, "40")
-        return sid
-
-    def pid(self, worker: int) -> int:
-        return int(who(self.to(worker))["pid"])
-
-    def close(self) -> None:
-        for connection in self._open:
-            connection.close()
-        assert self.program.stop() == 0
-
-
-def get(target: str, *fields: str) -> bytes:
-    lines = "".join(f"{field}\r\n" for field in fields)
-    return f"GET {target} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n".encode()
-
-
-def poll(sid: str) -> bytes:
-    return get(f"{POLLING}&sid={sid}")
-
-
-def post(sid: str, body: bytes) -> bytes:
-    head = f"POST {POLLING}&sid={sid} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
-
-
-def who(connection: Connection) -> dict[str, int]:
-    """What the worker that has `connection` now says of itself."""
-    status, body = connection.ask(get("/who"))
-    assert status == 200
-    worker, *numbers = body.split()
-    return {
-        "worker": int(worker),
-        **dict(zip(("pid", "handed", "taken", "sessions"), map(int, numbers), strict=True)),
-    }
+from tests.support.processes import Program, free_port
+from tests.workers.cluster import POLLING, PROGRAM, Cluster, get, poll, post, who
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +95,103 @@ class TestWhatWasRead:
         for sid in sids:
             assert connection.answer() == (200, "ok")
             assert connection.answer()[1].startswith(sid[0])
+
+
+class TestWebSocket:
+    UPGRADE = (
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    )
+
+    def test_an_upgrade_reaches_the_session(self, cluster: Cluster) -> None:
+        sid, connection = cluster.session(0), cluster.to(1)
+        request = get(f"/socket.io/?EIO=4&transport=websocket&sid={sid}", *self.UPGRADE)
+        # The first frame comes in one piece with the request: a masked text frame, key 0, "2probe".
+        connection.send(request + b"\x81\x86\0\0\0\x002probe")
+        assert connection.head().startswith(b"HTTP/1.1 101 ")
+        assert connection.frame() == b"3probe"
+
+
+class TestWhoIsGone:
+    def test_a_sid_of_no_worker_is_unknown(self, cluster: Cluster) -> None:
+        for sid in ("Z" + "A" * 24, "7" * 25, "1" * 25):
+            status, body = cluster.to(1).ask(poll(sid))
+            assert (status, json.loads(body)["message"]) == (400, "Session ID unknown")
+
+    def test_a_sid_that_its_worker_does_not_know_is_unknown(self, cluster: Cluster) -> None:
+        connection = cluster.to(1)
+        status, body = connection.ask(poll("0" * 25))
+        assert (status, json.loads(body)["message"]) == (400, "Session ID unknown")
+        assert who(connection)["worker"] == 0
+
+    def test_a_client_that_leaves_on_the_way_harms_nobody(self, cluster: Cluster) -> None:
+        sid = cluster.session(0)
+        for _ in range(20):
+            connection = cluster.to(1)
+            connection.send(poll(sid))
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            connection.close()
+        assert cluster.to(1).ask(get(POLLING))[0] == 200
+
+    def test_no_descriptor_stays_behind(self, cluster: Cluster) -> None:
+        first, second = cluster.session(0), cluster.session(1)
+
+        def files() -> list[int]:
+            return [len(list(Path(f"/proc/{cluster.pid(worker)}/fd").iterdir())) for worker in (0, 1)]
+
+        connection = cluster.to(0)
+        before = files()
+        for _ in range(50):
+            for sid in (first, second):
+                assert connection.ask(post(sid, b'42["message","x"]')) == (200, "ok")
+        grown = [after - earlier for earlier, after in zip(before, files(), strict=True)]
+        # What `files` itself has opened since, to find both workers.
+        assert sum(grown) < 50
+
+
+class TestAWorkerThatDies:
+    @pytest.fixture
+    def cluster(self) -> Iterator[Cluster]:
+        cluster = Cluster()
+        try:
+            cluster.wait()
+            yield cluster
+        finally:
+            cluster.close()
+
+    def test_its_sessions_are_unknown_and_it_is_started_again(self, cluster: Cluster) -> None:
+        sid, pid = cluster.session(0), cluster.pid(0)
+        waiting = cluster.to(1)
+        os.kill(pid, signal.SIGKILL)
+        cluster.program.wait_for_output(f"(pid {pid}) has ended by signal 9")
+        status, body = waiting.ask(poll(sid))
+        assert (status, json.loads(body)["message"]) == (400, "Session ID unknown")
+        assert cluster.pid(0) != pid
+        status, body = cluster.to(1).ask(poll(sid))
+        assert (status, json.loads(body)["message"]) == (400, "Session ID unknown")
+
+    def test_what_it_was_handed_and_did_not_take_is_answered(self, cluster: Cluster) -> None:
+        sid, pid = cluster.session(0), cluster.pid(0)
+        connection = cluster.to(1)
+        os.kill(pid, signal.SIGSTOP)
+        connection.send(poll(sid))
+        assert who(cluster.to(1))["handed"] == 1
+        os.kill(pid, signal.SIGKILL)
+        status, body = connection.answer()
+        assert (status, json.loads(body)["message"]) == (400, "Session ID unknown")
+        assert connection.ended()
+
+    def test_the_workers_end_with_their_parent(self, cluster: Cluster) -> None:
+        ends = [os.pidfd_open(cluster.pid(worker)) for worker in range(2)]
+        cluster.kill()
+        for end in ends:
+            assert select.select([end], [], [], 20)[0] == [end]
+            os.close(end)
+
+
+class TestTheParent:
+    def test_a_worker_that_cannot_start_ends_it_with_its_status(self) -> None:
+        program = Program([sys.executable, PROGRAM, str(free_port()), "2"], env={"WORKERS_FAIL": "7"})
+        assert program.wait() == 7
