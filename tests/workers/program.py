@@ -26,7 +26,7 @@ OPTIONS = Options(cors_origins="*", ping_interval=5.0, ping_timeout=20.0)
 
 
 class Who(Resource):
-    """GET /who, or /ready: the worker's number, pid, connections that came and went between workers, and sessions."""
+    """The worker's number and pid, how many connections it handed over and took, and its sessions."""
 
     isLeaf = True
 

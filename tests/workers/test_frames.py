@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,7 @@ def test_frames_survive_any_cutting(frames: list[Frame], cuts: list[int]) -> Non
     stream = b"".join(frame.encode() for frame in frames)
     places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
     reader, found = Frames(), []
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         found += reader.feed(stream[start:end])
     assert found == frames
 
