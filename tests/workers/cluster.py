@@ -115,6 +115,7 @@ class Cluster:
             connection.close()
         if not self._killed:
             assert self.program.stop() == 0
+        assert [line for line in self.program.output if "Traceback" in line or "Unhandled" in line] == []
 
     def kill(self) -> None:
         """The parent dies, and can tell nobody."""
