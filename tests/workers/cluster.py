@@ -70,10 +70,10 @@ class Connection:
 class Cluster:
     """`program.py` with so many workers."""
 
-    def __init__(self, workers: int = 2) -> None:
+    def __init__(self, workers: int = 2, **env: str) -> None:
         self.port = free_port()
         self.workers = workers
-        self.program = Program([sys.executable, PROGRAM, str(self.port), str(workers)])
+        self.program = Program([sys.executable, PROGRAM, str(self.port), str(workers)], env=env)
         self._open: list[Connection] = []
         self._killed = False
 

@@ -19,7 +19,7 @@ from rtwist.socketio import Options, Server
 from rtwist.workers.child import Inherited, Place, follow_parent, place, say_ready
 from rtwist.workers.neighbours import Neighbourhood
 from rtwist.workers.parent import Parent
-from tests.support.protocol_server import echo, greet
+from tests.support.protocol_server import echo, greet, say
 
 reactor: Any = _reactor
 OPTIONS = Options(cors_origins="*", ping_interval=5.0, ping_timeout=20.0)
@@ -66,6 +66,7 @@ def work(own: Place) -> None:
         service.startService()
     follow_parent(reactor, stop)
     reactor.callWhenRunning(stop_on_sigterm)
+    signal.signal(signal.SIGHUP, lambda *_: say(f"worker {own.number} got SIGHUP"))
     reactor.callWhenRunning(say_ready)
     reactor.run()
 
@@ -82,7 +83,19 @@ def lead(port: str, count: str) -> int:
         reactor.stop()
 
     command = [sys.executable, *sys.argv]
-    parent = Parent(reactor, command, count=int(count), sockets=lambda: [bound], failed=failed)
+    parent = Parent(
+        reactor,
+        command,
+        count=int(count),
+        sockets=lambda: [bound],
+        failed=failed,
+        stop_seconds=float(os.environ.get("WORKERS_STOP_SECONDS", "60")),
+    )
+
+    def pass_on() -> None:
+        signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(parent.signal, "HUP"))
+
+    reactor.callWhenRunning(pass_on)
     parent.startService()
     reactor.addSystemEventTrigger("before", "shutdown", parent.stopService)
     reactor.callWhenRunning(stop_on_sigterm)

@@ -195,3 +195,16 @@ class TestTheParent:
     def test_a_worker_that_cannot_start_ends_it_with_its_status(self) -> None:
         program = Program([sys.executable, PROGRAM, str(free_port()), "2"], env={"WORKERS_FAIL": "7"})
         assert program.wait() == 7
+
+    def test_a_worker_that_does_not_end_is_killed(self) -> None:
+        cluster = Cluster(WORKERS_STOP_SECONDS="0.5")
+        cluster.wait()
+        pid = cluster.pid(0)
+        os.kill(pid, signal.SIGSTOP)
+        cluster.close()
+        cluster.program.wait_for_output(f"(pid {pid}) does not end: it is killed")
+
+    def test_sighup_is_passed_on(self, cluster: Cluster) -> None:
+        cluster.program.process.send_signal(signal.SIGHUP)
+        for worker in range(2):
+            cluster.program.wait_for_output(f"worker {worker} got SIGHUP")
