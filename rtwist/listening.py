@@ -23,6 +23,7 @@ BACKLOG = 4096
 """Connections that may wait to be accepted: Twisted's 50 are few when all clients come back at once, and whoever
 finds no place tries again after seconds. The kernel may allow less (Linux: net.core.somaxconn)."""
 
+_SHARED = ("tcp", "tcp4", "tcp6")
 _EXAMPLES = "write for example tcp:8009 or tcp:8009:interface=127.0.0.1"
 _HOST_AND_PORT = re.compile(r"(?:tcp://|https?://)?(?:([\w.-]*):)?([0-9]+)/?", re.ASCII)
 _NO_NUMBER = re.compile(r"invalid literal for int\(\) with base \d+: (.*)", re.DOTALL)
@@ -82,6 +83,21 @@ class Listening(Service):
         super().startService()
         if self._waiting is None:
             self.privilegedStartService()
+
+    def give_up_accepting(self) -> int:
+        """Leave the connections that come to processes that are given the listening socket, which is returned.
+
+        Raises `ConfigError` for what other processes cannot be given.
+        """
+        kind = self._text.partition(":")[0]
+        port: Any = self._port
+        if kind not in _SHARED or port is None:
+            raise ConfigError(
+                f"--listen is {self._text!r}: several workers share tcp: and tcp6: endpoints only; let a proxy "
+                "in front listen there, or use --workers 1"
+            )
+        port.stopReading()
+        return int(port.fileno())
 
     def stopService(self) -> Deferred[None]:
         """Stop listening; open connections stay."""

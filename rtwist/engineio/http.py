@@ -18,8 +18,8 @@ from twisted.web.server import Request as _Request
 from rtwist.engineio.admission import Admission
 from rtwist.engineio.answers import LongAnswer, answer, set_head
 from rtwist.engineio.exchange import Head, Watcher
+from rtwist.engineio.handing import HandingChannel, HandingRules
 from rtwist.engineio.incoming import Incoming
-from rtwist.engineio.repeating import RepeatingChannel, RepeatRules
 from rtwist.engineio.request import Handshake
 from rtwist.engineio.tcp import limit_unread
 
@@ -30,7 +30,7 @@ _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class Rules(RepeatRules, Interface):
+class Rules(HandingRules, Interface):
     """What requests and connections ask of the site they belong to; times in seconds."""
 
     header_timeout: float
@@ -174,7 +174,7 @@ class Upgraded(Interface):
         """Bytes have come."""
 
 
-class Channel(RepeatingChannel):
+class Channel(HandingChannel):
     """One HTTP connection; it can be refused in the middle of a body, or become a WebSocket.
 
     `congested` tells whether the client leaves much of what was written to it unread.

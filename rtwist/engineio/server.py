@@ -14,6 +14,7 @@ from rtwist.engineio.admission import Admission
 from rtwist.engineio.backlog import Backlog
 from rtwist.engineio.cors import Cors
 from rtwist.engineio.exchange import Exchange, Headers, Manner
+from rtwist.engineio.handing import Neighbours
 from rtwist.engineio.heartbeat import Heartbeats
 from rtwist.engineio.options import Options
 from rtwist.engineio.outflow import Outflow
@@ -30,8 +31,11 @@ class Server:
 
     `connected` is called with each new `Session`, to which it can send at once; it returns the `Listener` that
     hears of the session's messages and end. `now` returns the seconds since 1970. `backlog` knows what waits for
-    clients that are behind, and counts those that were cut.
+    clients that are behind, and counts those that were cut. `neighbours`, to be set before the first session, are
+    other processes that serve the same addresses.
     """
+
+    neighbours: Neighbours | None = None
 
     _log = Logger()
 
@@ -129,6 +133,8 @@ class Server:
 
     def _new_session(self, handshake: Handshake, transport: PollingTransport | WebSocketTransport) -> Session:
         sid = secrets.token_urlsafe(_SID_BYTES)
+        if self.neighbours is not None:
+            sid = self.neighbours.mark + sid
         session = Session(
             sid,
             handshake,

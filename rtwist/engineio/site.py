@@ -10,6 +10,7 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource
 from twisted.web.server import Site as _Site
 
+from rtwist.engineio.handing import Neighbours
 from rtwist.engineio.http import Channel, Request
 from rtwist.engineio.resource import Root, read_handshake
 from rtwist.engineio.server import Server
@@ -54,6 +55,11 @@ class Site(_Site):
         self._server = server
         self._path = options.path.encode()
         self._too_large = too_large
+
+    @property
+    def neighbours(self) -> Neighbours | None:
+        """`Server.neighbours`."""
+        return self._server.neighbours
 
     def log(self, request: object) -> None:
         """Write no access log: request lines hold the secret sids of sessions."""

@@ -1,0 +1,1 @@
+"""Several processes on one port; each hands connections to the one whose session they are for."""

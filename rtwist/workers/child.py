@@ -1,0 +1,109 @@
+"""What a worker has from its parent: its number, and the sockets it listens with."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from twisted.application.service import Service
+from twisted.internet.address import IPv6Address
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.stdio import StandardIO
+from twisted.python.failure import Failure
+
+ENVIRONMENT: Final = "RTWIST_WORKER"
+"""Names the variable in which the parent tells a worker what it is."""
+
+READY_DESCRIPTOR: Final = 3
+"""On which a worker tells its parent that it serves; the sockets to listen with follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A worker's place: its `number` of `count`, the `folder` of their UNIX sockets, how many `sockets it got."""
+
+    number: int
+    count: int
+    sockets: int
+    folder: Path
+
+    def encode(self) -> str:
+        """As the value of an environment variable."""
+        return f"{self.number}/{self.count}/{self.sockets}:{self.folder}"
+
+    @property
+    def descriptors(self) -> range:
+        """The sockets to listen with, in the order of the endpoints."""
+        return range(READY_DESCRIPTOR + 1, READY_DESCRIPTOR + 1 + self.sockets)
+
+
+def place(environment: Mapping[str, str]) -> Place | None:
+    """The place of this process; None for one that no parent has started."""
+    text = environment.get(ENVIRONMENT)
+    if text is None:
+        return None
+    numbers, _, folder = text.partition(":")
+    number, count, sockets = map(int, numbers.split("/"))
+    return Place(number, count, sockets, Path(folder))
+
+
+class Inherited(Service):
+    """Listens with a socket that the parent has bound, so that nobody is refused while a worker restarts."""
+
+    def __init__(self, reactor: Any, descriptor: int, factory: IProtocolFactory) -> None:
+        self._reactor = reactor
+        self._descriptor = descriptor
+        self._factory = factory
+        self._port: IListeningPort | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        address: Any = None if self._port is None else self._port.getHost()
+        if address is None:
+            return f"descriptor {self._descriptor}"
+        host = f"[{address.host}]" if isinstance(address, IPv6Address) else address.host
+        return f"{host}:{address.port}"
+
+    def startService(self) -> None:
+        """Begin to accept connections."""
+        super().startService()
+        with socket.socket(fileno=self._descriptor) as listening:
+            self._port = self._reactor.adoptStreamPort(listening.fileno(), listening.family, self._factory)
+
+    def stopService(self) -> Deferred[Any]:
+        """Accept no more; the other workers go on."""
+        super().stopService()
+        port, self._port = self._port, None
+        return succeed(None) if port is None else maybeDeferred(port.stopListening)
+
+
+def say_ready() -> None:
+    """Tell the parent that this worker serves."""
+    os.write(READY_DESCRIPTOR, b"1")
+    os.close(READY_DESCRIPTOR)
+
+
+def follow_parent(reactor: Any, left: Callable[[], None]) -> None:
+    """Call `left` when the parent has died: it holds the other end of the standard input."""
+    StandardIO(_Lifeline(left), reactor=reactor)
+
+
+class _Lifeline(Protocol):
+    def __init__(self, left: Callable[[], None]) -> None:
+        self._left = left
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._left()
+
+
+def worker_arguments(arguments: Sequence[str], executable: str) -> list[str]:
+    """The command of a worker, from the arguments of `rtwist` in the command of its parent."""
+    twistd = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
+    return [executable, "-c", twistd, "-n", "--pidfile=", "rtwist", *arguments]
