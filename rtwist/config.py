@@ -21,6 +21,7 @@ from rtwist.intake.settings import (
 )
 from rtwist.leases import LeaseOptions
 from rtwist.settings import PREFIX, SETTINGS, Setting
+from rtwist.shedding import DrainOptions
 from rtwist.slowness import all_rules
 from rtwist.socketio import Options as SocketOptions
 
@@ -61,6 +62,7 @@ class Config:
     socketio: SocketOptions
     tokens: TokenSettings
     lease: LeaseOptions
+    drain: DrainOptions
     revocation_window: float
     revocation_size: int
     custom_rooms: str
@@ -97,6 +99,7 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
         socketio=_socket_options(values, dev=dev),
         tokens=token_settings(values, dev=dev),
         lease=_lease(values),
+        drain=_drain(values),
         revocation_window=values["revocation-window"],
         revocation_size=values["revocation-size"],
         custom_rooms=values["custom-rooms"],
@@ -216,6 +219,16 @@ def _endpoints(values: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _lease(values: Mapping[str, Any]) -> LeaseOptions:
     return LeaseOptions(values["expiry-warning"], values["expiry-grace"], values["max-refreshes-per-second"])
+
+
+def _drain(values: Mapping[str, Any]) -> DrainOptions:
+    drain = DrainOptions(values["drain-delay"], values["drain-rate"], values["drain-timeout"])
+    if drain.delay >= drain.timeout:
+        raise ConfigError(
+            f"--drain-delay is {drain.delay:g} and --drain-timeout {drain.timeout:g}, which bounds the whole: "
+            "write a longer --drain-timeout"
+        )
+    return drain
 
 
 def _socket_options(values: Mapping[str, Any], *, dev: bool) -> SocketOptions:

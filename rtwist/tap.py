@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, cast
@@ -16,7 +15,7 @@ from typing import Any, cast
 from twisted.application.internet import TimerService
 from twisted.application.service import IService
 from twisted.internet.error import ReactorNotRunning
-from twisted.internet.interfaces import IReactorCore, IReactorFromThreads, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.web.resource import IResource
@@ -161,24 +160,29 @@ def makeService(options: Options) -> IService:
 
     # The wall clock jumps, and with it would every timeout of every connection.
     setattr(reactor, "seconds", time.monotonic)  # noqa: B010 - to mypy it is a method
-    reactor.callWhenRunning(_stop_on_sigterm, reactor)
     config: Config = options["config"]
     try:
         files, log = raise_file_limit(), _observer(config, options.parent or {}, reactor)
-        return build(cast(IReactorTime, reactor), config, say=_say, files=files, observer=log)
+        service = build(cast(IReactorTime, reactor), config, say=_say, files=files, observer=log)
     except ConfigError as error:
         raise _mistake(str(error)) from None
+    # At once, for it may be told to stop while it starts; and again, for the reactor puts its own in their place.
+    _heed_signals(reactor, service)
+    reactor.callWhenRunning(_heed_signals, reactor, service)
+    return service
 
 
-def _stop_on_sigterm(reactor: IReactorCore) -> None:
-    # Twisted's own handler ends the process by the same signal once it has stopped, and supervisors take that
+def _heed_signals(reactor: Any, service: RtwistService) -> None:
+    # Twisted's own handlers end the process by the same signal once it has stopped, and supervisors take that
     # for a crash: whoever was asked to stop, and did, ends with 0.
     def stop() -> None:
-        # A second signal finds it stopping already.
-        with suppress(ReactorNotRunning):
+        try:
             reactor.stop()
+        except ReactorNotRunning:
+            service.stop_at_once("a second signal came")
 
-    signal.signal(signal.SIGTERM, lambda *_: cast(IReactorFromThreads, reactor).callFromThread(stop))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: reactor.callFromThread(stop))
 
 
 def build(
@@ -236,7 +240,9 @@ def build(
         relax()
 
     parts = [*ports, *_timers(reactor, gateway)]
-    return RtwistService(reactor, io, rest, parts, started=started, broker=broker, observer=observer)
+    return RtwistService(
+        reactor, io, rest, parts, started=started, broker=broker, observer=observer, drain=config.drain
+    )
 
 
 def _gateway(

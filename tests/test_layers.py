@@ -38,6 +38,7 @@ FLOORS = {
     "front": 5,
     "intake": 5,
     "service": 5,
+    "shedding": 5,
     "listening": 5,
     "readers": 5,
     "slowness": 5,

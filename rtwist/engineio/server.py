@@ -121,9 +121,13 @@ class Server:
         """`Admission.note`."""
         self.admission.note(limit, who, common=common)
 
+    def admit_no_more(self) -> None:
+        """Open no more sessions."""
+        self.admission.open = False
+
     def close(self) -> None:
         """End every session, and open no more; clients see their transport close and reconnect."""
-        self.admission.open = False
+        self.admit_no_more()
         for session in tuple(self._sessions.values()):
             session.abort(reasons.FORCED_CLOSE, "the server is shutting down")
 

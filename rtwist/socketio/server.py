@@ -93,6 +93,16 @@ class Server:
         """
         self.engine.outflow.flush()
 
+    def admit_no_more(self) -> None:
+        """Let nobody connect any more; who is in stays, and the port is the caller's to close."""
+        self.engine.admit_no_more()
+
+    def send_away(self, client: Client) -> None:
+        """End one connection as `close` ends all, but only once what waits for the client has gone out."""
+        for socket in client.sockets:
+            socket.closed(SHUTTING_DOWN)
+        client.close()
+
     def close(self) -> None:
         """End every connection and every handler; clients see their transport close and reconnect elsewhere.
 
