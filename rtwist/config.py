@@ -54,6 +54,34 @@ def wants_dev(environment: Mapping[str, str]) -> bool:
     return text in ("1", "true", "yes")
 
 
+ENV_FILE = f"{PREFIX}ENV_FILE"
+
+
+def with_env_file(environment: Mapping[str, str], path: str | None) -> Mapping[str, str]:
+    """`environment` with what the file at `path`, or the one that it names itself, says on top.
+
+    Its lines are NAME=value; empty ones and those that begin with # do not count, and a value may stand between
+    quotes. Raises `ConfigError`, which names the line and quotes no value.
+    """
+    source, path = ("--env-file", path) if path else (ENV_FILE, environment.get(ENV_FILE))
+    if not path:
+        return environment
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source} is {path!r}, which cannot be read: {error}") from None
+    found = dict(environment)
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, equals, value = (part.strip() for part in line.partition("="))
+        if not equals or not name.isidentifier():
+            raise ConfigError(f"{source} is {path!r}, whose line {number} is not NAME=value")
+        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+        found[name] = value[1:-1] if quoted else value
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """What the service is made from; `socketio` goes to the Socket.IO server as it is."""

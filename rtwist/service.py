@@ -54,7 +54,7 @@ class RtwistService(MultiService):
         self._started = started
         self._broker = broker
         self._observer = observer
-        self._drain = DrainOptions() if drain is None else drain
+        self.drain = DrainOptions() if drain is None else drain
         self._over: Deferred[str | None] = Deferred()
         for port in ports:
             port.setServiceParent(self)
@@ -90,7 +90,7 @@ class RtwistService(MultiService):
 
     async def _stop(self) -> None:
         self._rest.draining = True
-        drain = self._drain
+        drain = self.drain
         self._log.info(
             "stopping: {clients} clients are asked to reconnect, at least {rate} a second, within {timeout:g} s",
             clients=len(self._io.clients),
@@ -116,7 +116,7 @@ class RtwistService(MultiService):
             self._over.callback(why)
 
     async def _let_go(self, end: float) -> None:
-        clock, drain = self._clock, self._drain
+        clock, drain = self._clock, self.drain
         if drain.delay:
             await deferLater(clock, drain.delay)
         self._io.admit_no_more()

@@ -290,6 +290,8 @@ SETTINGS: tuple[Setting, ...] = (
             as_cookie_name),
     Setting("client-dist", "folder dist of the npm package socket.io-client, to serve it as "
             "/socket.io/socket.io.js", None, as_folder),
+    Setting("env-file", "file with lines NAME=value, which count like the environment and before it; read again "
+            "on SIGHUP", None, as_file),
     Setting("drain-delay", "seconds after SIGTERM for which clients may still connect, so that a load balancer "
             "notices /ready", _DRAIN.delay, as_wait),
     Setting("drain-rate", "clients a second whose connections are closed at a stop or a rebalance, more where "

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
+from rtwist.errors import Refused
+from rtwist.socketio import Server
 from rtwist.socketio.client import Client
 
 BATCH_SECONDS = 0.05
@@ -80,3 +85,34 @@ async def shed(
         if waiting:
             await deferLater(clock, BATCH_SECONDS)
     return left
+
+
+class Rebalancing:
+    """Sends a share of the clients of `io` away, `rate` of them a second, for others to serve."""
+
+    _log = Logger()
+
+    def __init__(self, io: Server, rate: int | None) -> None:
+        self.rate = rate
+        self._io = io
+        self._under_way = False
+
+    def begin(self, share: float) -> int:
+        """Let the `share` of all clients go, above 0 and at most 1, rounded up; returns how many will leave.
+
+        Raises `Refused` (unavailable) while others still leave.
+        """
+        if self._under_way:
+            raise Refused("unavailable", "clients still leave because of a request before")
+        here = sorted((client for client in self._io.clients if client.session.is_open), key=id)
+        leaving = random.sample(here, math.ceil(share * len(here)))
+        self._under_way = True
+        self._io.tasks.start("rebalancing", self._run(leaving))
+        return len(leaving)
+
+    async def _run(self, clients: Sequence[Client]) -> None:
+        self._log.info("{clients} clients are sent away, asked for over REST", clients=len(clients))
+        try:
+            await shed(self._io.clock, clients, Client.close, rate=self.rate, within=math.inf)
+        finally:
+            self._under_way = False

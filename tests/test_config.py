@@ -383,6 +383,7 @@ class TestEveryOption:
 def test_every_setting_but_the_secrets_is_in_the_table() -> None:
     assert {name for name, *_ in ROWS} == {setting.name for setting in SETTINGS if not setting.secret} - {
         "listen",
+        "env-file",  # what it says is read like the environment: tests/service/test_reloading.py
         "jwt-jwks-url",
         "jwt-jwks-allow-http",
     }

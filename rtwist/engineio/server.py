@@ -121,6 +121,17 @@ class Server:
         """`Admission.note`."""
         self.admission.note(limit, who, common=common)
 
+    def reconfigure(self, options: Options) -> None:
+        """Go by `options` from now on: what bounds all clients at once, what bounds one for those to come.
+
+        Left as they were are path, heartbeat, proxies, and the timeouts and sizes that sites are made with.
+        """
+        self.options = options
+        self.cors.use(options.cors_origins)
+        self.admission.reconfigure(options)
+        self.backlog.options = options
+        self.websocket_factory.options = options
+
     def admit_no_more(self) -> None:
         """Open no more sessions."""
         self.admission.open = False

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.service.peers import Client, fresh, token
-from tests.service.servers import ANYWHERE, WITH_KEY, Service, complaints, granted, json_body, twistd
+from tests.service.servers import ANYWHERE, WITH_KEY, Service, complaints, granted, json_body, refused, twistd
 from tests.support.wire import HttpClient
 
 POLLING = "/socket.io/?EIO=4&transport=polling"
@@ -182,3 +182,74 @@ def test_clients_leave_in_time_at_any_rate() -> None:
         assert program.wait(10) == 0
         assert not any("stopping at once" in line for line in program.output)
         service.close_clients()
+
+
+class TestRebalancing:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def running(cls) -> Iterator[Service]:
+        with twistd("--listen", ANYWHERE, "--drain-rate", "100") as program:
+            yield Service(program)
+        assert complaints(program.output) == []
+
+    @pytest.fixture
+    def service(self, running: Service) -> Iterator[Service]:
+        yield running
+        running.close_clients()
+        while granted(running.request("GET", "/connected-users"))["count"]:
+            pass
+
+    def test_a_share_leaves_and_the_others_stay(self, service: Service) -> None:
+        clients = crowd(service, 50)
+        assert granted(service.post("/rebalance", {"share": 0.2})) == {"leaving": 10}
+        leaving = departures(clients)
+        gone = [next(leaving) for _ in range(10)]
+        for client in clients:
+            if client not in gone:
+                client.succeed("join_room", "still here")
+        assert granted(service.request("GET", "/connected-users"))["count"] == 40
+        assert service.join("u1").events() == [], "who left may come back"
+
+    def test_all_can_be_sent_away_a_few_at_a_time(self, service: Service) -> None:
+        clients = crowd(service, 200)
+        assert granted(service.post("/rebalance", {"share": 1})) == {"leaving": 200}
+        leaving = departures(clients)
+        next(leaving)
+        assert refused(service.post("/rebalance", {"share": 1}))[:2] == (503, "unavailable")
+        assert granted(service.request("GET", "/connected-users"))["count"] > 50
+        assert len(list(leaving)) == 199
+
+    def test_a_share_is_rounded_up(self, service: Service) -> None:
+        (client,) = crowd(service, 1)
+        assert granted(service.post("/rebalance", {"share": 0.01})) == {"leaving": 1}
+        assert client.rest() == []
+
+    def test_nobody_is_nobody(self, service: Service) -> None:
+        assert granted(service.post("/rebalance", {"share": 1})) == {"leaving": 0}
+
+    @pytest.mark.parametrize(
+        "body", [{}, [], 1, {"share": 0}, {"share": 1.5}, {"share": -1}, {"share": True}, {"share": "1"},
+                 {"share": None}, {"share": 1, "x": 1}]
+    )  # fmt: skip
+    def test_what_is_no_share_is_refused(self, service: Service, body: object) -> None:
+        assert refused(service.post("/rebalance", body))[:2] == (400, "bad_request")
+
+    def test_it_needs_the_key_or_a_super_admin(self, service: Service) -> None:
+        client = service.join("u1")
+        assert refused(service.post("/rebalance", {"share": 1}, ()))[0] == 401
+        bearer = (("Authorization", f"Bearer {token('u1', role='manager')}"),)
+        assert refused(service.post("/rebalance", {"share": 1}, bearer))[0] == 403
+        client.succeed("join_room", "still here")
+        bearer = (("Authorization", f"Bearer {token('u1', role='super_admin')}"),)
+        assert granted(service.post("/rebalance", {"share": 1}, bearer)) == {"leaving": 1}
+        assert client.rest() == []
+
+
+def test_no_rebalance_while_it_stops() -> None:
+    with twistd("--listen", ANYWHERE, "--drain-delay", "500", "--drain-timeout", "600") as program:
+        service = Service(program)
+        stop(service)
+        program.wait_for_output("stopping: ")
+        assert refused(service.post("/rebalance", {"share": 1}))[:2] == (503, "unavailable")
+        stop(service)
+        assert program.wait(10) == 0
