@@ -93,14 +93,14 @@ def test_new_origins_count_for_every_transport_and_rest(reloaded: Reloaded) -> N
         with WebSocketClient(service.port) as client:
             return [polling, client.handshake(SOCKET_IO, headers).status]
 
-    assert statuses() == [403, 403]
+    assert statuses() == [403, 400]
     reloaded.change(FRONTEND_URL=origin)
     assert statuses() == [200, 101]
     with HttpClient(service.port) as client:
         answer = client.request("GET", "/health", (("Origin", origin),))
         assert answer.header("Access-Control-Allow-Origin") == origin
     reloaded.change(FRONTEND_URL="")
-    assert statuses() == [403, 403]
+    assert statuses() == [403, 400]
 
 
 def test_new_limits_count(reloaded: Reloaded) -> None:
