@@ -21,7 +21,7 @@ _NO_KEY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Access:
     """Who may use the protected routes: holders of the API key, super admins, in development loopback."""
 

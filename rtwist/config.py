@@ -21,6 +21,7 @@ from rtwist.intake.settings import (
 )
 from rtwist.leases import LeaseOptions
 from rtwist.settings import PREFIX, SETTINGS, Setting
+from rtwist.shedding import DrainOptions
 from rtwist.slowness import all_rules
 from rtwist.socketio import Options as SocketOptions
 
@@ -53,6 +54,34 @@ def wants_dev(environment: Mapping[str, str]) -> bool:
     return text in ("1", "true", "yes")
 
 
+ENV_FILE = f"{PREFIX}ENV_FILE"
+
+
+def with_env_file(environment: Mapping[str, str], path: str | None) -> Mapping[str, str]:
+    """`environment` with what the file at `path`, or the one that it names itself, says on top.
+
+    Its lines are NAME=value; empty ones and those that begin with # do not count, and a value may stand between
+    quotes. Raises `ConfigError`, which names the line and quotes no value.
+    """
+    source, path = ("--env-file", path) if path else (ENV_FILE, environment.get(ENV_FILE))
+    if not path:
+        return environment
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source} is {path!r}, which cannot be read: {error}") from None
+    found = dict(environment)
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, equals, value = (part.strip() for part in line.partition("="))
+        if not equals or not name.isidentifier():
+            raise ConfigError(f"{source} is {path!r}, whose line {number} is not NAME=value")
+        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+        found[name] = value[1:-1] if quoted else value
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """What the service is made from; `socketio` goes to the Socket.IO server as it is."""
@@ -61,6 +90,7 @@ class Config:
     socketio: SocketOptions
     tokens: TokenSettings
     lease: LeaseOptions
+    drain: DrainOptions
     revocation_window: float
     revocation_size: int
     custom_rooms: str
@@ -97,6 +127,7 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
         socketio=_socket_options(values, dev=dev),
         tokens=token_settings(values, dev=dev),
         lease=_lease(values),
+        drain=_drain(values),
         revocation_window=values["revocation-window"],
         revocation_size=values["revocation-size"],
         custom_rooms=values["custom-rooms"],
@@ -216,6 +247,16 @@ def _endpoints(values: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _lease(values: Mapping[str, Any]) -> LeaseOptions:
     return LeaseOptions(values["expiry-warning"], values["expiry-grace"], values["max-refreshes-per-second"])
+
+
+def _drain(values: Mapping[str, Any]) -> DrainOptions:
+    drain = DrainOptions(values["drain-delay"], values["drain-rate"], values["drain-timeout"])
+    if drain.delay >= drain.timeout:
+        raise ConfigError(
+            f"--drain-delay is {drain.delay:g} and --drain-timeout {drain.timeout:g}, which bounds the whole: "
+            "write a longer --drain-timeout"
+        )
+    return drain
 
 
 def _socket_options(values: Mapping[str, Any], *, dev: bool) -> SocketOptions:

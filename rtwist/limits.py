@@ -57,14 +57,14 @@ class UserLimit:
 
     def __init__(self, io: Server, most: int | None) -> None:
         self._io = io
-        self._most = most
+        self.most = most
 
     def __call__(self, socket: Socket) -> None:
         """Raise `ConnectionRefused` with the code `too_many` if the socket is one too many."""
         identity: Identity = socket.data["identity"]
-        if self._most is None:
+        if self.most is None:
             return
-        if self._io.root.adapter.rooms.count(user_room(identity.user_id)) >= self._most:
+        if self._io.root.adapter.rooms.count(user_room(identity.user_id)) >= self.most:
             self._io.note_limit("max_connections_per_user", f"user {identity.user_id}")
             raise ConnectionRefused("Too many connections of this user", {"code": "too_many"})
 

@@ -48,6 +48,7 @@ from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
 from rtwist.quoting import quoted
 from rtwist.requests import DEFAULT_MAX_ROOM_NAME
+from rtwist.shedding import DEFAULT_RATE, Rebalancing
 from rtwist.socketio import Server
 from rtwist.socketio.jsoncodec import loads, where_wrong
 
@@ -78,7 +79,8 @@ class Rest:
     """The routes over a Socket.IO server and an intake.
 
     `revoke` calls tokens back and returns how many sockets it has disconnected; `users` tells who is connected,
-    by default to this node; `now` returns the seconds since 1970.
+    by default to this node; `now` returns the seconds since 1970; `drain_rate` is how many clients a second a
+    rebalance sends away, None for all at once.
     """
 
     _app = Klein()
@@ -96,6 +98,7 @@ class Rest:
         max_room_name: int = DEFAULT_MAX_ROOM_NAME,
         broker: Broker | None = None,
         users: Users | None = None,
+        drain_rate: int | None = DEFAULT_RATE,
     ) -> None:
         self._io = io
         self._intake = intake
@@ -107,6 +110,7 @@ class Rest:
         self._broker = broker
         self._users = LocalUsers(io) if users is None else users
         self._strangers = Tally()
+        self.rebalancing = Rebalancing(io, drain_rate)
         self.draining = False
 
     def resource(self, home: IResource | None = None) -> IResource:
@@ -202,6 +206,15 @@ class Rest:
         await self._access.check(request, status_route=False)
         return self._data(request, {"disconnected": self._revoke(read_revocation(self._body(request)))})
 
+    @_app.route("/rebalance", methods=["POST"], strict_slashes=False)
+    async def rebalance(self, request: IRequest) -> bytes:
+        """Send a share of the clients away, a few at a time, so that other nodes get them."""
+        await self._access.check(request, status_route=False)
+        share = _share(self._body(request))
+        if self.draining:
+            raise Refused("unavailable", "all clients leave: the service stops")
+        return self._data(request, {"leaving": self.rebalancing.begin(share)})
+
     @_app.handle_errors(Exception)
     def failed(self, request: IRequest, failure: Failure) -> bytes:
         """Turn whatever a route raised into a JSON error."""
@@ -279,6 +292,13 @@ def _emission(body: Any, max_room_name: int) -> tuple[str, str, str, Any]:
         return kind, plain_text(name, most), event, body.get("data")
     except ValueError as reason:
         raise Refused("bad_request", f"to.{kind} {reason}") from None
+
+
+def _share(body: Any) -> float:
+    share = body.get("share") if isinstance(body, dict) and len(body) == 1 else None
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+        raise Refused("bad_request", 'send {"share": 0.2}, a number above 0 and at most 1')
+    return share
 
 
 def _refusal(failure: Failure, request: IRequest) -> Refused | None:

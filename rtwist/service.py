@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList
@@ -11,18 +11,24 @@ from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
+from rtwist.engineio.options import POLLING
 from rtwist.errors import ConfigError
 from rtwist.intake.broker import Broker
 from rtwist.rest import Rest
+from rtwist.shedding import BATCH_SECONDS, DrainOptions, shed
 from rtwist.socketio import Server
+from rtwist.socketio.client import Client
 
 _GOODBYE_SECONDS = 0.2
+_LINGER_SECONDS = 3.0
+"""For clients that are to be told at their next poll, or that have not taken yet what waits for them."""
 
 
 class RtwistService(MultiService):
     """Listens while it runs, and consumes from the `broker` when there is one.
 
-    On stop it first stops listening and consuming, then lets every client's transport close.
+    On stop it lets its clients go in the order of `drain`: /ready says so, after a while nobody can connect any
+    more, it consumes no more, and the clients' transports close a few at a time.
 
     `started` is called once all ports listen. `observer`, when given, becomes the application's log observer.
     """
@@ -39,6 +45,7 @@ class RtwistService(MultiService):
         started: Callable[[], None],
         broker: Broker | None = None,
         observer: ILogObserver | None = None,
+        drain: DrainOptions | None = None,
     ) -> None:
         super().__init__()
         self._clock = clock
@@ -47,6 +54,8 @@ class RtwistService(MultiService):
         self._started = started
         self._broker = broker
         self._observer = observer
+        self.drain = DrainOptions() if drain is None else drain
+        self._over: Deferred[str | None] = Deferred()
         for port in ports:
             port.setServiceParent(self)
 
@@ -74,14 +83,61 @@ class RtwistService(MultiService):
         """Stop; the result fires when clients have been told, so that they reconnect elsewhere."""
         return Deferred.fromCoroutine(self._stop())
 
+    def stop_at_once(self, why: str) -> None:
+        """Wait for nobody any more; does nothing before and after it stops."""
+        if self._rest.draining:
+            self._end_wait(why)
+
     async def _stop(self) -> None:
         self._rest.draining = True
-        self._log.info("stopping: {clients} clients are asked to reconnect", clients=len(self._io.clients))
-        await DeferredList([super().stopService()])
-        if self._broker is not None:
-            # A failure is logged, and must not keep the clients waiting.
-            await DeferredList([Deferred.fromCoroutine(self._broker.stop())])
+        drain = self.drain
+        self._log.info(
+            "stopping: {clients} clients are asked to reconnect, at least {rate} a second, within {timeout:g} s",
+            clients=len(self._io.clients),
+            rate="all" if drain.rate is None else drain.rate,
+            timeout=drain.timeout,
+        )
+        late = self._clock.callLater(drain.timeout, self.stop_at_once, f"{drain.timeout:g} s have passed")
+        orderly = Deferred.fromCoroutine(self._let_go(self._clock.seconds() + drain.timeout))
+        orderly.addErrback(lambda failure: self._log.failure("could not stop in order", failure))
+        orderly.addCallback(lambda _: self._end_wait(None))
+        why = await self._over
+        if why is not None:
+            self._log.info("stopping at once: {why}", why=why)
+        if late.active():
+            late.cancel()
         self._io.close()
         self._io.tasks.stop()
         # What was written just now leaves with the next turns of the reactor.
         await deferLater(self._clock, _GOODBYE_SECONDS)
+
+    def _end_wait(self, why: str | None) -> None:
+        if not self._over.called:
+            self._over.callback(why)
+
+    async def _let_go(self, end: float) -> None:
+        clock, drain = self._clock, self.drain
+        if drain.delay:
+            await deferLater(clock, drain.delay)
+        self._io.admit_no_more()
+        if self._broker is not None:
+            # A failure is logged, and must not keep the clients waiting.
+            await DeferredList([Deferred.fromCoroutine(self._broker.stop())])
+        clients = self._io.clients
+        polling = [client for client in clients if client.session.transport_name == POLLING]
+        left = end - clock.seconds()
+        linger = min(_LINGER_SECONDS, left / 4)
+        if polling:
+            # Each hears of the end at its next poll, for which it may need a new connection.
+            within = (left - 2 * linger) * len(polling) / len(clients)
+            await shed(clock, polling, self._io.send_away, rate=drain.rate, within=within)
+            await self._wait_for(polling, linger)
+        await DeferredList([super().stopService()])
+        within = end - linger - clock.seconds()
+        await shed(clock, self._io.clients, self._io.send_away, rate=drain.rate, within=within)
+        await self._wait_for(self._io.clients, linger)
+
+    async def _wait_for(self, clients: Collection[Client], seconds: float) -> None:
+        end = self._clock.seconds() + seconds
+        while not self._io.clients.isdisjoint(clients) and self._clock.seconds() < end:
+            await deferLater(self._clock, BATCH_SECONDS)

@@ -67,6 +67,7 @@ from rtwist.readers import (
     as_yes_or_no,
 )
 from rtwist.requests import DEFAULT_MAX_ROOM_NAME, DEFAULT_MAX_ROOMS
+from rtwist.shedding import DrainOptions
 from rtwist.slowness import SLOW_CONSUMERS, as_slow_consumers
 from rtwist.socketio import Options as SocketOptions
 
@@ -125,6 +126,7 @@ _TOKENS = TokenSettings()
 _LEASE = LeaseOptions()
 _SOCKET = SocketOptions()
 _BROKER = BrokerSettings(addresses=())
+_DRAIN = DrainOptions()
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("listen", "where to listen, as a Twisted endpoint string such as tcp:8009 or "
@@ -288,6 +290,13 @@ SETTINGS: tuple[Setting, ...] = (
             as_cookie_name),
     Setting("client-dist", "folder dist of the npm package socket.io-client, to serve it as "
             "/socket.io/socket.io.js", None, as_folder),
+    Setting("env-file", "file with lines NAME=value, which count like the environment and before it; read again "
+            "on SIGHUP", None, as_file),
+    Setting("drain-delay", "seconds after SIGTERM for which clients may still connect, so that a load balancer "
+            "notices /ready", _DRAIN.delay, as_wait),
+    Setting("drain-rate", "clients a second whose connections are closed at a stop or a rebalance, more where "
+            "the time asks for it; 0 for all at once", _DRAIN.rate, as_limit),
+    Setting("drain-timeout", "seconds that a stop may take in all", _DRAIN.timeout, as_seconds),
     Setting("log-format", "text, or json for one JSON object a line on standard output", "text",
             as_one_of(*LOG_FORMATS)),
     Setting("log-level", "least level that is logged: debug (with payloads), info, warn or error", "info",

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, cast
 
 from twisted.application.internet import TimerService
 from twisted.application.service import IService
-from twisted.internet.error import ReactorNotRunning
-from twisted.internet.interfaces import IReactorCore, IReactorFromThreads, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.web.resource import IResource
@@ -33,7 +30,7 @@ from rtwist.auth.settings import TokenSettings, shared_secrets
 from rtwist.auth.token import TokenVerifier
 from rtwist.authorization import AuthorizationUrl
 from rtwist.collector import relax
-from rtwist.config import DEV_ENV, Config, read_config, wants_dev
+from rtwist.config import DEV_ENV, Config, read_config, wants_dev, with_env_file
 from rtwist.development import trial
 from rtwist.domain.owners import OrderBook
 from rtwist.domain.router import Router
@@ -51,9 +48,11 @@ from rtwist.limits import UserLimit, max_connections, raise_file_limit
 from rtwist.listening import Listening
 from rtwist.logs import log_file
 from rtwist.logs import observer as log_observer
+from rtwist.reloading import Running, reload
 from rtwist.rest import Rest
 from rtwist.service import RtwistService
 from rtwist.settings import SETTINGS, Setting
+from rtwist.signals import heed_signals
 from rtwist.socketio import Server
 from rtwist.socketio.jsoncodec import dumps
 
@@ -116,10 +115,16 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         """Check everything now, before anything starts."""
-        dev = bool(self["dev"]) or wants_dev(os.environ)
-        self["config"] = read_config(self, os.environ, dev=dev)
-        if self["config"].tokens.secret is not None:
-            shared_secrets(self["config"].tokens)
+        self["config"] = self.read()
+
+    def read(self) -> Config:
+        """The configuration as options, environment and files have it now; raises `ConfigError`."""
+        environment = with_env_file(os.environ, self["env-file"])
+        dev = bool(self["dev"]) or wants_dev(environment)
+        config = read_config(self, environment, dev=dev)
+        if config.tokens.secret is not None:
+            shared_secrets(config.tokens)
+        return config
 
     def _refuse_secrets(self, arguments: Sequence[str]) -> None:
         # As abbreviations of --…-file they would have the secret taken for a file's name, and quoted.
@@ -161,34 +166,24 @@ def makeService(options: Options) -> IService:
 
     # The wall clock jumps, and with it would every timeout of every connection.
     setattr(reactor, "seconds", time.monotonic)  # noqa: B010 - to mypy it is a method
-    reactor.callWhenRunning(_stop_on_sigterm, reactor)
     config: Config = options["config"]
     try:
         files, log = raise_file_limit(), _observer(config, options.parent or {}, reactor)
-        return build(cast(IReactorTime, reactor), config, say=_say, files=files, observer=log)
+        running = assemble(cast(IReactorTime, reactor), config, say=_say, files=files, observer=log)
     except ConfigError as error:
         raise _mistake(str(error)) from None
+    heed_signals(reactor, running.service, lambda: reload(running, lambda: _with_room(options.read(), files)))
+    return running.service
 
 
-def _stop_on_sigterm(reactor: IReactorCore) -> None:
-    # Twisted's own handler ends the process by the same signal once it has stopped, and supervisors take that
-    # for a crash: whoever was asked to stop, and did, ends with 0.
-    def stop() -> None:
-        # A second signal finds it stopping already.
-        with suppress(ReactorNotRunning):
-            reactor.stop()
-
-    signal.signal(signal.SIGTERM, lambda *_: cast(IReactorFromThreads, reactor).callFromThread(stop))
-
-
-def build(
+def assemble(
     reactor: IReactorTime,
     config: Config,
     *,
     say: Callable[[str], None],
     files: int | None = None,
     observer: ILogObserver | None = None,
-) -> RtwistService:
+) -> Running:
     """Put the parts together; `say` shows a text to the person at the terminal, `files` may be open at a time.
 
     `observer` writes the log; without it that is left to Twisted.
@@ -205,22 +200,15 @@ def build(
     verifier = _verifier(config, keys)
     orders = OrderBook(config.max_orders)
     gateway = _gateway(reactor, io, verifier, orders, config)
-    io.use(UserLimit(io, config.max_connections_per_user))
+    users = UserLimit(io, config.max_connections_per_user)
+    io.use(users)
     io.engine.on_refusal(gateway.log_refusal)
     rules = all_rules(config.routes)
-    intake = _intake(io, gateway, Router(rules, orders), config)
+    router = Router(rules, orders)
+    intake = _intake(io, gateway, router, config)
     access = Access(verifier, config.api_key, status_open_to_loopback=config.dev)
     broker = _broker(reactor, config, intake, [pattern for pattern in rules if pattern not in BUILT_IN])
-    rest = Rest(
-        io,
-        intake,
-        access,
-        now=time.time,
-        revoke=gateway.accounts.revoke,
-        max_depth=config.socketio.max_depth,
-        max_room_name=config.max_room_name,
-        broker=broker,
-    )
+    rest = _rest(io, intake, access, gateway=gateway, broker=broker, config=config)
     site = _site(io, rest, config, None if development is None else development.page())
     ports = [Listening(endpoint, site, reactor) for endpoint in config.listen]
 
@@ -233,7 +221,27 @@ def build(
             say(development.welcome())
 
     parts = [*ports, *_timers(reactor, gateway)]
-    return RtwistService(reactor, io, rest, parts, started=started, broker=broker, observer=observer)
+    service = RtwistService(
+        reactor, io, rest, parts, started=started, broker=broker, observer=observer, drain=config.drain
+    )
+    changing = (io, verifier, access, router, users, rest, service, keys)
+    return Running(config, *changing, keys=lambda tokens: _keys(reactor, io, tokens), verifier_of=_verifier)
+
+
+def _rest(
+    io: Server, intake: Intake, access: Access, *, gateway: Gateway, broker: Broker | None, config: Config
+) -> Rest:
+    return Rest(
+        io,
+        intake,
+        access,
+        now=time.time,
+        revoke=gateway.accounts.revoke,
+        max_depth=config.socketio.max_depth,
+        max_room_name=config.max_room_name,
+        broker=broker,
+        drain_rate=config.drain.rate,
+    )
 
 
 def _gateway(

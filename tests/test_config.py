@@ -40,6 +40,9 @@ BROKER_ROWS: list[Row] = [
     ("rabbitmq-max-body", "5000", "broker.max_body", 5000),
     ("rabbitmq-heartbeat", "5", "broker.heartbeat", 5),
     ("rabbitmq-settle", "2.5", "broker.settle", 2.5),
+    ("drain-delay", "5", "drain.delay", 5.0),
+    ("drain-rate", "50", "drain.rate", 50),
+    ("drain-timeout", "50", "drain.timeout", 50.0),
     ("to-broker", "yes", "broker.to_broker", True),
 ]  # fmt: skip
 AUTHORIZATION_URL = "https://backend.example/may-join"
@@ -380,6 +383,7 @@ class TestEveryOption:
 def test_every_setting_but_the_secrets_is_in_the_table() -> None:
     assert {name for name, *_ in ROWS} == {setting.name for setting in SETTINGS if not setting.secret} - {
         "listen",
+        "env-file",  # what it says is read like the environment: tests/service/test_reloading.py
         "jwt-jwks-url",
         "jwt-jwks-allow-http",
     }

@@ -13,7 +13,7 @@ from twisted.logger import LogEvent, Logger, formatEvent
 
 from rtwist.errors import ConfigError
 from rtwist.settings import SETTINGS
-from rtwist.tap import Options, build
+from rtwist.tap import Options, assemble
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
 
@@ -152,7 +152,7 @@ class TestBuilding:
 
     def built(self, *arguments: str, say: Callable[[str], None] = nobody) -> MemoryReactorClock:
         reactor = MemoryReactorClock()
-        service = build(reactor, parsed(*arguments)["config"], say=say)
+        service = assemble(reactor, parsed(*arguments)["config"], say=say).service
         service.privilegedStartService()
         service.startService()
         return reactor

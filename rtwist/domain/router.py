@@ -45,6 +45,10 @@ class Router:
 
     def __init__(self, rules: Mapping[str, Rule], owners: OwnerStore) -> None:
         self._owners = owners
+        self.use(rules)
+
+    def use(self, rules: Mapping[str, Rule]) -> None:
+        """Go by these rules from now on; raises `ConfigError` for a pattern of another form."""
         patterns = sorted(rules, key=lambda pattern: (_breadth(pattern), pattern))
         self._rules = [(_regex(pattern), rules[pattern]) for pattern in patterns]
         self._others = _others(rules)

@@ -86,6 +86,16 @@ class Admission:
         self._peers: Counter[str] = Counter()
         self._clients: Counter[str] = Counter()
 
+    def reconfigure(self, options: Options) -> None:
+        """Go by the limits of `options` from now on; who is in stays, and rates that have changed begin anew."""
+        former, self._options = self._options, options
+        self.incoming.most = options.max_incoming_total
+        if options.max_handshakes_per_second != former.max_handshakes_per_second:
+            self._handshakes = Bucket(options.max_handshakes_per_second, self._clock.seconds())
+        rate = options.max_handshakes_per_second_per_address
+        if rate != former.max_handshakes_per_second_per_address:
+            self._requests = Buckets(rate)
+
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return {"connections": self.connections, "sessions": self.sessions, "refused": dict(self.refused)}

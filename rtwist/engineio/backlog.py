@@ -65,7 +65,7 @@ class Backlog:
         self._tally = Tally()
         self.counters = Counters(self._tally.counts)
         self._clock = clock
-        self._options = options
+        self.options = options
         self._held: dict[int, int] = {}
         self._bytes = 0
         self._behind: dict[Behind, None] = {}
@@ -166,31 +166,31 @@ class Backlog:
             self._bytes -= PACKET_COST if count else PACKET_COST + packet.size
 
     def _check(self, client: Behind, outbox: Outbox) -> None:
-        if _bytes_of(client, outbox) > self._options.max_buffered:
-            self._cut(client, "max_buffered", f"more than max_buffered, {self._options.max_buffered} bytes")
+        if _bytes_of(client, outbox) > self.options.max_buffered:
+            self._cut(client, "max_buffered", f"more than max_buffered, {self.options.max_buffered} bytes")
         # What lies in connections is looked up by the timer: it is too long a sum for every packet.
-        if self._bytes > self._options.max_buffered_total:
+        if self._bytes > self.options.max_buffered_total:
             self._relieve()
 
     def _look_later(self) -> None:
-        interval = min(1.0, self._options.max_buffered_age / _LOOKS)
+        interval = min(1.0, self.options.max_buffered_age / _LOOKS)
         self._timer = self._clock.callLater(interval, self._look)
 
     def _look(self) -> None:
         self._timer = None
-        age = self._options.max_buffered_age
+        age = self.options.max_buffered_age
         limit = self._clock.seconds() - age
         for client in tuple(self._behind):
             if client.outbox is not None and client.outbox.oldest <= limit:
                 self._cut(client, "max_buffered_age", f"longer than max_buffered_age, {age:g} seconds")
-        if self.size > self._options.max_buffered_total:
+        if self.size > self.options.max_buffered_total:
             self._relieve()
         if self._behind and self._timer is None:
             self._look_later()
 
     def _relieve(self) -> None:
         # Who has most goes first. What others wait for, too, stays in memory, so one may not be enough.
-        limit = self._options.max_buffered_total
+        limit = self.options.max_buffered_total
         sizes = {client: _bytes_of(client, client.outbox) for client in self._behind if client.outbox is not None}
         stuck = self.size - self._bytes
         for client in sorted(sizes, key=sizes.__getitem__, reverse=True):

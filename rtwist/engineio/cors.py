@@ -15,6 +15,10 @@ class Cors:
     """The origin policy; `origins` is None for same origin only, `"*"` for any, or the allowed ones."""
 
     def __init__(self, origins: str | tuple[str, ...] | None) -> None:
+        self.use(origins)
+
+    def use(self, origins: str | tuple[str, ...] | None) -> None:
+        """Go by these origins from now on."""
         self.enabled = origins is not None
         self._any = origins == "*" or (isinstance(origins, tuple) and "*" in origins)
         listed = origins if isinstance(origins, tuple) else ()

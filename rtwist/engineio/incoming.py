@@ -29,11 +29,11 @@ class Incoming:
     called with the limit's name and their addresses. What honest clients send is small, and gone in a moment.
     """
 
-    __slots__ = ("_most", "_passed", "_sizes", "size")
+    __slots__ = ("_passed", "_sizes", "most", "size")
 
     def __init__(self, most: int, passed: Callable[[str, str], None]) -> None:
         self.size = 0
-        self._most = most
+        self.most = most
         self._passed = passed
         self._sizes: dict[Sender, int] = {}
 
@@ -44,7 +44,7 @@ class Incoming:
             return
         self.size += size - self._sizes.get(sender, 0)
         self._sizes[sender] = size
-        if self.size > self._most:
+        if self.size > self.most:
             self._relieve()
 
     def forget(self, sender: Sender) -> None:
@@ -53,7 +53,7 @@ class Incoming:
 
     def _relieve(self) -> None:
         for sender in sorted(self._sizes, key=self._sizes.__getitem__, reverse=True):
-            if self.size <= self._most * _RELIEF:
+            if self.size <= self.most * _RELIEF:
                 return
             if sender in self._sizes:
                 self.forget(sender)

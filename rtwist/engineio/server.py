@@ -125,9 +125,24 @@ class Server:
         """`Admission.note`."""
         self.admission.note(limit, who, common=common)
 
+    def reconfigure(self, options: Options) -> None:
+        """Go by `options` from now on: what bounds all clients at once, what bounds one for those to come.
+
+        Left as they were are path, heartbeat, proxies, and the timeouts and sizes that sites are made with.
+        """
+        self.options = options
+        self.cors.use(options.cors_origins)
+        self.admission.reconfigure(options)
+        self.backlog.options = options
+        self.websocket_factory.options = options
+
+    def admit_no_more(self) -> None:
+        """Open no more sessions."""
+        self.admission.open = False
+
     def close(self) -> None:
         """End every session, and open no more; clients see their transport close and reconnect."""
-        self.admission.open = False
+        self.admit_no_more()
         for session in tuple(self._sessions.values()):
             session.abort(reasons.FORCED_CLOSE, "the server is shutting down")
 

@@ -27,6 +27,10 @@ class BehindRules:
     """
 
     def __init__(self, rules: Mapping[str, str]) -> None:
+        self.use(rules)
+
+    def use(self, rules: Mapping[str, str]) -> None:
+        """Go by these rules from now on; raises `ConfigError` as at first."""
         self._exact: dict[str, _Rule] = {}
         self._prefixes: list[tuple[str, _Rule]] = []
         self._rule_of = lru_cache(maxsize=_REMEMBERED)(self._find_rule)

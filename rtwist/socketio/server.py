@@ -93,6 +93,22 @@ class Server:
         """
         self.engine.outflow.flush()
 
+    def reconfigure(self, options: Options) -> None:
+        """Go by `options` from now on, as `rtwist.engineio.Server.reconfigure` tells; `client_dist` stays."""
+        self.options = options
+        self._behind.use(options.slow_consumers)
+        self.engine.reconfigure(options)
+
+    def admit_no_more(self) -> None:
+        """Let nobody connect any more; who is in stays, and the port is the caller's to close."""
+        self.engine.admit_no_more()
+
+    def send_away(self, client: Client) -> None:
+        """End one connection as `close` ends all, but only once what waits for the client has gone out."""
+        for socket in client.sockets:
+            socket.closed(SHUTTING_DOWN)
+        client.close()
+
     def close(self) -> None:
         """End every connection and every handler; clients see their transport close and reconnect elsewhere.
 

@@ -76,3 +76,29 @@ def test_the_second_goes_on_exactly_where_the_first_was_stopped(rabbitmq: Rabbit
         assert [*seen, *numbers_until_last(after)] == list(range(EVENTS)), "each once, in order"
         first.service.close_clients()
         assert len(seen) < EVENTS
+
+
+def test_the_second_goes_on_with_what_was_not_acknowledged_while_the_first_lets_its_clients_go(
+    rabbitmq: RabbitMQ,
+) -> None:
+    names, options = Names(), ("--rabbitmq-prefetch", "100")
+    first = Brokered(rabbitmq, *options, "--drain-rate", "1", "--drain-timeout", "600", names=names)
+    second = Brokered(rabbitmq, *options, names=names)
+    first.start()
+    with second:
+        before, after = first.join(), second.join()
+        others = [first.join("u2") for _ in range(20)]
+        fill_queue_of(first, meanwhile=lambda: second.counts()["delivered"] == 0)
+        assert before.next_event().data["orderId"] == "o0"
+        first.program.process.send_signal(signal.SIGTERM)
+        first.publish(event(EVENTS))
+        rest = numbers_until_last(after)
+        assert first.program.process.poll() is None, "it is still letting its clients go"
+        first.program.process.send_signal(signal.SIGTERM)
+        seen = [0, *numbers_until_the_end(before)]
+        assert first.program.wait() == 0
+        assert [text for client in others for text in client.rest() if text.startswith("41")] == []
+        first.service.close_clients()
+    assert seen == list(range(len(seen)))
+    assert rest == list(range(rest[0], EVENTS)), "in order, without gaps"
+    assert rest[0] == len(seen), "each exactly once"

@@ -24,6 +24,7 @@ WRITING_ROUTES: list[tuple[str, str, bytes | None]] = [
     ("POST", "/events", ORDER),
     ("POST", "/emit", PUSH),
     ("POST", "/revoke", b'{"user": "nobody"}'),
+    ("POST", "/rebalance", b'{"share": 0.001}'),
 ]
 PROTECTED = STATUS_ROUTES + WRITING_ROUTES
 OPEN_ROUTES = ["/health", "/ready"]
