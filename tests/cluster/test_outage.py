@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rtwist.cluster.outage import Outage, Standing, Turn, WhileAway
-from rtwist.errors import ConfigError
 
 
 def after(choice: WhileAway, *turns: Turn) -> tuple[Outage, list[bool]]:
