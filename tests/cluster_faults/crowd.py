@@ -110,6 +110,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from tests.cluster_faults import crowd
+    from tests.cluster_faults import crowd  # noqa: PLW0406
 
     crowd.main()  # so that its classes have the names by which others find them
