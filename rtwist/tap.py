@@ -105,7 +105,7 @@ def assemble(
     access = Access(verifier, config.api_key, status_open_to_loopback=config.dev)
     broker = _broker(reactor, config, intake, [pattern for pattern in rules if pattern not in BUILT_IN], nodes)
     rest = _rest(io, intake, access, gateway=gateway, broker=broker, truths=truths, nodes=nodes, config=config)
-    site = _site(io, rest, config, None if development is None else development.page())
+    site = _site(io, rest, None if development is None else development.page())
     ports = [Listening(endpoint, site, reactor) for endpoint in config.listen]
 
     def started() -> None:
@@ -121,7 +121,7 @@ def assemble(
         reactor, io, rest, parts, started=started, broker=broker, cluster=nodes, observer=observer
     )
     service.drain = config.drain
-    changing = (io, verifier, access, router, users, rest, service, keys)
+    changing = (io, verifier, access, router, users, gateway, broker, rest, service, keys)
     return Running(config, *changing, keys=lambda tokens: _keys(reactor, io, tokens), verifier_of=_verifier)
 
 
@@ -263,12 +263,14 @@ def _window(config: Config) -> Window:
     return Journal(config.state_directory, time.time(), config.dedup_window, config.dedup_size)
 
 
-def _site(io: Server, rest: Rest, config: Config, home: IResource | None) -> Site:
-    text = f"bodies are at most {config.socketio.max_payload} bytes"
-    too_large = dumps(error_body("payload_too_large", text)).encode()
-    site = io.site(rest.resource(home), too_large=("application/json", too_large))
+def _site(io: Server, rest: Rest, home: IResource | None) -> Site:
+    site = io.site(rest.resource(home), too_large=_too_large)
     site.noisy = False
     return site
+
+
+def _too_large(most: int) -> tuple[str, bytes]:
+    return "application/json", dumps(error_body("payload_too_large", f"bodies are at most {most} bytes")).encode()
 
 
 def _observer(config: Config, twistd: Mapping[str, Any], reactor: object) -> ILogObserver | None:
