@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from rtwist.authorities import why_ended
 from rtwist.engineio.admission import Admission
 from rtwist.engineio.handing import HandingChannel, HandingRules
 from rtwist.engineio.nodes import Address, Nodes, forwarded_head, is_forwarded, mark_in
@@ -95,14 +96,15 @@ class Forwarder:
         self.relays.add(relay)
         relay.join(front, back)
 
-    def missed(self, address: Address, error: BaseException | None) -> None:
+    def missed(self, address: Address, reason: Failure) -> None:
         """A node could not be reached; the log hears of it once in ten seconds at most."""
         if self._tally.add("unreachable", self._reactor.seconds()):
+            why, _ = why_ended(reason, "the node's", address.host)
             self._log.warn(
-                "the node at {address} cannot be reached, so its session is unknown here: {error}; "
+                "the node at {address} cannot be reached, so its session is unknown here: {why}; "
                 "{count} times since the start",
                 address=str(address),
-                error=str(error) or type(error).__name__,
+                why=why,
                 count=self._tally.counts["unreachable"],
             )
 
@@ -137,7 +139,7 @@ class _Secured(End):
         super().__init__()
         self.shaken: Deferred[End] = Deferred(lambda _: self.transport.abortConnection())
 
-    def handshakeCompleted(self) -> None:
+    def handshakeCompleted(self) -> None:  # noqa: N802 - Twisted's name
         """It was."""
         self.shaken.callback(self)
 
@@ -258,7 +260,7 @@ class ForwardingChannel(HandingChannel):
 
     def _missed(self, failure: Failure, held: _Held) -> None:
         if self._held is held:
-            held.forwarder.missed(held.address, failure.value)
+            held.forwarder.missed(held.address, failure)
             # Not at once: it may have failed before twisted.web is done with the headers.
             held.answering = self.site.clock.callLater(0, self._answer_here)
 

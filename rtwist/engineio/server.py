@@ -33,8 +33,8 @@ class Server:
     `connected` is called with each new `Session`, to which it can send at once; it returns the `Listener` that
     hears of the session's messages and end. `now` returns the seconds since 1970. `backlog` knows what waits for
     clients that are behind, and counts those that were cut. To be set before the first session: `neighbours` are
-    other processes that serve the same addresses, and `forwarder` is the way to other nodes, with whose mark those
-    of the neighbours begin.
+    other processes that serve the same addresses, and `forwarder` is the way to other nodes, with whose mark that
+    of the neighbours begins.
     """
 
     neighbours: Neighbours | None = None

@@ -9,6 +9,9 @@ import sys
 
 from tests.support.processes import ROOT, Program, free_port
 
+_NUMBERS = (
+    "pid", "handed", "taken", "sessions", "nodes", "forwarding", "forwarded", "unreachable", "max_forwarded",
+)  # fmt: skip
 POLLING = "/socket.io/?EIO=4&transport=polling"
 PROGRAM = str(ROOT / "tests" / "workers" / "program.py")
 
@@ -144,5 +147,5 @@ def who(connection: Connection) -> dict[str, int]:
     worker, *numbers = body.split()
     return {
         "worker": int(worker),
-        **dict(zip(("pid", "handed", "taken", "sessions"), map(int, numbers), strict=True)),
+        **dict(zip(_NUMBERS, map(int, numbers), strict=True)),
     }
