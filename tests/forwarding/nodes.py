@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import os
+import signal
 import time
 from types import TracebackType
 
+from rtwist.cluster.directory import directory_limits
+from rtwist.cluster.redisrecords import RedisRecords
+from tests.cluster.stores import DirectRedis, result
 from tests.support.redis import Redis
-from tests.workers.cluster import POLLING, Cluster, Connection, get, poll, post, who
+from tests.workers.cluster import Cluster, who
+from tests.workers.program import CHANNEL, LEASE
 
 _SECONDS = 30.0
 
@@ -15,9 +20,9 @@ _SECONDS = 30.0
 class Node(Cluster):
     """One of them."""
 
-    def knows(self, others: int) -> None:
+    def knows(self, others: int, seconds: float = _SECONDS) -> None:
         """Return once each of its processes knows that many other nodes."""
-        end = time.monotonic() + _SECONDS
+        end = time.monotonic() + seconds
         for worker in range(self.workers):
             while who(self.to(worker))["nodes"] != others:
                 assert time.monotonic() < end, f"worker {worker} does not know {others} nodes"
@@ -36,7 +41,13 @@ class Node(Cluster):
 
     def crash(self) -> None:
         """All its processes end without a word."""
+        pids = [self.pid(worker) for worker in range(self.workers)]
+        # It would start others in their place.
+        self.program.process.send_signal(signal.SIGSTOP)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
         self.kill()
+        self.program.process.wait()
 
 
 class Nodes:
@@ -72,12 +83,12 @@ class Nodes:
         finally:
             self.redis.stop()
 
-
-def polled(connection: Connection, sid: str) -> str:
-    """The packets of the next answer with any but pings."""
-    status, body = connection.ask(poll(sid))
-    assert status == 200, body
-    return body if body != "2" else ""
-
-
-__all__ = ["POLLING", "Connection", "Node", "Nodes", "get", "json", "poll", "polled", "post", "who"]
+    def announce(self, mark: str, text: str, seconds: float = _SECONDS) -> None:
+        """Say in the name of a node that is none where it is; all others have heard it on return."""
+        redis = DirectRedis(self.redis.port)
+        records = RedisRecords(redis, "test-nodes", directory_limits(LEASE), CHANNEL)
+        known = self.nodes[0].state()["nodes"]
+        result(records.put([(mark, text.encode())]))
+        redis.close()
+        for node in self.nodes:
+            node.knows(known + 1, seconds)

@@ -47,7 +47,7 @@ CHANNEL = "test:nodes"
 class Who(Resource):
     """The worker's number and pid, how many connections it handed over and took, and its sessions.
 
-    Then how many nodes it knows, and the requests that are forwarded now, that were in all, and that could not be.
+    Then how many nodes it knows, and the requests forwarded now, those that were in all, and those that were not.
     """
 
     isLeaf = True
