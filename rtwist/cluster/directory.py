@@ -32,7 +32,7 @@ def directory_limits(lease: float) -> RecordLimits:
 
 
 class Directory:
-    """The `Nodes` of a `Forwarder`, from records that all nodes share; `mark` and `address` are this node's.
+    """The `KnownNodes` of a `Forwarder`, from records that all nodes share; `mark` and `address` are this node's.
 
     Somebody must call `beat` at once and then `BEATS_PER_LEASE` times in `lease` seconds, and `look` when the bus
     tells of a change. What was known stays known while the store is away. The processes of one host that share a
@@ -59,7 +59,7 @@ class Directory:
         return len(self._table)
 
     def find(self, mark: str) -> Address | None:
-        """See `Nodes`."""
+        """See `KnownNodes`."""
         return self._table.find(mark)
 
     def beat(self) -> None:

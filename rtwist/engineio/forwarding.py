@@ -17,7 +17,7 @@ from zope.interface import implementer
 from rtwist.authorities import why_ended
 from rtwist.engineio.admission import Admission
 from rtwist.engineio.handing import HandingChannel, HandingRules
-from rtwist.engineio.nodes import Address, Nodes, forwarded_head, is_forwarded, mark_in
+from rtwist.engineio.nodes import Address, KnownNodes, forwarded_head, is_forwarded, mark_in
 from rtwist.engineio.relay import End, Relay
 from rtwist.engineio.repeat import sid_of
 from rtwist.engineio.tally import Tally
@@ -47,7 +47,7 @@ class Forwarder:
     def __init__(
         self,
         reactor: Any,
-        nodes: Nodes,
+        nodes: KnownNodes,
         *,
         timeout: float = DEFAULT_TIMEOUT,
         most: int = DEFAULT_MOST,

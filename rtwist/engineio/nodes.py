@@ -51,7 +51,7 @@ class Address:
         return _ip(self.host) is not None
 
 
-class Nodes(Interface):
+class KnownNodes(Interface):
     """What is known of all nodes."""
 
     mark: str
