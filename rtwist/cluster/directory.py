@@ -46,8 +46,6 @@ class Directory:
     ) -> None:
         self.mark = mark
         self.unreadable = Tally()
-        self.settled = False
-        """Whether the others can know of this node, and it of them."""
         self._own = (mark, str(address).encode())
         self._tasks = tasks
         self._clock = clock
@@ -90,7 +88,6 @@ class Directory:
         except StoreFailed:
             return  # whoever keeps the connection has said so, and the next beat tries again
         self._table.listened(self._clock.seconds())
-        self.settled = self.settled or put
 
     def _heard(self, mark: str, value: bytes) -> None:
         if not self._table.heard(mark, value) and self.unreadable.add("nodes", self._clock.seconds()):

@@ -17,17 +17,19 @@ from zope.interface import implementer
 from rtwist.authorities import why_ended
 from rtwist.engineio.admission import Admission
 from rtwist.engineio.handing import HandingChannel, HandingRules
-from rtwist.engineio.nodes import Address, KnownNodes, forwarded_head, is_forwarded, mark_in
+from rtwist.engineio.nodes import (
+    DEFAULT_FORWARD_TIMEOUT,
+    DEFAULT_MAX_FORWARDED,
+    Address,
+    KnownNodes,
+    forwarded_head,
+    is_forwarded,
+    mark_in,
+)
 from rtwist.engineio.relay import End, Relay
 from rtwist.engineio.repeat import sid_of
 from rtwist.engineio.tally import Tally
 from rtwist.engineio.tcp import limit_unread
-
-DEFAULT_TIMEOUT: Final = 5.0
-"""Seconds to reach another node, a client's request waits for so long; a node that answers takes milliseconds."""
-
-DEFAULT_MOST: Final = 10_000
-"""Requests forwarded at a time, WebSockets among them: each is one more open file, and one more port."""
 
 _METHODS: Final = (b"GET", b"POST")
 _MOST_HELD: Final = 65_536
@@ -49,8 +51,8 @@ class Forwarder:
         reactor: Any,
         nodes: KnownNodes,
         *,
-        timeout: float = DEFAULT_TIMEOUT,
-        most: int = DEFAULT_MOST,
+        timeout: float = DEFAULT_FORWARD_TIMEOUT,
+        most: int = DEFAULT_MAX_FORWARDED,
         trust: Any = None,
     ) -> None:
         self.mark = nodes.mark
@@ -89,10 +91,10 @@ class Forwarder:
         reached.addTimeout(self._timeout, self._reactor)
         return reached.addBoth(self._connected)
 
-    def join(self, front: End, back: End, *, idle: float, close: float) -> None:
+    def join(self, front: End, back: End, *, lasting: bool, idle: float, close: float) -> None:
         """Carry bytes between the two from now on; see `Relay`."""
         self._tally.counts["forwarded"] += 1
-        relay = Relay(self._reactor, idle=idle, close=close, over=self.relays.discard)
+        relay = Relay(self._reactor, idle=idle, close=close, over=self.relays.discard, lasting=lasting)
         self.relays.add(relay)
         relay.join(front, back)
 
@@ -108,10 +110,10 @@ class Forwarder:
                 count=self._tally.counts["unreachable"],
             )
 
-    def close(self) -> None:
-        """End all that is forwarded; the clients come back."""
-        for relay in tuple(self.relays):
-            relay.let_go()
+    @property
+    def lasting(self) -> list[Relay]:
+        """The WebSockets that are forwarded."""
+        return [relay for relay in self.relays if relay.lasting]
 
     def _connected(self, result: Any) -> Any:
         self.connecting -= 1
@@ -247,7 +249,7 @@ class ForwardingChannel(HandingChannel):
         transport.write(head + held.read)
         front = End()
         self.become(front)
-        held.forwarder.join(front, back, idle=site.heartbeat_timeout, close=site.close_timeout)
+        held.forwarder.join(front, back, lasting=upgrade, idle=site.heartbeat_timeout, close=site.close_timeout)
 
     def _client(self) -> str:
         headers = self.requests[-1].requestHeaders

@@ -15,6 +15,12 @@ from rtwist.errors import ConfigError
 MARK_CHARS: Final = 6
 """Of a node's mark, 36 random bits: among 1,000 nodes two have the same one once in 140,000 times."""
 
+DEFAULT_FORWARD_TIMEOUT: Final = 5.0
+"""Seconds to reach another node, for which a client's request waits; a node that is there takes milliseconds."""
+
+DEFAULT_MAX_FORWARDED: Final = 10_000
+"""Requests forwarded at a time, WebSockets among them: each is one more open file, and one more port."""
+
 HOP: Final = b"X-Rtwist-Node"
 """Names the header of a forwarded request, with the mark of the node that sends it; it goes no further."""
 

@@ -35,10 +35,20 @@ class End(Protocol):
 class Relay:
     """Joins two connections until one of them ends; the other then has `close` seconds to take what was written.
 
-    When nothing moves for `idle` seconds both are cut. `over` is called when both are gone.
+    When nothing moves for `idle` seconds both are cut. `over` is called when both are gone. `lasting` is one that
+    does not end with an answer.
     """
 
-    def __init__(self, clock: IReactorTime, *, idle: float, close: float, over: Callable[[Relay], None]) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        *,
+        idle: float,
+        close: float,
+        over: Callable[[Relay], None],
+        lasting: bool = False,
+    ) -> None:
+        self.lasting = lasting
         self._clock = clock
         self._idle = idle
         self._close = close
@@ -57,7 +67,7 @@ class Relay:
 
     def carry(self, end: End, data: bytes) -> None:
         """Write `data`, which came at `end`, at the other end."""
-        if len(self._ends) == 2:
+        if self.is_open:
             other = self._ends[end is self._ends[0]]
             other.transport.write(data)
             if self._timer is not None:
@@ -77,10 +87,19 @@ class Relay:
         transport.unregisterProducer()
         transport.loseConnection()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether neither end has gone."""
+        return len(self._ends) == 2
+
     def let_go(self) -> None:
-        """End it: the client comes back with its next request, to whichever node serves it then."""
-        if self._ends:
-            self._ends[0].transport.loseConnection()
+        """Close the connection of the client, who comes back by another."""
+        if self.is_open and self._timer is not None:
+            front, back = (end.transport for end in self._ends)
+            self._timer.reset(self._close)
+            back.pauseProducing()
+            front.unregisterProducer()
+            front.loseConnection()
 
     def _abort(self) -> None:
         self._timer = None

@@ -114,10 +114,20 @@ def test_what_comes_after_the_end_is_dropped(pair: Pair) -> None:
 
 
 def test_it_can_be_ended(pair: Pair) -> None:
-    pair.front.producer = None
     pair.relay.let_go()
     assert pair.over == [pair.relay]
     pair.relay.let_go()
+    assert pair.clock.getDelayedCalls() == []
+
+
+def test_it_ends_in_time_for_who_reads_nothing(pair: Pair) -> None:
+    pair.front.reads = False
+    pair.relay.let_go()
+    assert pair.back.producerState == "paused"
+    assert pair.over == []
+    pair.clock.advance(CLOSE)
+    assert pair.front.aborted
+    assert pair.over == [pair.relay]
 
 
 def test_nothing_of_it_needs_the_collector(pair: Pair) -> None:
