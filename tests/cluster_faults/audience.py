@@ -97,9 +97,6 @@ def _connection(found: dict[str, Any]) -> Connection:
     return Connection(0, found["began"], [Received(*each) for each in found["received"]], **times)
 
 
-def seats(identities: Sequence[Identity], transport: str, ports: Sequence[int], kind: str) -> list[Seat]:
-    """A client for each identity, at the ports in turn."""
-    return [
-        Seat(f"{kind} {number} {one.user}", one, transport, ports[number % len(ports)])
-        for number, one in enumerate(identities)
-    ]
+def seats(identities: Sequence[Identity], transport: str, port: int, kind: str) -> list[Seat]:
+    """A client for each identity."""
+    return [Seat(f"{kind} {at} {one.user}", one, transport, port) for at, one in enumerate(identities)]

@@ -37,7 +37,8 @@ class Node:
             "RABBITMQ_URL": f"amqp://guest:guest@127.0.0.1:{self.gates[0].port}/%2f",
             "REDIS_URL": f"redis://127.0.0.1:{self.gates[1].port}",
         }
-        self.service = Brokered(rabbitmq, "--listen", listen, *OPTIONS, names=names, env=env, port=self.port)
+        options = ("--listen", listen, "--advertise", f"http://127.0.0.1:{self.port}", *OPTIONS)
+        self.service = Brokered(rabbitmq, *options, names=names, env=env, port=self.port)
         self.output: list[str] = []
 
     async def start(self) -> None:

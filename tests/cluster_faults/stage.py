@@ -80,15 +80,17 @@ class Stage:
         await self.cast.__aexit__()
 
     def _seat(self) -> None:
-        nodes = [node.port for node in self.cast.nodes]
         real, raw = self.identities[::20], [one for at, one in enumerate(self.identities) if at % 20]
         natives = [Identity(f"n{at}", f"c{at}", (f"s{at}",)) for at in range(self.size.scale)]
         polling, open_ = raw[::4], [one for at, one in enumerate(raw) if at % 4]
-        taken = seats(polling, "polling", nodes, "poller") + seats(open_, "websocket", [self.cast.port], "raw")
+        port = self.cast.port
+        taken = seats(polling, "polling", port, "poller") + seats(open_, "websocket", port, "raw")
         for number, at in enumerate(range(0, len(taken), PER_PROCESS)):
             self.parties.append(RawParty(self.folder, f"raw{number}", taken[at : at + PER_PROCESS]))
-        at_rtwist = seats(real, "websocket", [self.cast.port], "real")
-        at_server = seats(natives, "websocket", [self.cast.server_port], "native")
+        at_rtwist = [
+            *seats(real[::2], "websocket", port, "real"), *seats(real[1::2], "polling", port, "real poller")
+        ]  # fmt: skip
+        at_server = seats(natives, "websocket", self.cast.server_port, "native")
         self.natives = [seat.name for seat in at_server]
         self.parties.append(RealParty(self.folder, "real", at_rtwist))
         self.parties.append(RealParty(self.folder, "native", at_server, native=True))

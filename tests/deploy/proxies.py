@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,17 +10,16 @@ from pathlib import Path
 from tests.support.processes import ROOT, Program, free_port
 
 PROXIES = ("haproxy", "nginx")
-STICKY = """    balance source
+_NGINX_STICKY = "        hash $remote_addr consistent;\n"
+_HAPROXY_STICKY = """\
+    balance source
     hash-type consistent
     cookie rtwist insert indirect nocache httponly
 """
 
 
 class Proxy(Program):
-    """A running proxy on `port` of 127.0.0.1, before what listens on the `targets`.
-
-    Without `sticky` each request goes to the next target. It takes so many `connections`.
-    """
+    """A running proxy on `port` of 127.0.0.1, before what listens on the `targets`; takes so many `connections`."""
 
     def __init__(
         self, kind: str, targets: Sequence[int], folder: Path, *, sticky: bool = True, connections: int = 1000
@@ -27,7 +27,9 @@ class Proxy(Program):
         path = shutil.which(kind) or shutil.which(kind, path="/usr/sbin:/usr/local/sbin")
         assert path, f"{kind} is missing: run `make test`, which installs it"
         self.port = free_port()
-        text = configuration(kind, self.port, targets, sticky=sticky, connections=connections)
+        text = configuration(kind, self.port, targets, connections)
+        if not sticky:
+            text = without_stickiness(kind, text)
         file = folder / f"{kind}-{self.port}.conf"
         if kind == "haproxy":
             file.write_text(text)
@@ -39,19 +41,14 @@ class Proxy(Program):
         self.wait_for_port(self.port)
 
 
-def configuration(
-    kind: str, port: int, targets: Sequence[int], *, sticky: bool = True, connections: int = 1000
-) -> str:
+def configuration(kind: str, port: int, targets: Sequence[int], connections: int = 1000) -> str:
     """The file of deploy/, on free ports."""
     if kind == "haproxy":
         text = (ROOT / "deploy" / "haproxy.cfg").read_text()
         text = _replaced(text, "bind :80\n", f"bind 127.0.0.1:{port}\n")
         # Two hosts in one: what it may take is more than a test's machine allows to open.
         text = text.replace("maxconn 100000", f"maxconn {connections}")
-        if not sticky:
-            text = _replaced(text, STICKY, "    balance roundrobin\n")
-        cookie = " cookie s{}" if sticky else ""
-        servers = [f"    server s{each} 127.0.0.1:{each}{cookie.format(each)}\n" for each in targets]
+        servers = [f"    server s{target} 127.0.0.1:{target} cookie s{target}\n" for target in targets]
         return _replaced(text, "    server one 127.0.0.1:8009 cookie one\n", "".join(servers))
     text = (ROOT / "deploy" / "nginx.conf").read_text()
     text = _replaced(text, "listen 80;", f"listen 127.0.0.1:{port};")
@@ -59,6 +56,13 @@ def configuration(
     text = _replaced(text, "worker_connections 32768;", "worker_connections 1024;")
     servers = [f"server 127.0.0.1:{target} max_fails=1 fail_timeout=2s;" for target in targets]
     return _replaced(text, "server 127.0.0.1:8009 max_fails=1 fail_timeout=2s;", " ".join(servers))
+
+
+def without_stickiness(kind: str, text: str) -> str:
+    """Each request to the next host, whoever it comes from."""
+    if kind == "nginx":
+        return _replaced(text, _NGINX_STICKY, "")
+    return re.sub(r" cookie s\d+\n", "\n", _replaced(text, _HAPROXY_STICKY, "    balance roundrobin\n"))
 
 
 def _with_folders(text: str, folder: Path) -> str:
