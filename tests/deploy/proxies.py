@@ -19,7 +19,7 @@ _HAPROXY_STICKY = """\
 
 
 class Proxy(Program):
-    """A running proxy on `port` of 127.0.0.1, before what listens on the `targets`; `connections` are its most."""
+    """A running proxy on `port` of 127.0.0.1, before what listens on the `targets`; of so many `connections`."""
 
     def __init__(
         self, kind: str, targets: Sequence[int], folder: Path, *, sticky: bool = True, connections: int = 1000
