@@ -33,9 +33,15 @@ class Party:
     @property
     def state(self) -> dict[str, int]:
         """How they are, see `tests.cluster_faults.crowd`."""
+        assert self._program.process.poll() is None, self._program.output[-30:]
         reports = [line for line in self._program.output[-50:] if line.startswith('{"in":')]
         found: dict[str, int] = json.loads(reports[-1]) if reports else {"in": 0, "told": -1}
         return found
+
+    async def end(self) -> None:
+        """End the process, however it is."""
+        self._program.process.kill()
+        await asyncio.to_thread(self._program.wait)
 
     async def leave(self) -> None:
         """Have all leave and write down what they heard."""

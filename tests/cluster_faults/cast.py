@@ -40,11 +40,18 @@ class Node:
         options = ("--listen", listen, "--advertise", f"http://127.0.0.1:{self.port}", *OPTIONS)
         self.service = Brokered(rabbitmq, *options, names=names, env=env, port=self.port)
         self.output: list[str] = []
+        self._started = False
 
     async def start(self) -> None:
         """Start it; return once it listens."""
+        self._started = True
         await asyncio.to_thread(self.service.start, wait=False)
         await asyncio.to_thread(self.service.program.wait_for_port, self.port)
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is a process of it."""
+        return self._started and not self.service.has_ended()
 
     async def end(self, how: signal.Signals) -> int:
         """End it by a signal; its exit status."""
@@ -73,7 +80,7 @@ class Node:
 
 
 class Cast:
-    """All programs but the clients, as an async context manager; files go to `folder`."""
+    """All programs but the clients; files go to `folder`."""
 
     def __init__(self, rabbitmq: RabbitMQ, redis: Redis, folder: Path, *, connections: int) -> None:
         self.rabbitmq, self.redis = rabbitmq, redis
@@ -91,7 +98,8 @@ class Cast:
         assert self._balancer is not None
         return self._balancer.port
 
-    async def __aenter__(self) -> Cast:
+    async def start(self) -> None:
+        """Start them all."""
         for node in self.nodes:
             for gate in node.gates:
                 await gate.accept()
@@ -101,12 +109,13 @@ class Cast:
             Balancer, "haproxy", ports, self._folder, sticky=False, connections=self._connections
         )
         await self.start_server()
-        return self
 
-    async def __aexit__(self, *exc: object) -> None:
+    async def stop(self) -> None:
+        """End those that run."""
         for node in self.nodes:
-            if node.service.program.process.poll() is None:
-                await node.end(signal.SIGTERM)
+            if node.runs:
+                node.service.program.process.kill()
+                await asyncio.to_thread(node.service.program.wait)
         for program in (self._balancer, self._server):
             if program is not None:
                 await asyncio.to_thread(program.stop)

@@ -29,7 +29,8 @@ class Client {
   async begin(asks) {
     const connection = { began: now(), settled: null, ended: null, received: [] };
     this.connections.push(connection);
-    await Promise.all(asks.map((ask) => this.socket.emitWithAck(...ask)));
+    const answers = asks.map((ask) => this.socket.emitWithAck(...ask));
+    await Promise.allSettled(answers); // they are rejected when the connection ends
     if (connection.ended !== null) return;
     connection.settled = now();
     this.in = true;

@@ -56,10 +56,19 @@ class Stage:
         self.watchers: list[Stayer] = []
         self.published = 0
         self._tasks: list[asyncio.Task[None]] = []
+        self._publishing: asyncio.Task[None] | None = None
         self._visits = 0
 
     async def __aenter__(self) -> Stage:
-        await self.cast.__aenter__()
+        try:
+            await self._begin()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def _begin(self) -> None:
+        await self.cast.start()
         self._seat()
         self.watchers = [
             self._stayer(f"watcher{at}", None, node, "super_admin") for at, node in enumerate(self.cast.nodes)
@@ -67,17 +76,18 @@ class Stage:
         self._tasks = [asyncio.ensure_future(watcher.run()) for watcher in self.watchers]
         await self.all_in()
         await self.publisher.start()
-        self._tasks.append(asyncio.ensure_future(self._publish()))
-        return self
+        self._publishing = asyncio.ensure_future(self._publish())
 
     async def __aexit__(self, *exc: object) -> None:
-        await self.publisher.stop()
-        for task in self._tasks:
+        tasks = [*self._tasks, *([self._publishing] if self._publishing else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._publishing:
+            await self.publisher.stop()
         for party in self.parties:
-            await party.leave()
-        await self.cast.__aexit__()
+            await party.end()
+        await self.cast.stop()
 
     def _seat(self) -> None:
         real, raw = self.identities[::20], [one for at, one in enumerate(self.identities) if at % 20]
@@ -178,7 +188,8 @@ class Stage:
     async def check(self) -> None:
         """Have everything that was published heard, then all leave; AssertionError unless all is as promised."""
         await self.caught_up()
-        self._tasks.pop().cancel()
+        assert self._publishing is not None
+        self._publishing.cancel()
         await self.publisher.flush()
         await asyncio.sleep(3)  # so that what comes a second time has come
         for party in self.parties:
