@@ -22,6 +22,7 @@ from tests.support.redis import Redis
 PATIENCE = 120.0
 PRESENCE_SECONDS = 20.0
 """A lease of a node that was killed, and what it takes to sweep after it and to ask."""
+BELL_SECONDS = 15.0
 PER_PROCESS = 250
 """Raw clients in one process."""
 SHOWN = 10
@@ -58,6 +59,9 @@ class Stage:
         self._tasks: list[asyncio.Task[None]] = []
         self._publishing: asyncio.Task[None] | None = None
         self._visits = 0
+        self._last = -1
+        self._flowing = asyncio.Event()
+        self._flowing.set()
 
     async def __aenter__(self) -> Stage:
         try:
@@ -113,13 +117,38 @@ class Stage:
     async def _publish(self) -> None:
         start = time.monotonic()
         while True:
+            await self._flowing.wait()
             await self.publisher.publish(event(self.published, platform=self.platform))
+            if self.published == self._last:
+                self._flowing.clear()
             self.published += 1
             ahead = start + self.published / self.size.rate - time.monotonic()
             if ahead > 0.005:
                 await asyncio.sleep(ahead)
-            elif ahead < -1.0:  # the broker was away: nobody makes up for it at once
+            elif ahead < -1.0:  # the broker was away, or it paused: nobody makes up for it at once
                 start -= ahead
+
+    async def caught_up(self) -> None:
+        """Publish until the next event that is for everyone, and return once all have heard it."""
+        end = time.monotonic() + PATIENCE
+        while not await self._all_heard_the_next():
+            assert time.monotonic() < end, (self.published, self.states())
+
+    async def _all_heard_the_next(self) -> bool:
+        """False when that takes too long: somebody may have come in just behind it."""
+        bell = self._last = self.published + (FOR_ALL - self.published) % self.platform.for_all
+        self._flowing.set()
+        end = time.monotonic() + BELL_SECONDS
+        while any(state["told"] < bell for _, state in self.states()):
+            if time.monotonic() > end:
+                return False
+            await asyncio.sleep(0.1)
+        return True
+
+    def go_on(self) -> None:
+        """Publish at the full rate."""
+        self._last = -1
+        self._flowing.set()
 
     # Watching
 
@@ -148,13 +177,6 @@ class Stage:
                 return
             assert time.monotonic() < end, found
             await asyncio.sleep(0.2)
-
-    async def caught_up(self) -> None:
-        """Return once every client has heard an event for everyone that is published after this call."""
-        every = self.platform.for_all
-        behind = self.published + 100
-        bell = behind + (FOR_ALL - behind) % every
-        await self.until(lambda: all(state["told"] >= bell for _, state in self.states()))
 
     async def presence_is_right(self) -> None:
         """Return once every node knows who is connected; then have somebody come and go at each node."""

@@ -38,6 +38,7 @@ def test_whatever_happens(rabbitmq: RabbitMQ, redis: Redis, tmp_path: Path) -> N
             troubles = Troubles(stage)
             for name in TROUBLES:
                 await stage.caught_up()
+                stage.go_on()
                 await getattr(troubles, name)()
                 await stage.all_in()
                 await stage.presence_is_right()
