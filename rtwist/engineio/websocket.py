@@ -378,22 +378,13 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
     def reconfigure(self, options: Options) -> None:
         """Go by `options` from now on; what Autobahn must keep holds for the connections to come."""
         self.options = options
+        most = options.max_payload
         self.setProtocolOptions(
-            versions=[13],
-            webStatus=False,
-            utf8validateIncoming=False,
-            maxFramePayloadSize=options.max_payload,
-            maxMessagePayloadSize=options.max_payload,
-            failByDrop=False,
-            echoCloseCodeReason=True,
-            openHandshakeTimeout=0,
-            closeHandshakeTimeout=0,
+            versions=[13], webStatus=False, allowedOrigins=["*"], allowNullOrigin=True,
+            utf8validateIncoming=False, maxFramePayloadSize=most, maxMessagePayloadSize=most, failByDrop=False,
+            echoCloseCodeReason=True, openHandshakeTimeout=0, closeHandshakeTimeout=0, autoPingInterval=0, autoPingTimeout=0,
             tcpNoDelay=True,
-            autoPingInterval=0,
-            autoPingTimeout=0,
-            allowedOrigins=["*"],
-            allowNullOrigin=True,
-        )
+        )  # fmt: skip
         self._configured = configured(WebSocketTransport, self)
 
     def buildProtocol(self, addr: object) -> WebSocketTransport:
