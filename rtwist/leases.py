@@ -42,8 +42,8 @@ class LeaseOptions:
 class Leases:
     """Ends connections when their tokens do, and takes new tokens in.
 
-    One timer serves all sockets; `now` returns the seconds since 1970, which tokens are measured by. Others may be
-    put in the place of `options`: they hold for warnings to be planned from then on, and for the end of each token.
+    One timer serves all sockets; `now` returns the seconds since 1970, which tokens are measured by. Other
+    `options` hold, once they are set, for warnings that are yet to be planned and for the end of each token.
     """
 
     _log = Logger()

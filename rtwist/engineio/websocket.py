@@ -382,8 +382,8 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
         self.setProtocolOptions(
             versions=[13], webStatus=False, allowedOrigins=["*"], allowNullOrigin=True,
             utf8validateIncoming=False, maxFramePayloadSize=most, maxMessagePayloadSize=most, failByDrop=False,
-            echoCloseCodeReason=True, openHandshakeTimeout=0, closeHandshakeTimeout=0, autoPingInterval=0, autoPingTimeout=0,
-            tcpNoDelay=True,
+            echoCloseCodeReason=True, openHandshakeTimeout=0, closeHandshakeTimeout=0,
+            autoPingInterval=0, autoPingTimeout=0, tcpNoDelay=True,
         )  # fmt: skip
         self._configured = configured(WebSocketTransport, self)
 
