@@ -31,6 +31,7 @@ from rtwist.development import trial
 from rtwist.domain.router import Router
 from rtwist.domain.rules import BUILT_IN
 from rtwist.engineio import Site
+from rtwist.engineio.nodes import new_mark
 from rtwist.errors import ConfigError
 from rtwist.extensions import all_rules
 from rtwist.front import error_body
@@ -39,7 +40,7 @@ from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
 from rtwist.intake.journal import Journal
 from rtwist.intake.window import Window
-from rtwist.limits import UserLimit, max_connections, raise_file_limit
+from rtwist.limits import UserLimit, max_connections, max_forwarded, raise_file_limit
 from rtwist.listening import Listening
 from rtwist.logs import log_file
 from rtwist.logs import observer as log_observer
@@ -91,6 +92,8 @@ def assemble(
     config = _with_room(config, files)
     nodes = None if config.cluster is None else Nodes(reactor, config.cluster)
     io = Server(reactor, config.socketio, adapter=None if nodes is None else nodes.adapter)
+    if nodes is not None and config.cluster is not None:
+        io.engine.forwarder = nodes.forwarder(new_mark(), max_forwarded(config.cluster.max_forwarded, files))
     truths: Truths = local_truths(config) if nodes is None else nodes.truths(io, config)
     keys = _keys(reactor, io, config.tokens)
     verifier = _verifier(config, keys)
@@ -193,6 +196,8 @@ def _broker(
 
 def _with_room(config: Config, files: int | None) -> Config:
     """With as many connections as the open files allow."""
+    if config.cluster is not None and config.cluster.advertise is not None and files is not None:
+        files -= max_forwarded(config.cluster.max_forwarded, files)
     most, warning = max_connections(config.socketio.max_connections, files)
     warnings = config.warnings if warning is None else (*config.warnings, warning)
     return replace(config, socketio=replace(config.socketio, max_connections=most), warnings=warnings)

@@ -102,6 +102,8 @@ class Consumer:
     def hold(self, why: str) -> None:
         """Consume nothing until `go_on`; what is not acknowledged goes back to the broker."""
         self._held = why
+        if self._session is not None:
+            self._session.end()
         self._switch_soon()
 
     def go_on(self) -> None:

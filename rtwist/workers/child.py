@@ -33,16 +33,20 @@ processes of a service, workers would hear of it twice, and a second SIGTERM end
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A worker's place: its `number` of `count`, the `folder` of their UNIX sockets, how many `sockets it got."""
+    """A worker's place: its `number` of `count`, the `folder` of their UNIX sockets, how many `sockets` it got.
+
+    `node` is the mark of the node that they are, "" when other nodes need not know it.
+    """
 
     number: int
     count: int
     sockets: int
     folder: Path
+    node: str = ""
 
     def encode(self) -> str:
         """As the value of an environment variable."""
-        return f"{self.number}/{self.count}/{self.sockets}:{self.folder}"
+        return f"{self.number}/{self.count}/{self.sockets}/{self.node}:{self.folder}"
 
     @property
     def descriptors(self) -> range:
@@ -56,8 +60,9 @@ def place(environment: Mapping[str, str]) -> Place | None:
     if text is None:
         return None
     numbers, _, folder = text.partition(":")
-    number, count, sockets = map(int, numbers.split("/"))
-    return Place(number, count, sockets, Path(folder))
+    *digits, node = numbers.split("/")
+    number, count, sockets = map(int, digits)
+    return Place(number, count, sockets, Path(folder), node)
 
 
 class Inherited(Service):
