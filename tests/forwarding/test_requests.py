@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.forwarding.nodes import Node, Nodes
+from tests.intake.brokered import until
 from tests.support.certificates import Authority
 from tests.workers.cluster import POLLING, get, poll, post, who
 
@@ -139,12 +140,14 @@ class TestWebSockets:
         connection.head()
         assert connection.frame() == b"3probe"
         connection.send(masked(b"5"))
-        before = _resident(nodes[1])
+        before = [_resident(node) for node in nodes.nodes]
         text = b'42["message","' + b"x" * 900_000 + b'"]'
         frame = b"\x81\xff" + len(text).to_bytes(8, "big") + bytes(4) + text
         for _ in range(30):
             connection.send(frame)
-        assert _resident(nodes[1]) - before < 15_000_000
+        # What was sent comes back, and waits where the session is.
+        until(lambda: _resident(nodes[0]) - before[0] > 12_000_000)
+        assert _resident(nodes[1]) - before[1] < 6_000_000
         read = 0
         while read < 30 * len(text):
             read += len(connection.socket.recv(1 << 20))
@@ -292,6 +295,11 @@ class TestWhoCannotBeReached:
             assert is_unknown(connection.ask(post(f"{SAID}{'A' * 24}", body)))
             assert nodes[0].state()["unreachable"] == 1
 
+    def test_nor_one_that_says_nothing_of_its_certificate(self, nodes: Nodes) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            nodes.announce(SAID, f"https://127.0.0.1:{silent.getsockname()[1]}")
+            assert is_unknown(nodes[0].connect().ask(poll(f"{SAID}{'A' * 24}")))
+
     def test_no_more_than_the_bound_are_forwarded(self, nodes: Nodes) -> None:
         sid = nodes[0].session(0)
         waiting = nodes[1].connect()
@@ -303,6 +311,21 @@ class TestWhoCannotBeReached:
         assert waiting.answer()[0] == 200
         nodes[1].becomes("forwarding", 0)
         assert nodes[1].connect().ask(post(sid, b'42["message","x"]')) == (200, "ok")
+
+
+def test_nobody_is_waited_for_when_the_client_has_left() -> None:
+    with (
+        Nodes(1, FORWARD_TIMEOUT="600") as nodes,
+        socket.create_server(("127.0.0.1", 0), backlog=0) as full,
+        socket.socket() as first,
+    ):
+        first.connect(full.getsockname())
+        nodes.announce(SAID, f"http://127.0.0.1:{full.getsockname()[1]}")
+        connection = nodes[0].connect()
+        connection.send(poll(f"{SAID}{'A' * 24}"))
+        nodes[0].becomes("forwarding", 1)
+        connection.close()
+        nodes[0].becomes("forwarding", 0)
 
 
 class TestHttps:

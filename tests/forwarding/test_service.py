@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import select
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,11 +14,13 @@ import pytest
 
 from rtwist.auth.token import mint
 from tests.deploy.proxies import Proxy
+from tests.forwarding.test_requests import UPGRADE, masked
 from tests.intake.brokered import until
 from tests.support.clients import CLIENTS, require_node_modules
 from tests.support.processes import Program
 from tests.support.redis import Redis
 from tests.support.service import JWT_SECRET, Service
+from tests.workers.cluster import POLLING, Connection, get
 
 MODES = ("default", "polling", "websocket", "upgrade")
 CLIENTS_OF_EACH = 2
@@ -39,9 +44,14 @@ class Member(Service):
 
 
 @pytest.fixture
-def members() -> Iterator[list[Member]]:
+def options() -> tuple[str, ...]:
+    return ("--drain-rate", "20")
+
+
+@pytest.fixture
+def members(options: tuple[str, ...]) -> Iterator[list[Member]]:
     with Redis() as redis, ExitStack() as stack:
-        members = [stack.enter_context(Member(redis, "--drain-rate", "20")) for _ in range(2)]
+        members = [stack.enter_context(Member(redis, *options)) for _ in range(2)]
         for member in members:
             until(
                 lambda member=member: member.cluster.get("others") == 1, says=lambda member=member: member.cluster
@@ -83,6 +93,29 @@ def test_events_reach_all_whichever_node_their_requests_come_to(
         assert isinstance(forwarding, dict)
         assert forwarding["forwarded"] > 0
         assert "unreachable" not in forwarding
+
+
+@pytest.mark.parametrize("options", [("--drain-rate", "1")])
+def test_websockets_that_go_through_a_node_that_stops_are_closed_a_few_at_a_time(members: list[Member]) -> None:
+    passing = []
+    for _ in range(4):
+        opened = Connection(members[1].port).ask(get(POLLING))
+        sid = json.loads(opened[1][1:])["sid"]
+        connection = Connection(members[0].port)
+        connection.send(get(f"/socket.io/?EIO=4&transport=websocket&sid={sid}", *UPGRADE) + masked(b"2probe"))
+        assert connection.head().startswith(b"HTTP/1.1 101 ")
+        assert connection.frame() == b"3probe"
+        connection.send(masked(b"5"))
+        passing.append(connection)
+    members[0].program.process.send_signal(signal.SIGTERM)
+    assert select.select([connection.socket for connection in passing], [], [], 30)[0]
+    first = time.monotonic()
+    for connection in passing:
+        while connection.socket.recv(1000):
+            pass
+    # One a second; at the end of the process they would all be closed at once.
+    assert time.monotonic() - first > 1
+    assert members[0].stop() == 0
 
 
 def test_the_clients_of_a_node_that_stops_and_those_that_come_through_it_find_the_other(
