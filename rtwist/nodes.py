@@ -135,7 +135,7 @@ class Nodes(MultiService):
         """What /ready says of the cluster."""
         counts: dict[str, int] = {}
         for adapter in self._adapters:
-            for name, count in adapter.tally.counts.items():
+            for name, count in adapter.counts.items():
                 counts[name] = counts.get(name, 0) + count
         found = {"node": self.node, **self._bus.counts, **counts}
         if self._directory is not None and self._forwarder is not None:
