@@ -57,6 +57,7 @@ class Server:
         self._connected = connected
         self._refused: Callable[[Handshake, Refusal], None] = _ignore
         self.now = now
+        self._changed: list[Callable[[Options], None]] = []
         self._sessions: dict[str, Session] = {}
 
     @property
@@ -67,6 +68,10 @@ class Server:
     def on_refusal(self, refused: Callable[[Handshake, Refusal], None]) -> None:
         """Call `refused` for each HTTP request that is refused."""
         self._refused = refused
+
+    def on_change(self, changed: Callable[[Options], None]) -> None:
+        """Call `changed` with the options when there are new ones."""
+        self._changed.append(changed)
 
     def check(self, request: Handshake) -> Refusal | None:
         """Why `request` is refused, or None; a refusal is reported to `refused`."""
@@ -128,13 +133,16 @@ class Server:
     def reconfigure(self, options: Options) -> None:
         """Go by `options` from now on: what bounds all clients at once, what bounds one for those to come.
 
-        Left as they were are path, heartbeat, proxies, and the timeouts and sizes that sites are made with.
+        Path, heartbeat and proxies stay as they were. A client that was told of a larger `max_payload` may find
+        its connection closed, and is told of the new one when it comes back.
         """
         self.options = options
         self.cors.use(options.cors_origins)
         self.admission.reconfigure(options)
         self.backlog.options = options
-        self.websocket_factory.options = options
+        self.websocket_factory.reconfigure(options)
+        for changed in self._changed:
+            changed(options)
 
     def admit_no_more(self) -> None:
         """Open no more sessions."""

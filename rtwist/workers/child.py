@@ -1,4 +1,4 @@
-"""What a worker has from its parent: its number, and the sockets it listens with."""
+"""What a worker has from its parent: its number, the sockets it listens with, and orders."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.stdio import StandardIO
+from twisted.python.compat import iterbytes
 from twisted.python.failure import Failure
 
 ENVIRONMENT: Final = "RTWIST_WORKER"
@@ -22,6 +23,12 @@ ENVIRONMENT: Final = "RTWIST_WORKER"
 
 READY_DESCRIPTOR: Final = 3
 """On which a worker tells its parent that it serves; the sockets to listen with follow."""
+
+STOP: Final = b"s"
+AT_ONCE: Final = b"a"
+RELOAD: Final = b"r"
+"""What a parent writes to the standard input of its workers. Not by signals: systemd and terminals signal all
+processes of a service, workers would hear of it twice, and a second SIGTERM ends them at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +97,29 @@ def say_ready() -> None:
     os.close(READY_DESCRIPTOR)
 
 
-def follow_parent(reactor: Any, left: Callable[[], None]) -> None:
-    """Call `left` when the parent has died: it holds the other end of the standard input."""
-    StandardIO(_Lifeline(left), reactor=reactor)
+def follow_parent(
+    reactor: Any,
+    stop: Callable[[], None],
+    *,
+    at_once: Callable[[], None] = lambda: None,
+    reload: Callable[[], None] = lambda: None,
+) -> None:
+    """Do what the parent says: `stop` in order, leave `at_once`, or `reload` the configuration.
+
+    It also is to `stop` when the parent has died, which holds the other end of the standard input. `stop` may be
+    called several times.
+    """
+    StandardIO(_Lifeline({STOP: stop, AT_ONCE: at_once, RELOAD: reload}, stop), reactor=reactor)
 
 
 class _Lifeline(Protocol):
-    def __init__(self, left: Callable[[], None]) -> None:
+    def __init__(self, orders: Mapping[bytes, Callable[[], None]], left: Callable[[], None]) -> None:
+        self._orders = orders
         self._left = left
+
+    def dataReceived(self, data: bytes) -> None:
+        for order in iterbytes(data):
+            self._orders[order]()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._left()

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import sys
+import time
 
 from tests.support.processes import ROOT, Program, free_port
 
@@ -95,6 +96,17 @@ class Cluster:
             connection = self.connect()
             if who(connection)["worker"] == worker:
                 return connection
+            connection.close()
+
+    def refuses(self, seconds: float) -> bool:
+        """Whether nobody can connect any more, `seconds` from now at the latest."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                self.connect()
+            except ConnectionRefusedError:
+                return True
+        return False
 
     def session(self, worker: int) -> str:
         """The sid of a new polling session of `worker`, joined to the namespace /."""

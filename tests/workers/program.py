@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from twisted.internet import reactor as _reactor
-from twisted.internet.error import ReactorNotRunning
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.web.resource import Resource
 
 from rtwist.listening import Listening
+from rtwist.signals import heed_signals, stop_in_order
 from rtwist.socketio import Options, Server
 from rtwist.workers.child import Inherited, Place, follow_parent, place, say_ready
 from rtwist.workers.neighbours import Neighbourhood
@@ -41,13 +41,21 @@ class Who(Resource):
         return f"{known.mark} {os.getpid()} {known.handed} {known.taken} {sessions}".encode()
 
 
-def stop() -> None:
-    with suppress(ReactorNotRunning):
-        reactor.stop()
+class Patient:
+    """Stops when it is told to, and then waits to be told to do so at once, if WORKERS_WAIT is set."""
 
+    def __init__(self, number: int) -> None:
+        self._over: Deferred[None] = Deferred()
+        self._number = number
+        reactor.addSystemEventTrigger("before", "shutdown", self._stop)
 
-def stop_on_sigterm() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: reactor.callFromThread(stop))
+    def stop_at_once(self, why: str) -> None:
+        say(f"worker {self._number} leaves at once")
+        self._over.callback(None)
+
+    def _stop(self) -> Deferred[None] | None:
+        say(f"worker {self._number} stops")
+        return self._over if "WORKERS_WAIT" in os.environ else None
 
 
 def work(own: Place) -> None:
@@ -64,9 +72,16 @@ def work(own: Place) -> None:
     ports = [Inherited(reactor, descriptor, site) for descriptor in own.descriptors]
     for service in (neighbours, *ports):
         service.startService()
-    follow_parent(reactor, stop)
-    reactor.callWhenRunning(stop_on_sigterm)
-    signal.signal(signal.SIGHUP, lambda *_: say(f"worker {own.number} got SIGHUP"))
+    for port in ports:
+        reactor.addSystemEventTrigger("before", "shutdown", port.stopService)
+    patient, reloaded = Patient(own.number), partial(say, f"worker {own.number} reads its configuration again")
+    follow_parent(
+        reactor,
+        partial(stop_in_order, reactor),
+        at_once=partial(patient.stop_at_once, "the parent says so"),
+        reload=reloaded,
+    )
+    heed_signals(reactor, patient, reloaded)
     reactor.callWhenRunning(say_ready)
     reactor.run()
 
@@ -91,14 +106,10 @@ def lead(port: str, count: str) -> int:
         failed=failed,
         stop_seconds=float(os.environ.get("WORKERS_STOP_SECONDS", "60")),
     )
-
-    def pass_on() -> None:
-        signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(parent.signal, "HUP"))
-
-    reactor.callWhenRunning(pass_on)
+    heed_signals(reactor, parent, parent.reload)
     parent.startService()
-    reactor.addSystemEventTrigger("before", "shutdown", parent.stopService)
-    reactor.callWhenRunning(stop_on_sigterm)
+    for service in (parent, listening):
+        reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.run()
     return statuses[0] if statuses else 0
 
