@@ -130,8 +130,8 @@ class Nodes(MultiService):
         """What /ready says of the cluster."""
         counts: dict[str, int] = {}
         for adapter in self._adapters:
-            for name, count in adapter.tally.counts.items():
-                counts[name] = counts.get(name, 0) + count
+            for name, count in adapter.counts.items():
+                counts[f"unreadable_{name}"] = counts.get(f"unreadable_{name}", 0) + count
         return {"node": self.node, **self._bus.counts, **counts}
 
     def when_held(self, hold: Callable[[str], None], go_on: Callable[[], None]) -> None:
@@ -159,6 +159,7 @@ class Nodes(MultiService):
             node=self.node,
             requests_timeout=settings.requests_timeout,
             key=settings.key,
+            limits=settings.limits,
         )
         self._adapters.append(adapter)
         return adapter

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rtwist.cluster.outage import WhileAway
+from rtwist.cluster.wire import Limits
 from rtwist.errors import ConfigError
 from rtwist.redis.address import RedisAddress
 
@@ -32,6 +33,7 @@ class ClusterSettings:
     - `lease`: for which a node counts as there after its last sign.
     - `away`: what becomes of events while Redis is away.
     - `protocol`, `key`, `requests_timeout`: of the adapter, as Node servers in the same cluster have them.
+    - `limits`: of what they say.
     """
 
     address: RedisAddress
@@ -47,6 +49,7 @@ class ClusterSettings:
     protocol: str = CLASSIC
     key: str = "socket.io"
     requests_timeout: float = DEFAULT_REQUESTS_TIMEOUT
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def sharded(self) -> bool:
