@@ -32,7 +32,7 @@ from rtwist.cluster.messages import (
     Target,
 )
 from rtwist.cluster.remote import RemoteSocket, describe
-from rtwist.cluster.wire import MALFORMED, Limits, Reader, Unreadable
+from rtwist.cluster.wire import MALFORMED, Limits, Reader, Unreadable, well_formed
 from rtwist.engineio.outbox import DROP, IfBehind
 from rtwist.engineio.tally import Tally
 from rtwist.errors import LimitPassed, RemoteProtocolError, RtwistError
@@ -152,13 +152,13 @@ class ClusterAdapter(Adapter):
         """Also those of other nodes, when they hear of it."""
         super().join(selection, rooms)
         if not selection.local:
-            self.tell(Join(target_from(selection), rooms, self.node))
+            self.tell(Join(target_from(selection), _names(rooms), self.node))
 
     def leave(self, selection: Selection, rooms: tuple[str, ...]) -> None:
         """Also those of other nodes, when they hear of it."""
         super().leave(selection, rooms)
         if not selection.local:
-            self.tell(Leave(target_from(selection), rooms, self.node))
+            self.tell(Leave(target_from(selection), _names(rooms), self.node))
 
     def disconnect(self, selection: Selection, close: bool) -> None:
         """Also those of other nodes, when they hear of it."""
@@ -340,7 +340,11 @@ class ClusterAdapter(Adapter):
 
 def target_from(selection: Selection) -> Target:
     """Which sockets other nodes shall take."""
-    return Target(tuple(dict.fromkeys(selection.rooms)), tuple(dict.fromkeys(selection.excluded)))
+    return Target(_names(selection.rooms), _names(selection.excluded))
+
+
+def _names(rooms: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(well_formed, rooms))) if rooms else ()
 
 
 def _cause(error: RemoteProtocolError) -> str:
