@@ -95,7 +95,7 @@ class ClassicAdapter(ClusterAdapter):
     def _heard_broadcast(self, channel: str, message: bytes) -> None:
         # Most is for rooms of others, or has come back: that costs no decoding.
         room = channel[len(self._channel) : -1]
-        if not message.startswith(self._own_broadcasts) and (not room or room in self.rooms):
+        if (not room or room in self.rooms) and not message.startswith(self._own_broadcasts):
             self.heard(partial(self._broadcast_of_others, message))
 
     def _heard_request(self, _: str, message: bytes) -> None:
