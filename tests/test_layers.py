@@ -76,6 +76,7 @@ PURE = (
     "cluster.wire",
     "cluster.messages",
     "cluster.classic.messages",
+    "cluster.classic.plain",
     "cluster.sharded.messages",
     "redis.address",
     "workers.marks",

@@ -126,7 +126,10 @@ class ClusterAdapter(Adapter):
 
     def broadcast(self, packet: Packet, selection: Selection, if_behind: IfBehind = None) -> int:
         """Also to the other nodes, which treat clients that are behind by their own rules."""
-        count = super().broadcast(packet, selection, if_behind)
+        count, rooms = 0, selection.rooms
+        # To encode for nobody costs as much as to tell the others.
+        if selection.local or not rooms or super().reaches(rooms):
+            count = super().broadcast(packet, selection, if_behind)
         if not selection.local:
             flags = Flags(volatile=if_behind is DROP)
             self.tell(Broadcast(self.node, packet.data, target_from(selection), flags))

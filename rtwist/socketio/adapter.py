@@ -63,7 +63,10 @@ class Adapter:
 
     def broadcast(self, packet: Packet, selection: Selection, if_behind: IfBehind = None) -> int:
         """Send `packet`, encoded once, to every selected socket; returns how many there are on this node."""
-        encoded = encode(packet)
+        return self.deliver(encode(packet), selection, if_behind)
+
+    def deliver(self, encoded: Sequence[EnginePacket], selection: Selection, if_behind: IfBehind) -> int:
+        """Send packets that are encoded already to every selected socket of this node; returns how many."""
         count = 0
         for socket in self.select(selection):
             socket.deliver(encoded, if_behind)
