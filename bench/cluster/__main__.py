@@ -1,7 +1,7 @@
 """Clusters over Redis on this machine: `python -m bench.cluster [--quick] [--rounds N]`.
 
-Starts two nodes of rtwist, then two of the same service on Node with the same adapter, and one node without Redis,
-round by round, and gives each the same work from one load generator. Writes the report and the raw results.
+Starts two nodes of rtwist, then two of the same service on Node with the same adapter, and one node without
+Redis, round by round, and gives each the same work from one load generator. Writes the report and raw results.
 """
 
 from __future__ import annotations

@@ -68,6 +68,7 @@ def test_what_is_read_the_short_way_is_the_same(parts: Any) -> None:
 def test_usual_broadcasts_are_read_the_short_way(target: Target) -> None:
     message = messages.encode_broadcast(Broadcast("abcdef", NOTICE, target), "/")
     assert plain.read(message, "/", LIMITS) == ("abcdef", NOTICE, target.rooms, target.excluded)
+    assert plain.read(message, "/other", LIMITS) is None
 
 
 def nested(depth: int) -> Any:
