@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import TimeoutError as DeadlinePassed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, Logger
@@ -20,8 +22,20 @@ from rtwist.socketio import Server
 from rtwist.socketio.client import Client
 
 _GOODBYE_SECONDS = 0.2
+_LEAVE_SECONDS = 2.0
+"""For the other nodes to be told; if they are not, they find out when this node's lease ends."""
 _LINGER_SECONDS = 3.0
 """For clients that are to be told at their next poll, or that have not taken yet what waits for them."""
+
+
+class Cluster(Protocol):
+    """The other nodes."""
+
+    def startService(self) -> None:
+        """Look for them, and be there for them."""
+
+    async def leave(self) -> None:
+        """Tell them that this node ends, and stop."""
 
 
 class RtwistService(MultiService):
@@ -29,6 +43,8 @@ class RtwistService(MultiService):
 
     On stop it lets its clients go in the order of `drain`: /ready says so, after a while nobody can connect any
     more, it consumes no more, and the clients' transports close a few at a time.
+
+    `cluster` is joined first and left last, when the clients are gone.
 
     `started` is called once all ports listen. `observer`, when given, becomes the application's log observer.
     """
@@ -44,8 +60,8 @@ class RtwistService(MultiService):
         *,
         started: Callable[[], None],
         broker: Broker | None = None,
+        cluster: Cluster | None = None,
         observer: ILogObserver | None = None,
-        drain: DrainOptions | None = None,
     ) -> None:
         super().__init__()
         self._clock = clock
@@ -53,8 +69,9 @@ class RtwistService(MultiService):
         self._rest = rest
         self._started = started
         self._broker = broker
+        self._cluster = cluster
         self._observer = observer
-        self.drain = DrainOptions() if drain is None else drain
+        self.drain = DrainOptions()
         self._over: Deferred[str | None] = Deferred()
         for port in ports:
             port.setServiceParent(self)
@@ -74,6 +91,8 @@ class RtwistService(MultiService):
 
     def startService(self) -> None:
         """Start serving."""
+        if self._cluster is not None:
+            self._cluster.startService()
         super().startService()
         if self._broker is not None:
             self._broker.start()
@@ -107,9 +126,17 @@ class RtwistService(MultiService):
         if late.active():
             late.cancel()
         self._io.close()
+        if self._cluster is not None:
+            await self._leave(self._cluster)
         self._io.tasks.stop()
         # What was written just now leaves with the next turns of the reactor.
         await deferLater(self._clock, _GOODBYE_SECONDS)
+
+    async def _leave(self, cluster: Cluster) -> None:
+        try:
+            await Deferred.fromCoroutine(cluster.leave()).addTimeout(_LEAVE_SECONDS, self._clock)
+        except DeadlinePassed:
+            self._log.warn("the other nodes could not be told in time")
 
     def _end_wait(self, why: str | None) -> None:
         if not self._over.called:

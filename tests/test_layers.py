@@ -50,6 +50,8 @@ FLOORS = {
     "logs": 5,
     "devpage": 5,
     "development": 5,
+    "commandline": 6,
+    "nodes": 6,
     "tap": 6,
     "__main__": 6,
 }

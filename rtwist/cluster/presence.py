@@ -88,6 +88,17 @@ class ClusterPresence:
         """The connection to the store is gone: it may know less when it is back."""
         self._entered = False
 
+    async def leave(self) -> None:
+        """Place those who have gone, and end the lease: nobody need wait for its end."""
+        if not self._entered:
+            return
+        try:
+            await self._place_all()
+            await self._roll.leave(self._name)
+        except StoreFailed:
+            pass  # the others see the lease end
+        self._entered = False
+
     # Within
 
     def _look(self, user_id: str) -> None:
