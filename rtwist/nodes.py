@@ -130,7 +130,7 @@ class Nodes(MultiService):
         """What /ready says of the cluster."""
         counts: dict[str, int] = {}
         for adapter in self._adapters:
-            for name, count in adapter.tally.counts.items():
+            for name, count in adapter.counts.items():
                 counts[name] = counts.get(name, 0) + count
         return {"node": self.node, **self._bus.counts, **counts}
 
