@@ -13,10 +13,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.cluster.report import Report
-
 from bench.cluster.nodes import Ground, running
 from bench.cluster.primitives import kernel_bytes, redis_costs
+from bench.cluster.report import Report
 from bench.cluster.scene import Scene
 from bench.cluster.works import ACTS, FULL, QUICK, Act
 from bench.versus import servers

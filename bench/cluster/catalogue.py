@@ -21,15 +21,24 @@ WORKS = {
 ACROSS = ("one", "room-100", "room-1000", "none")
 """What goes from one node to another."""
 
+TWICE = ("one", "room-1000")
+"""What two nodes do against one."""
+
+WORKERS = ("connect", "upgrade", "polling", "room-1000")
+
 BOUND = 0.8
 GOALS = tuple(Goal(f"across-{work}", "cpu", BOUND, NODE_NAME) for work in ("one", "room-100", "room-1000"))
 
 
 def title(work: str) -> str:
-    """That of a work with its layout, as results have it."""
-    return next(words for name, (words, _) in WORKS.items() if work.endswith(name))
+    """That of a work, whether with its layout, as results have it, or without."""
+    return _of(work)[0]
 
 
 def unit(work: str) -> str:
     """The same of its unit."""
-    return next(words for name, (_, words) in WORKS.items() if work.endswith(name))
+    return _of(work)[1]
+
+
+def _of(work: str) -> tuple[str, str]:
+    return next(words for name, words in WORKS.items() if f"-{work}".endswith(f"-{name}"))
