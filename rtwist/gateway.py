@@ -92,6 +92,14 @@ class Gateway:
         io.use(self._authenticate)
         io.on("connection", self._connected)
 
+    def reconfigure(
+        self, *, max_rooms: int, max_room_name: int, max_typing: float | None, lease: LeaseOptions
+    ) -> None:
+        """Go by other limits from now on."""
+        self.requests.reconfigure(max_rooms=max_rooms, max_room_name=max_room_name, max_typing=max_typing)
+        self.accounts.max_rooms = max_rooms
+        self._leases.options = lease
+
     def log_refusal(self, request: Handshake, refusal: Refusal) -> None:
         """An HTTP request was refused before it became a connection."""
         reason = quoted(refusal.hint)

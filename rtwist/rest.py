@@ -122,8 +122,8 @@ class Rest:
         self._access = access
         self._now = now
         self._revoke = revoke
-        self._max_depth = max_depth
-        self._max_room_name = max_room_name
+        self.max_depth = max_depth
+        self.max_room_name = max_room_name
         self._broker = broker
         self._users = LocalUsers(io) if users is None else users
         self._cluster = cluster
@@ -204,7 +204,7 @@ class Rest:
     async def emit(self, request: IRequest) -> bytes:
         """Emit one event to a user, company, shop, role, room, or to all."""
         await self._access.check(request, status_route=False)
-        kind, name, event, data = _emission(self._body(request), self._max_room_name)
+        kind, name, event, data = _emission(self._body(request), self.max_room_name)
         try:
             if kind == "all":
                 receivers = broadcast_to_all(self._io, event, data)
@@ -274,7 +274,7 @@ class Rest:
         if not octets.strip():
             raise Refused("bad_request", "the body is empty")
         try:
-            return loads(octets.decode("utf-8"), self._max_depth)
+            return loads(octets.decode("utf-8"), self.max_depth)
         except UnicodeDecodeError:
             raise Refused("bad_request", "the body is not UTF-8") from None
         except LimitPassed as passed:

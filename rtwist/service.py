@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.defer import TimeoutError as DeadlinePassed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -14,6 +14,7 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
 from rtwist.engineio.options import POLLING
+from rtwist.engineio.relay import Relay
 from rtwist.errors import ConfigError
 from rtwist.intake.broker import Broker
 from rtwist.rest import Rest
@@ -161,7 +162,14 @@ class RtwistService(MultiService):
             await self._wait_for(polling, linger)
         await DeferredList([super().stopService()])
         within = end - linger - clock.seconds()
-        await shed(clock, self._io.clients, self._io.send_away, rate=drain.rate, within=within)
+        forwarder = self._io.engine.forwarder
+        passing = [] if forwarder is None else forwarder.lasting
+        shedding = (
+            shed(clock, self._io.clients, self._io.send_away, rate=drain.rate, within=within),
+            # Clients of other nodes, whose WebSockets go through this one.
+            shed(clock, passing, Relay.let_go, rate=drain.rate, within=within, there=lambda relay: relay.is_open),
+        )
+        await gatherResults([Deferred.fromCoroutine(one) for one in shedding], consumeErrors=True)
         await self._wait_for(self._io.clients, linger)
 
     async def _wait_for(self, clients: Collection[Client], seconds: float) -> None:

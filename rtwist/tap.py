@@ -31,6 +31,7 @@ from rtwist.development import trial
 from rtwist.domain.router import Router
 from rtwist.domain.rules import BUILT_IN
 from rtwist.engineio import Site
+from rtwist.engineio.nodes import new_mark
 from rtwist.errors import ConfigError
 from rtwist.extensions import all_rules
 from rtwist.front import error_body
@@ -39,7 +40,7 @@ from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
 from rtwist.intake.journal import Journal
 from rtwist.intake.window import Window
-from rtwist.limits import UserLimit, max_connections, raise_file_limit
+from rtwist.limits import UserLimit, max_connections, max_forwarded, raise_file_limit
 from rtwist.listening import Listening
 from rtwist.logs import log_file
 from rtwist.logs import observer as log_observer
@@ -91,6 +92,8 @@ def assemble(
     config = _with_room(config, files)
     nodes = None if config.cluster is None else Nodes(reactor, config.cluster)
     io = Server(reactor, config.socketio, adapter=None if nodes is None else nodes.adapter)
+    if nodes is not None and config.cluster is not None:
+        io.engine.forwarder = nodes.forwarder(new_mark(), max_forwarded(config.cluster.max_forwarded, files))
     truths: Truths = local_truths(config) if nodes is None else nodes.truths(io, config)
     keys = _keys(reactor, io, config.tokens)
     verifier = _verifier(config, keys)
@@ -105,7 +108,7 @@ def assemble(
     access = Access(verifier, config.api_key, status_open_to_loopback=config.dev)
     broker = _broker(reactor, config, intake, [pattern for pattern in rules if pattern not in BUILT_IN], nodes)
     rest = _rest(io, intake, access, gateway=gateway, broker=broker, truths=truths, nodes=nodes, config=config)
-    site = _site(io, rest, config, None if development is None else development.page())
+    site = _site(io, rest, None if development is None else development.page())
     ports = [Listening(endpoint, site, reactor) for endpoint in config.listen]
 
     def started() -> None:
@@ -121,7 +124,7 @@ def assemble(
         reactor, io, rest, parts, started=started, broker=broker, cluster=nodes, observer=observer
     )
     service.drain = config.drain
-    changing = (io, verifier, access, router, users, rest, service, keys)
+    changing = (io, verifier, access, router, users, gateway, broker, rest, service, keys)
     return Running(config, *changing, keys=lambda tokens: _keys(reactor, io, tokens), verifier_of=_verifier)
 
 
@@ -193,6 +196,8 @@ def _broker(
 
 def _with_room(config: Config, files: int | None) -> Config:
     """With as many connections as the open files allow."""
+    if config.cluster is not None and config.cluster.advertise is not None and files is not None:
+        files -= max_forwarded(config.cluster.max_forwarded, files)
     most, warning = max_connections(config.socketio.max_connections, files)
     warnings = config.warnings if warning is None else (*config.warnings, warning)
     return replace(config, socketio=replace(config.socketio, max_connections=most), warnings=warnings)
@@ -263,12 +268,14 @@ def _window(config: Config) -> Window:
     return Journal(config.state_directory, time.time(), config.dedup_window, config.dedup_size)
 
 
-def _site(io: Server, rest: Rest, config: Config, home: IResource | None) -> Site:
-    text = f"bodies are at most {config.socketio.max_payload} bytes"
-    too_large = dumps(error_body("payload_too_large", text)).encode()
-    site = io.site(rest.resource(home), too_large=("application/json", too_large))
+def _site(io: Server, rest: Rest, home: IResource | None) -> Site:
+    site = io.site(rest.resource(home), too_large=_too_large)
     site.noisy = False
     return site
+
+
+def _too_large(most: int) -> tuple[str, bytes]:
+    return "application/json", dumps(error_body("payload_too_large", f"bodies are at most {most} bytes")).encode()
 
 
 def _observer(config: Config, twistd: Mapping[str, Any], reactor: object) -> ILogObserver | None:

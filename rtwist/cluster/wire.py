@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from rtwist.errors import LimitPassed, RemoteProtocolError
+from rtwist.socketio.binary import has_binary
 from rtwist.socketio.jsoncodec import dumps, loads
 
 _packer = msgspec.msgpack.Encoder()
@@ -48,6 +49,19 @@ def pack(value: Any) -> bytes:
 def json(value: Any) -> bytes:
     """The JSON form of `value`; `TypeError` when it has none."""
     return dumps(value).encode()
+
+
+def without_bytes(value: Any) -> Any:
+    """`value` with bytes as `JSON.stringify` writes those of a Node server: an object with their numbers."""
+    return _numbers(value) if has_binary(value) else value
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return {"type": "Buffer", "data": list(bytes(value))}
+    if isinstance(value, Mapping):
+        return {key: _numbers(item) for key, item in value.items()}
+    return [_numbers(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def well_formed(text: str) -> str:

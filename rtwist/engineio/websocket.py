@@ -370,10 +370,14 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
 
     def __init__(self, options: Options, clock: IReactorTime, admission: Admission, outflow: Outflow) -> None:
         super().__init__(server=None, reactor=clock)
-        self.options = options
         self.admission = admission
         self.clock = clock
         self.outflow = outflow
+        self.reconfigure(options)
+
+    def reconfigure(self, options: Options) -> None:
+        """Go by `options` from now on; what Autobahn must keep holds for the connections to come."""
+        self.options = options
         self.setProtocolOptions(
             versions=[13],
             webStatus=False,

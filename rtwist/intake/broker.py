@@ -66,6 +66,10 @@ class Broker:
         """Whether what comes by POST /events is to be published."""
         return self._settings.to_broker
 
+    def bound_depth(self, most: int) -> None:
+        """From now on messages may be nested so deep."""
+        self._consumer.max_depth = most
+
     def start(self) -> None:
         """Connect, and keep connected."""
         self._publisher.link.start()

@@ -79,7 +79,7 @@ class Consumer:
         self._publisher = publisher
         self._counters = counters
         self._now = now
-        self._max_depth = max_depth
+        self.max_depth = max_depth
         self._tasks = Tasks()
         self._session: Session | None = None
         self._tag = ""
@@ -102,6 +102,8 @@ class Consumer:
     def hold(self, why: str) -> None:
         """Consume nothing until `go_on`; what is not acknowledged goes back to the broker."""
         self._held = why
+        if self._session is not None:
+            self._session.end()
         self._switch_soon()
 
     def go_on(self) -> None:
@@ -271,7 +273,7 @@ class Consumer:
 
     def _decoded(self, delivery: Delivery) -> Any:
         try:
-            return loads(delivery.body.decode("utf-8").removeprefix(_BYTE_ORDER_MARK), self._max_depth)
+            return loads(delivery.body.decode("utf-8").removeprefix(_BYTE_ORDER_MARK), self.max_depth)
         except UnicodeDecodeError:
             wrong = "the body is not UTF-8"
         except RemoteProtocolError as error:

@@ -50,6 +50,7 @@ from rtwist.cluster.wire import (
     json,
     mapping,
     pack,
+    without_bytes,
 )
 from rtwist.socketio.packet import ROOT, PacketType
 
@@ -134,7 +135,8 @@ def encode_response(response: Response) -> bytes:
     if isinstance(response, ClientCount):
         return json({"type": Kind.CLIENT_COUNT, "requestId": request_id, "clientCount": response.clients})
     if isinstance(response, Answer):
-        return json({"type": Kind.SERVER_SIDE, "requestId": request_id, "data": response.value})
+        data = without_bytes(response.value)
+        return json({"type": Kind.SERVER_SIDE, "requestId": request_id, "data": data})
     if isinstance(response, RoomsAre):
         return json({"requestId": request_id, "rooms": response.rooms})
     if isinstance(response, SocketsAre):
@@ -174,7 +176,7 @@ def _request_fields(request: Request) -> dict[str, Any]:
         return {"type": Kind.DISCONNECT, "opts": options(request.target), "close": request.close}
     if isinstance(request, ServerSide):
         asked = {} if request.request_id is None else {"requestId": request.request_id}
-        return {**asked, "type": Kind.SERVER_SIDE, "data": request.data}
+        return {**asked, "type": Kind.SERVER_SIDE, "data": without_bytes(request.data)}
     return {"requestId": request.request_id} | _answered_fields(request)
 
 
