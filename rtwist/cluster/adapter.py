@@ -37,7 +37,7 @@ from rtwist.engineio.outbox import DROP, IfBehind
 from rtwist.engineio.tally import Tally
 from rtwist.errors import LimitPassed, RemoteProtocolError, RtwistError
 from rtwist.socketio.acks import BroadcastAck
-from rtwist.socketio.adapter import Adapter, Selection
+from rtwist.socketio.adapter import Adapter, Selection, send
 from rtwist.socketio.packet import Packet, PacketType, encode
 
 if TYPE_CHECKING:
@@ -126,10 +126,9 @@ class ClusterAdapter(Adapter):
 
     def broadcast(self, packet: Packet, selection: Selection, if_behind: IfBehind = None) -> int:
         """Also to the other nodes, which treat clients that are behind by their own rules."""
-        count, rooms = 0, selection.rooms
-        # To encode for nobody costs as much as to tell the others.
-        if selection.local or not rooms or super().reaches(rooms):
-            count = super().broadcast(packet, selection, if_behind)
+        receivers = self.select(selection)
+        # For nobody there is no need of a packet; whether the data has a form shows when the others are told.
+        count = send(packet, receivers, if_behind) if receivers or selection.local else 0
         if not selection.local:
             flags = Flags(volatile=if_behind is DROP)
             self.tell(Broadcast(self.node, packet.data, target_from(selection), flags))

@@ -99,7 +99,7 @@ class ClassicAdapter(ClusterAdapter):
     def _heard_broadcast(self, channel: str, message: bytes) -> None:
         # Most is for rooms of others, or has come back: that costs no decoding.
         room = channel[len(self._channel) : -1]
-        if not message.startswith(self._own_broadcasts) and (not room or room in self.rooms):
+        if (not room or room in self.rooms) and not message.startswith(self._own_broadcasts):
             said = plain.read(message, self._namespace.name, self._limits)
             if said is None or not self._deliver_plain(said):
                 self.heard(partial(self._broadcast_of_others, message))
@@ -113,7 +113,8 @@ class ClassicAdapter(ClusterAdapter):
         except TypeError:
             return False
         if_behind = namespace.behind.of(namespace.name, data[0], data[1:])
-        self.deliver(encoded, Selection(said.rooms, said.excluded), if_behind)
+        for socket in self.select(Selection(said.rooms, said.excluded)):
+            socket.deliver(encoded, if_behind)
         return True
 
     def _heard_request(self, _: str, message: bytes) -> None:
