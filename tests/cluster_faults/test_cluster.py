@@ -17,8 +17,8 @@ from tests.cluster_faults.troubles import Troubles
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.redis import Redis
 
-SMALL, FULL = Size(scale=12, rate=250), Size(scale=70, rate=1000)
-SIZE = FULL if os.environ.get("CLUSTER_FULL") else SMALL
+SIZES = {"small": Size(scale=12, rate=250), "full": Size(scale=70, rate=1000)}
+SIZE = SIZES[os.environ.get("CLUSTER_SIZE", "small")]
 TROUBLES = [
     "other_node_killed", "redis_connections_killed", "consumer_killed", "redis_killed", "other_node_cut_off",
     "redis_paused", "consumer_cut_off", "all_restarted",
@@ -31,7 +31,7 @@ def redis() -> Iterator[Redis]:
         yield server
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 def test_whatever_happens(rabbitmq: RabbitMQ, redis: Redis, tmp_path: Path) -> None:
     async def play() -> None:
         async with Stage(rabbitmq, redis, tmp_path, SIZE) as stage:
