@@ -10,8 +10,11 @@ Every client is held to the histories of tests/faults/checker.py, connection by 
 - A client that lost its connection, and came back, may have heard the last events before that, and hear them
   again: the node that had sent them could no longer say so. Events of the `MARGIN` before the end are these.
 
+- While Redis is `away` events may reach the clients of the node that took them first, and those of others only
+  afterwards: they are owed to the clients that stay connected for so long.
+
 A Node server hears nothing while its connection to Redis is cut, and nobody can tell it later: what its clients
-miss then, `deaf`, is not counted. All else holds for them, too.
+miss while Redis is `away` is not counted. All else holds for them, too.
 """
 
 from __future__ import annotations
@@ -27,19 +30,23 @@ Times = Sequence[tuple[float, float]]
 
 
 def violations(
-    published: Sequence[Published], histories: Sequence[History], *, natives: Iterable[str] = (), deaf: Times = ()
+    published: Sequence[Published], histories: Sequence[History], *, natives: Iterable[str] = (), away: Times = ()
 ) -> list[Violation]:
-    """What was not as promised; `natives` are the clients of the Node server."""
+    """What was not as promised; `natives` are the clients of the Node server, `away` begins and ends."""
     emitted = _emitted(published, histories)
     apart = [_alone(history, number) for history in histories for number in range(len(history.connections))]
     names = set(natives)
-    found = [
-        each
-        for each in check(published, apart, emitted)
-        if each.what != "lost"
-        or each.client.partition("#")[0] not in names
-        or not _within(emitted[each.number][0], deaf)
-    ]
+    ends = {each.client: each.connections[0].left for each in apart}
+
+    def excused(lost: Violation) -> bool:
+        at = emitted[lost.number][0]
+        is_native = lost.client.partition("#")[0] in names
+        return any(
+            begin - MARGIN <= at <= end + MARGIN and (is_native or ends[lost.client] < end + MARGIN)
+            for begin, end in away
+        )
+
+    found = [each for each in check(published, apart, emitted) if each.what != "lost" or not excused(each)]
     return found + [violation for history in histories for violation in _again(history)]
 
 
@@ -79,7 +86,3 @@ def _at_the_end(connection: Connection, number: int, name: str) -> bool:
         (each.number, each.name) == (number, name) and each.at > connection.ended - MARGIN
         for each in reversed(connection.received)
     )
-
-
-def _within(at: float, times: Times) -> bool:
-    return any(begin - MARGIN <= at <= end + MARGIN for begin, end in times)

@@ -13,6 +13,7 @@ from tests.cluster_faults.audience import Party, RawParty, RealParty, seats
 from tests.cluster_faults.cast import Cast, Node
 from tests.cluster_faults.crowd import Seat, Stayer
 from tests.cluster_faults.promises import violations
+from tests.faults.checker import Violation
 from tests.faults.publisher import Publisher
 from tests.faults.traffic import FOR_ALL, Identity, Platform, event, population
 from tests.service.servers import complaints
@@ -53,7 +54,7 @@ class Stage:
         self.publisher = Publisher(rabbitmq.url, self.cast.names.exchange, window=3000)
         self.parties: list[Party] = []
         self.natives: list[str] = []
-        self.deaf: list[tuple[float, float]] = []
+        self.away: list[tuple[float, float]] = []
         self.watchers: list[Stayer] = []
         self.published = 0
         self._tasks: list[asyncio.Task[None]] = []
@@ -219,9 +220,14 @@ class Stage:
         heard = [party.heard() for party in self.parties]
         self.parties.clear()
         histories = [history for each in heard for history in each.histories]
-        found = violations(self.publisher.confirmed, histories, natives=self.natives, deaf=self.deaf)
-        assert found == [], (Counter(each.what for each in found), found[:SHOWN])
+        found = violations(self.publisher.confirmed, histories, natives=self.natives, away=self.away)
+        assert found == [], _summary(found)
         assert [fault for each in heard for fault in each.faults][:SHOWN] == []
         assert self.publisher.returned == []
         for node in self.cast.nodes:
             assert complaints([*node.output, *node.service.program.output]) == []
+
+
+def _summary(found: list[Violation]) -> dict[str, tuple[int, list[Violation]]]:
+    kinds = Counter(each.what for each in found)
+    return {kind: (count, [each for each in found if each.what == kind][:SHOWN]) for kind, count in kinds.items()}

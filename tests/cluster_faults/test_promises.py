@@ -86,10 +86,18 @@ def test_the_last_events_before_a_cut_may_come_again_afterwards_and_no_others() 
     assert found(history(first, second)) == [("doubled", "a", 5)]
 
 
+def test_what_is_late_because_redis_is_away_is_owed_to_those_who_stay_until_it_is_back() -> None:
+    left = history(connection(*all_but(3, 4, 5, 6, 7, 8), ended=52.0))
+    assert found(left) == [("lost", "a#0", 3)]
+    assert found(left, away=[(38.0, 45.0)]) == []
+    assert found(left, away=[(46.0, 60.0)]) == [("lost", "a#0", 3)]
+    assert found(history(connection(*all_but(3))), away=[(38.0, 45.0)]) == [("lost", "a#0", 3)]
+
+
 def test_only_clients_of_the_node_server_may_miss_what_came_while_it_was_cut_off() -> None:
     missed = history(connection(*all_but(3)), client="n")
-    assert found(missed, natives=["n"], deaf=[(38.0, 42.0)]) == []
-    assert found(missed, natives=["n"], deaf=[(52.0, 60.0)]) == [("lost", "n#0", 3)]
-    assert found(missed, natives=["m"], deaf=[(38.0, 42.0)]) == [("lost", "n#0", 3)]
+    assert found(missed, natives=["n"], away=[(38.0, 42.0)]) == []
+    assert found(missed, natives=["n"], away=[(52.0, 60.0)]) == [("lost", "n#0", 3)]
+    assert found(missed, natives=["m"], away=[(38.0, 42.0)]) == [("lost", "n#0", 3)]
     missed.connections[0].received.append(Received(95.0, 3, "news"))
-    assert found(missed, natives=["n"], deaf=[(38.0, 42.0)]) == [("reordered", "n#0", 3)]
+    assert found(missed, natives=["n"], away=[(38.0, 42.0)]) == [("reordered", "n#0", 3)]

@@ -35,7 +35,7 @@ class Troubles:
     async def redis_killed(self) -> None:
         """`kill -9` of Redis, which has what it confirmed in its file."""
         redis = self.cast.redis
-        async with self._server_deaf():
+        async with self._redis_away():
             await asyncio.to_thread(redis.kill)
             await asyncio.sleep(DEAD)
             await asyncio.to_thread(redis.start)
@@ -43,7 +43,7 @@ class Troubles:
 
     async def redis_connections_killed(self) -> None:
         """CLIENT KILL of all subscribers, then of all others, again and again."""
-        async with self._server_deaf():
+        async with self._redis_away():
             for kind in ("pubsub", "normal", "pubsub", "normal", "pubsub"):
                 await asyncio.to_thread(self.cast.redis.cli, "CLIENT", "KILL", "TYPE", kind)
                 await asyncio.sleep(1.5)
@@ -52,7 +52,7 @@ class Troubles:
     async def redis_paused(self) -> None:
         """Redis answers nobody for a while, then goes on where it was."""
         redis = self.cast.redis
-        async with self._server_deaf():
+        async with self._redis_away():
             redis.signal(signal.SIGSTOP)
             await asyncio.sleep(PAUSE)
             redis.signal(signal.SIGCONT)
@@ -72,7 +72,7 @@ class Troubles:
             assert await node.end(signal.SIGTERM) == 0
             await node.start()
             await self.stage.all_ready()
-        async with self._server_deaf():
+        async with self._redis_away():
             await self.cast.restart_server()
 
     # Within
@@ -98,7 +98,7 @@ class Troubles:
         await self.stage.all_ready()
 
     @asynccontextmanager
-    async def _server_deaf(self) -> AsyncIterator[None]:
+    async def _redis_away(self) -> AsyncIterator[None]:
         begin = time.monotonic()
         yield
-        self.stage.deaf.append((begin, time.monotonic()))
+        self.stage.away.append((begin, time.monotonic()))
