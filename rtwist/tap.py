@@ -119,9 +119,16 @@ def assemble(
         if development is not None:
             say(development.welcome())
 
-    parts = [*ports, *_timers(reactor, gateway)]
     service = RtwistService(
-        reactor, io, rest, parts, started=started, broker=broker, cluster=nodes, observer=observer
+        reactor,
+        io,
+        rest,
+        ports,
+        started=started,
+        lasting=[*_timers(reactor, gateway)],
+        broker=broker,
+        cluster=nodes,
+        observer=observer,
     )
     service.drain = config.drain
     changing = (io, verifier, access, router, users, gateway, broker, rest, service, keys)
