@@ -52,6 +52,7 @@ FLOORS = {
     "development": 5,
     "commandline": 6,
     "nodes": 6,
+    "processes": 6,
     "tap": 6,
     "__main__": 6,
 }
@@ -80,6 +81,7 @@ PURE = (
     "cluster.messages",
     "cluster.nodetable",
     "cluster.classic.messages",
+    "cluster.classic.plain",
     "cluster.sharded.messages",
     "redis.address",
     "workers.marks",
