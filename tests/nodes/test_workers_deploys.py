@@ -30,10 +30,10 @@ def settings(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def running(rabbitmq: RabbitMQ, redis: Redis, settings: Path) -> Iterator[Brokered]:
+def running(rabbitmq: RabbitMQ, redis_server: Redis, settings: Path) -> Iterator[Brokered]:
     """Two workers that serve, and let their clients go slowly."""
     options = ("--drain-rate", "1", "--drain-timeout", "600", "--env-file", str(settings))
-    service = node(rabbitmq, redis, Names(), "--workers", str(WORKERS), *options)
+    service = node(rabbitmq, redis_server, Names(), "--workers", str(WORKERS), *options)
     service.start(wait=False)
     lines = service.program.output
     try:
