@@ -24,6 +24,7 @@ from rtwist.cluster.messages import (
     Flags,
     Join,
     Leave,
+    Message,
     Request,
     Response,
     RoomsAre,
@@ -211,8 +212,8 @@ class ClusterAdapter(Adapter):
 
     # What other nodes ask for
 
-    def heard(self, decode: Callable[[], Request | Response | None]) -> None:
-        """Act on what `decode` reads, if it can be read and is for this node."""
+    def heard(self, decode: Callable[[], Message]) -> None:
+        """Act on what `decode` reads, if it can be read."""
         try:
             message = decode()
         except RemoteProtocolError as error:
@@ -221,21 +222,18 @@ class ClusterAdapter(Adapter):
         handler = self._handlers.get(type(message))
         if handler is not None:
             handler(message)
-        elif message is not None:
+        else:
             self._on_response(message)  # type: ignore[arg-type]
-
-    def is_own(self, request: Request) -> bool:
-        """Whether this node has sent the request itself."""
-        return request.uid == self.node
 
     def _on_broadcast(self, said: Broadcast) -> None:
         namespace, data = self._namespace, said.data
         if said.request_id is not None:
             self._relay(said, said.request_id)
             return
-        packet = Packet(PacketType.EVENT, namespace.name, data)
-        if_behind = DROP if said.flags.volatile else namespace.behind.of(namespace.name, data[0], data[1:])
-        Adapter.broadcast(self, packet, _selection(said.target), if_behind)
+        receivers = self.select(_selection(said.target))
+        if receivers:
+            if_behind = DROP if said.flags.volatile else namespace.behind.of(namespace.name, data[0], data[1:])
+            send(Packet(PacketType.EVENT, namespace.name, data), receivers, if_behind)
 
     def _relay(self, said: Broadcast, request_id: str) -> None:
         namespace = self._namespace

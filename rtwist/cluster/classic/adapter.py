@@ -96,22 +96,14 @@ class ClassicAdapter(ClusterAdapter):
         # Most is for rooms of others, or has come back: that costs no decoding.
         room = channel[len(self._channel) : -1]
         if (not room or room in self.rooms) and not message.startswith(self._own_broadcasts):
-            self.heard(partial(self._broadcast_of_others, message))
+            self.heard(partial(messages.decode_broadcast, message, self._namespace.name, self._reader))
 
     def _heard_request(self, _: str, message: bytes) -> None:
         if not message.startswith(self._own_requests):
-            self.heard(partial(self._request_of_others, message))
+            self.heard(partial(messages.decode_request, message, self._namespace.name, self._reader))
 
     def _heard_response(self, _: str, message: bytes) -> None:
         self.heard(partial(messages.decode_response, message, self._reader))
-
-    def _broadcast_of_others(self, message: bytes) -> Request | None:
-        said = messages.decode_broadcast(message, self._namespace.name, self._reader)
-        return None if self.is_own(said) else said
-
-    def _request_of_others(self, message: bytes) -> Request | None:
-        said = messages.decode_request(message, self._namespace.name, self._reader)
-        return None if self.is_own(said) else said
 
     def _on_one(self, said: JoinOne | LeaveOne | DisconnectOne) -> None:
         socket = self._namespace.sockets.get(said.sid)
