@@ -42,8 +42,8 @@ class LeaseOptions:
 class Leases:
     """Ends connections when their tokens do, and takes new tokens in.
 
-    One timer serves all sockets; `now` returns the seconds since 1970, which tokens are measured by. New `options`
-    hold for warnings that are yet to be planned, and for the end of every token.
+    One timer serves all sockets; `now` returns the seconds since 1970, which tokens are measured by. `options`
+    that are new hold for warnings that are yet to be planned, and for the end of every token.
     """
 
     _log = Logger()

@@ -14,8 +14,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from rtwist.auth.revocation import Revocations, RevokedTokens
+from rtwist.authorities import read_authorities
 from rtwist.cluster.adapter import ClusterAdapter
 from rtwist.cluster.classic.adapter import NODE_BYTES, ClassicAdapter
+from rtwist.cluster.directory import BEATS_PER_LEASE, Directory, directory_limits
 from rtwist.cluster.follower import Follower
 from rtwist.cluster.outage import Outage, Standing, Turn
 from rtwist.cluster.peers import AllNodes
@@ -31,6 +33,7 @@ from rtwist.cluster.truths import SharedEffects, SharedOwners, SharedRevocations
 from rtwist.config import Config
 from rtwist.domain.owners import OrderBook
 from rtwist.domain.router import OwnerStore
+from rtwist.engineio.forwarding import Forwarder
 from rtwist.errors import StoreFailed
 from rtwist.gateway import Gateway
 from rtwist.intake.intake import LiveSockets, Peers
@@ -105,6 +108,8 @@ class Nodes(MultiService):
         self._adapters: list[ClusterAdapter] = []
         self._followers: list[Follower] = []
         self._presence: ClusterPresence | None = None
+        self._directory: Directory | None = None
+        self._forwarder: Forwarder | None = None
         self._published_until = 0
         self._every(FOLLOW_SECONDS, self._look)
 
@@ -132,7 +137,10 @@ class Nodes(MultiService):
         for adapter in self._adapters:
             for name, count in adapter.counts.items():
                 counts[f"unreadable_{name}"] = counts.get(f"unreadable_{name}", 0) + count
-        return {"node": self.node, **self._bus.counts, **counts}
+        found = {"node": self.node, **self._bus.counts, **counts}
+        if self._directory is not None and self._forwarder is not None:
+            found |= {"others": len(self._directory), "forwarding": self._forwarder.as_dict()}
+        return found
 
     def when_held(self, hold: Callable[[str], None], go_on: Callable[[], None]) -> None:
         """Call `hold` with the reason whenever no event may be taken in, at once if it is so, then `go_on`."""
@@ -187,10 +195,36 @@ class Nodes(MultiService):
         followers = (self._revocations.follower, self._owners.follower, effects.follower)
         return Shares(effects, window, AllNodes(self._outage, window, followers, self._published))
 
+    def forwarder(self, mark: str, most: int) -> Forwarder | None:
+        """The way to the sessions of other nodes, with this one's `mark`; None when they are not to know it.
+
+        At most so many requests are forwarded at a time.
+        """
+        settings = self._settings
+        if settings.advertise is None:
+            return None
+        records = self._records("nodes", directory_limits(settings.lease))
+        directory = self._directory = Directory(
+            records, self._tasks, self._reactor, mark=mark, address=settings.advertise, lease=settings.lease
+        )
+        self._bus.subscribe(self._channel("nodes"), lambda _, __: directory.look())
+        self._every(settings.lease / BEATS_PER_LEASE, directory.beat)
+        path = settings.advertise_ca_file
+        self._forwarder = Forwarder(
+            self._reactor,
+            directory,
+            timeout=settings.forward_timeout,
+            most=most,
+            trust=None if path is None else read_authorities(path),
+        )
+        return self._forwarder
+
     async def leave(self) -> None:
         """Tell the others, once the clients are gone, that nobody is here any more."""
         if self._presence is not None:
             await self._presence.leave()
+        if self._directory is not None:
+            self._directory.stop()
         self._tasks.stop()
         await self.stopService()
 
@@ -246,6 +280,8 @@ class Nodes(MultiService):
     def _redis_changed(self, connected: bool) -> None:
         if connected:
             self._outage.turn(Turn.FOUND)
+            if self._directory is not None:
+                self._directory.beat()
             self._tasks.start("catching up with the other nodes", self._catch_up())
         else:
             self._outage.turn(Turn.LOST)

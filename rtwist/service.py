@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.defer import TimeoutError as DeadlinePassed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -14,6 +14,7 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
 from rtwist.engineio.options import POLLING
+from rtwist.engineio.relay import Relay
 from rtwist.errors import ConfigError
 from rtwist.intake.broker import Broker
 from rtwist.rest import Rest
@@ -22,6 +23,8 @@ from rtwist.socketio import Server
 from rtwist.socketio.client import Client
 
 _GOODBYE_SECONDS = 0.2
+_BROKER_SECONDS = 5.0
+"""For what is in hand to be handled and acknowledged, before the clients begin to leave."""
 _LEAVE_SECONDS = 2.0
 """For the other nodes to be told; if they are not, they find out when this node's lease ends."""
 _LINGER_SECONDS = 3.0
@@ -148,8 +151,7 @@ class RtwistService(MultiService):
             await deferLater(clock, drain.delay)
         self._io.admit_no_more()
         if self._broker is not None:
-            # A failure is logged, and must not keep the clients waiting.
-            await DeferredList([Deferred.fromCoroutine(self._broker.stop())])
+            await self._stop_consuming(self._broker, min(_BROKER_SECONDS, (end - clock.seconds()) / 4))
         clients = self._io.clients
         polling = [client for client in clients if client.session.transport_name == POLLING]
         left = end - clock.seconds()
@@ -161,8 +163,26 @@ class RtwistService(MultiService):
             await self._wait_for(polling, linger)
         await DeferredList([super().stopService()])
         within = end - linger - clock.seconds()
-        await shed(clock, self._io.clients, self._io.send_away, rate=drain.rate, within=within)
+        forwarder = self._io.engine.forwarder
+        passing = [] if forwarder is None else forwarder.lasting
+        shedding = (
+            shed(clock, self._io.clients, self._io.send_away, rate=drain.rate, within=within),
+            # Clients of other nodes, whose WebSockets go through this one.
+            shed(clock, passing, Relay.let_go, rate=drain.rate, within=within, there=lambda relay: relay.is_open),
+        )
+        await gatherResults([Deferred.fromCoroutine(one) for one in shedding], consumeErrors=True)
         await self._wait_for(self._io.clients, linger)
+
+    async def _stop_consuming(self, broker: Broker, within: float) -> None:
+        # A broker that fails or does not answer must not keep the clients waiting: all would leave at the end.
+        over: Deferred[None] = Deferred()
+        stopping = Deferred.fromCoroutine(broker.stop())
+        stopping.addErrback(lambda failure: self._log.failure("could not stop consuming in order", failure))
+        stopping.addCallback(lambda _: None if over.called else over.callback(None))
+        try:
+            await over.addTimeout(within, self._clock)
+        except DeadlinePassed:
+            self._log.warn("RabbitMQ does not answer: the clients do not wait for it any longer")
 
     async def _wait_for(self, clients: Collection[Client], seconds: float) -> None:
         end = self._clock.seconds() + seconds

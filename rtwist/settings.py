@@ -19,7 +19,7 @@ from rtwist.authorization import (
     DEFAULT_TTL,
 )
 from rtwist.cluster.outage import WhileAway
-from rtwist.cluster.settings import PROTOCOLS, ClusterSettings, read_prefix
+from rtwist.cluster.settings import PROTOCOLS, ClusterSettings, as_advertised, read_prefix
 from rtwist.domain.owners import DEFAULT_MAX_ORDERS
 from rtwist.intake.amqp.url import read_urls
 from rtwist.intake.settings import (
@@ -318,6 +318,15 @@ SETTINGS: tuple[Setting, ...] = (
             _CLUSTER.key, read_prefix),
     Setting("cluster-requests-timeout", "seconds that other nodes may take to answer", _CLUSTER.requests_timeout,
             as_seconds),
+    Setting("advertise", "where the other nodes reach this one, for example http://10.0.0.5:8009: they forward "
+            "to it what is for its sessions, so that no balancer need keep clients with one node", None,
+            as_advertised),
+    Setting("advertise-ca-file", "PEM file of the authorities to trust for nodes at https instead of the "
+            "system's", None, as_file),
+    Setting("forward-timeout", "seconds to reach another node until its sessions count as unknown",
+            _CLUSTER.forward_timeout, as_seconds),
+    Setting("max-forwarded", "requests forwarded to other nodes at a time, WebSockets among them; at most a "
+            "quarter of the open files", _CLUSTER.max_forwarded, as_count),
     Setting("workers", "processes that share the ports of --listen; more than one need Redis", 1,
             whole(1, MOST_WORKERS)),
     Setting("cookie", "name of a cookie with the session id, for load balancers; none without it", None,

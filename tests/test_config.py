@@ -12,6 +12,7 @@ from rtwist.auth.policy import Kind
 from rtwist.auth.settings import TokenSettings
 from rtwist.cluster.outage import WhileAway
 from rtwist.config import MIN_KEY_CHARS, Config, read_broker, read_config
+from rtwist.engineio.nodes import Address
 from rtwist.errors import ConfigError
 from rtwist.settings import SETTINGS, Setting
 from tests.support.keys import P256, RSA, pem
@@ -63,6 +64,10 @@ CLUSTER_ROWS: list[Row] = [
     ("cluster", "sharded", "cluster.protocol", "sharded"),
     ("cluster-key", "shop.io", "cluster.key", "shop.io"),
     ("cluster-requests-timeout", "1", "cluster.requests_timeout", 1.0),
+    ("advertise", "https://[::1]:1", "cluster.advertise", Address("::1", 1, secure=True)),
+    ("advertise-ca-file", ROUTES, "cluster.advertise_ca_file", Path(ROUTES)),
+    ("forward-timeout", "2", "cluster.forward_timeout", 2.0),
+    ("max-forwarded", "5", "cluster.max_forwarded", 5),
     ("workers", "64", "workers", 64),
 ]
 AUTHORIZATION_URL = "https://backend.example/may-join"
@@ -354,6 +359,10 @@ WRONG: list[tuple[str, str]] = [
     *((name, text) for name in ("redis-prefix", "cluster-key") for text in ("a b", "x" * 101, "{a}", "a*", "ä")),
     ("redis-ca-file", "/no/such/file"),
     ("redis-away", "wait"),
+    *(("advertise", text) for text in ("10.0.0.5:8009", "http://10.0.0.5", "http://0.0.0.0:1", "ftp://x:1")),
+    ("advertise-ca-file", "/no/such/file"),
+    *(("forward-timeout", text) for text in ("x", "0", "-1")),
+    *(("max-forwarded", text) for text in ("x", "0", "-1")),
     ("cluster", "streams"),
     *(("cluster-requests-timeout", text) for text in ("x", "0", "-1")),
     *(("workers", text) for text in ("x", "0", "-1", "65", "1.5")),
@@ -637,6 +646,10 @@ class TestMistakes:
 
     def test_workers_need_redis(self) -> None:
         assert error({"workers": "2"}, {"REDIS_URL": ""}).startswith("--workers is 2, but ")
+
+    def test_an_address_for_other_nodes_needs_redis(self) -> None:
+        found = error({"advertise": "http://10.0.0.5:8009"}, {"REDIS_URL": ""})
+        assert found.startswith("--advertise is http://10.0.0.5:8009, but ")
 
     def test_without_a_key_it_says_what_to_set(self) -> None:
         with pytest.raises(ConfigError) as caught:

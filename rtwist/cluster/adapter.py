@@ -213,17 +213,17 @@ class ClusterAdapter(Adapter):
     # What other nodes ask for
 
     def heard(self, decode: Callable[[], Message]) -> None:
-        """Act on what `decode` reads, if it can be read."""
+        """Act on what `decode` reads, if it can be read and is not this node's own."""
         try:
             message = decode()
         except RemoteProtocolError as error:
             self._unreadable(error)
             return
         handler = self._handlers.get(type(message))
-        if handler is not None:
-            handler(message)
-        else:
+        if handler is None:
             self._on_response(message)  # type: ignore[arg-type]
+        elif message.uid != self.node:  # type: ignore[union-attr]
+            handler(message)
 
     def _on_broadcast(self, said: Broadcast) -> None:
         namespace, data = self._namespace, said.data

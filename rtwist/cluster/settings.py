@@ -9,6 +9,7 @@ from typing import Any
 
 from rtwist.cluster.outage import WhileAway
 from rtwist.cluster.wire import Limits
+from rtwist.engineio.nodes import DEFAULT_FORWARD_TIMEOUT, DEFAULT_MAX_FORWARDED, Address, read_address
 from rtwist.errors import ConfigError
 from rtwist.redis.address import RedisAddress
 
@@ -32,6 +33,9 @@ class ClusterSettings:
     - `prefix`: what the names of rtwist's own keys and channels begin with.
     - `lease`: for which a node counts as there after its last sign.
     - `away`: what becomes of events while Redis is away.
+    - `advertise`: where the other nodes reach this one, so that they forward to it what is for its sessions;
+      `advertise_ca_file` for those that are reached by https.
+    - `forward_timeout`, `max_forwarded`: to reach another node, and requests on their way to others at a time.
     - `protocol`, `key`, `requests_timeout`: of the adapter, as Node servers in the same cluster have them.
     - `limits`: of what they say.
     """
@@ -46,6 +50,10 @@ class ClusterSettings:
     prefix: str = "rtwist"
     lease: float = 10.0
     away: WhileAway = WhileAway.HOLD
+    advertise: Address | None = None
+    advertise_ca_file: Path | None = None
+    forward_timeout: float = DEFAULT_FORWARD_TIMEOUT
+    max_forwarded: int = DEFAULT_MAX_FORWARDED
     protocol: str = CLASSIC
     key: str = "socket.io"
     requests_timeout: float = DEFAULT_REQUESTS_TIMEOUT
@@ -65,6 +73,11 @@ def cluster_settings(values: Mapping[str, Any]) -> ClusterSettings | None:
                 f"--workers is {values['workers']}, but workers share rooms, users and events through Redis: "
                 "set REDIS_URL, for example redis://localhost, or leave --workers out"
             )
+        if values["advertise"] is not None:
+            raise ConfigError(
+                f"--advertise is {values['advertise']}, but nodes find each other through Redis: set REDIS_URL, "
+                "for example redis://localhost, or leave --advertise out"
+            )
         return None
     return ClusterSettings(
         address=values["redis-url"],
@@ -77,10 +90,22 @@ def cluster_settings(values: Mapping[str, Any]) -> ClusterSettings | None:
         prefix=values["redis-prefix"],
         lease=values["redis-lease"],
         away=WhileAway(values["redis-away"]),
+        advertise=values["advertise"],
+        advertise_ca_file=values["advertise-ca-file"],
+        forward_timeout=values["forward-timeout"],
+        max_forwarded=values["max-forwarded"],
         protocol=values["cluster"],
         key=values["cluster-key"],
         requests_timeout=values["cluster-requests-timeout"],
     )
+
+
+def as_advertised(text: str) -> Address:
+    """The address of a node; raises ValueError, in words for people."""
+    try:
+        return read_address(text)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
 
 
 def read_prefix(text: str) -> str:

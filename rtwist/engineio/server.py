@@ -14,6 +14,7 @@ from rtwist.engineio.admission import Admission
 from rtwist.engineio.backlog import Backlog
 from rtwist.engineio.cors import Cors
 from rtwist.engineio.exchange import Exchange, Headers, Manner
+from rtwist.engineio.forwarding import Forwarder
 from rtwist.engineio.handing import Neighbours
 from rtwist.engineio.heartbeat import Heartbeats
 from rtwist.engineio.options import Options
@@ -21,7 +22,8 @@ from rtwist.engineio.outflow import Outflow
 from rtwist.engineio.polling import PollingTransport
 from rtwist.engineio.request import ErrorCode, Handshake, Refusal, verify
 from rtwist.engineio.session import Listener, Session
-from rtwist.engineio.websocket import WebSocketFactory, WebSocketTransport
+from rtwist.engineio.websocket import WebSocketTransport
+from rtwist.engineio.websocketfactory import WebSocketFactory
 
 _SID_BYTES = 18
 
@@ -31,11 +33,13 @@ class Server:
 
     `connected` is called with each new `Session`, to which it can send at once; it returns the `Listener` that
     hears of the session's messages and end. `now` returns the seconds since 1970. `backlog` knows what waits for
-    clients that are behind, and counts those that were cut. `neighbours`, to be set before the first session, are
-    other processes that serve the same addresses.
+    clients that are behind, and counts those that were cut. To be set before the first session: `neighbours` are
+    other processes that serve the same addresses, and `forwarder` is the way to other nodes, with whose mark that
+    of the neighbours begins.
     """
 
     neighbours: Neighbours | None = None
+    forwarder: Forwarder | None = None
 
     _log = Logger()
 
@@ -155,9 +159,8 @@ class Server:
             session.abort(reasons.FORCED_CLOSE, "the server is shutting down")
 
     def _new_session(self, handshake: Handshake, transport: PollingTransport | WebSocketTransport) -> Session:
-        sid = secrets.token_urlsafe(_SID_BYTES)
-        if self.neighbours is not None:
-            sid = self.neighbours.mark + sid
+        whose = self.neighbours or self.forwarder
+        sid = ("" if whose is None else whose.mark) + secrets.token_urlsafe(_SID_BYTES)
         session = Session(
             sid,
             handshake,

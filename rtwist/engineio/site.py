@@ -10,8 +10,9 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource
 from twisted.web.server import Site as _Site
 
+from rtwist.engineio.forwarding import Forwarder
 from rtwist.engineio.handing import Neighbours
-from rtwist.engineio.http import Channel, Request
+from rtwist.engineio.http import Channel, Request, origin_form
 from rtwist.engineio.options import Options
 from rtwist.engineio.resource import Root, read_handshake
 from rtwist.engineio.server import Server
@@ -58,6 +59,15 @@ class Site(_Site):
     def neighbours(self) -> Neighbours | None:
         """`Server.neighbours`."""
         return self._server.neighbours
+
+    @property
+    def forwarder(self) -> Forwarder | None:
+        """`Server.forwarder`."""
+        return self._server.forwarder
+
+    def is_engine(self, target: bytes) -> bool:
+        """Whether a request target is the server's, not the fallback's."""
+        return origin_form(target).startswith(self._path)
 
     def _go_by(self, options: Options) -> None:
         self.timeOut = options.idle_timeout  # of the connections to come

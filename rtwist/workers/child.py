@@ -18,7 +18,7 @@ from twisted.internet.stdio import StandardIO
 from twisted.python.compat import iterbytes
 from twisted.python.failure import Failure
 
-ENVIRONMENT: Final = "RTWIST_WORKER"
+ENVIRONMENT: Final = "INTERNAL_RTWIST_WORKER"
 """Names the variable in which the parent tells a worker what it is."""
 
 READY_DESCRIPTOR: Final = 3
@@ -33,16 +33,20 @@ processes of a service, workers would hear of it twice, and a second SIGTERM end
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A worker's place: its `number` of `count`, the `folder` of their UNIX sockets, how many `sockets it got."""
+    """A worker's place: its `number` of `count`, the `folder` of their UNIX sockets, how many `sockets` it got.
+
+    `node` is the mark of the node that they are, "" when other nodes need not know it.
+    """
 
     number: int
     count: int
     sockets: int
     folder: Path
+    node: str = ""
 
     def encode(self) -> str:
         """As the value of an environment variable."""
-        return f"{self.number}/{self.count}/{self.sockets}:{self.folder}"
+        return f"{self.number}/{self.count}/{self.sockets}/{self.node}:{self.folder}"
 
     @property
     def descriptors(self) -> range:
@@ -56,8 +60,9 @@ def place(environment: Mapping[str, str]) -> Place | None:
     if text is None:
         return None
     numbers, _, folder = text.partition(":")
-    number, count, sockets = map(int, numbers.split("/"))
-    return Place(number, count, sockets, Path(folder))
+    *digits, node = numbers.split("/")
+    number, count, sockets = map(int, digits)
+    return Place(number, count, sockets, Path(folder), node)
 
 
 class Inherited(Service):
@@ -125,7 +130,12 @@ class _Lifeline(Protocol):
         self._left()
 
 
-def worker_arguments(arguments: Sequence[str], executable: str) -> list[str]:
-    """The command of a worker, from the arguments of `rtwist` in the command of its parent."""
-    twistd = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
-    return [executable, "-c", twistd, "-n", "--pidfile=", "rtwist", *arguments]
+def worker_arguments(
+    arguments: Sequence[str], executable: str, twistd: Mapping[str, Any] | None = None
+) -> list[str]:
+    """The command of a worker, from the arguments of `rtwist` in its parent's command, and twistd's options."""
+    program = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
+    own = ["-n", "--pidfile="]
+    if twistd and twistd.get("syslog"):
+        own += ["--syslog", f"--prefix={twistd['prefix']}"]
+    return [executable, "-c", program, *own, "rtwist", *arguments]

@@ -26,14 +26,18 @@ class Neighbourhood(MultiService):
     """The other workers, as one worker sees them; `Neighbours` of its Engine.IO server.
 
     `number` is this worker's of `count`. `folder` holds their UNIX sockets and is this user's alone. `factory`, a
-    `rtwist.engineio.Site`, makes the protocols of connections that are handed over to this worker.
+    `rtwist.engineio.Site`, makes the protocols of connections that are handed over to this worker. `node` is the
+    mark that the sids of all of them begin with, where other nodes are to know whose they are.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, factory: IProtocolFactory, *, number: int, count: int, folder: Path) -> None:
+    def __init__(
+        self, reactor: Any, factory: IProtocolFactory, *, number: int, count: int, folder: Path, node: str = ""
+    ) -> None:
         super().__init__()
-        self.mark = mark_of(number)
+        self.mark = node + mark_of(number)
+        self._node = node
         self.handed = 0
         self._number = number
         self.taken = 0
@@ -61,13 +65,13 @@ class Neighbourhood(MultiService):
 
     def reach(self, sid: str) -> bool:
         """Whether the session `sid` is another worker's that can be handed a connection now."""
-        worker = worker_of(sid)
+        worker = worker_of(sid, self._node)
         link = None if worker is None else self._links.get(worker)
         return link is not None and link.ready
 
     def hand(self, sid: str, descriptor: int, data: bytes) -> None:
         """Hand a connection to the worker of `sid`; to this one, when that has gone meanwhile."""
-        link = self._links.get(cast(int, worker_of(sid)))
+        link = self._links.get(cast(int, worker_of(sid, self._node)))
         if link is None:
             self._returned(descriptor, data)
         else:

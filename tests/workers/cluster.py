@@ -10,6 +10,9 @@ import time
 
 from tests.support.processes import ROOT, Program, free_port
 
+_NUMBERS = (
+    "pid", "handed", "taken", "sessions", "nodes", "forwarding", "forwarded", "unreachable", "max_forwarded",
+)  # fmt: skip
 POLLING = "/socket.io/?EIO=4&transport=polling"
 PROGRAM = str(ROOT / "tests" / "workers" / "program.py")
 
@@ -156,5 +159,5 @@ def who(connection: Connection) -> dict[str, int]:
     worker, *numbers = body.split()
     return {
         "worker": int(worker),
-        **dict(zip(("pid", "handed", "taken", "sessions"), map(int, numbers), strict=True)),
+        **dict(zip(_NUMBERS, map(int, numbers), strict=True)),
     }
