@@ -81,6 +81,7 @@ PURE = (
     "cluster.messages",
     "cluster.nodetable",
     "cluster.classic.messages",
+    "cluster.classic.plain",
     "cluster.sharded.messages",
     "redis.address",
     "workers.marks",

@@ -32,12 +32,12 @@ from rtwist.cluster.messages import (
     Target,
 )
 from rtwist.cluster.remote import RemoteSocket, describe
-from rtwist.cluster.wire import MALFORMED, Limits, Reader, Unreadable
+from rtwist.cluster.wire import MALFORMED, Limits, Reader, Unreadable, well_formed
 from rtwist.engineio.outbox import DROP, IfBehind
 from rtwist.engineio.tally import Tally
 from rtwist.errors import LimitPassed, RemoteProtocolError, RtwistError
 from rtwist.socketio.acks import BroadcastAck
-from rtwist.socketio.adapter import Adapter, Selection
+from rtwist.socketio.adapter import Adapter, Selection, send
 from rtwist.socketio.packet import Packet, PacketType, encode
 
 if TYPE_CHECKING:
@@ -126,7 +126,9 @@ class ClusterAdapter(Adapter):
 
     def broadcast(self, packet: Packet, selection: Selection, if_behind: IfBehind = None) -> int:
         """Also to the other nodes, which treat clients that are behind by their own rules."""
-        count = super().broadcast(packet, selection, if_behind)
+        receivers = self.select(selection)
+        # For nobody there is no need of a packet; whether the data has a form shows when the others are told.
+        count = send(packet, receivers, if_behind) if receivers or selection.local else 0
         if not selection.local:
             flags = Flags(volatile=if_behind is DROP)
             self.tell(Broadcast(self.node, packet.data, target_from(selection), flags))
@@ -150,13 +152,13 @@ class ClusterAdapter(Adapter):
         """Also those of other nodes, when they hear of it."""
         super().join(selection, rooms)
         if not selection.local:
-            self.tell(Join(target_from(selection), rooms, self.node))
+            self.tell(Join(target_from(selection), _names(rooms), self.node))
 
     def leave(self, selection: Selection, rooms: tuple[str, ...]) -> None:
         """Also those of other nodes, when they hear of it."""
         super().leave(selection, rooms)
         if not selection.local:
-            self.tell(Leave(target_from(selection), rooms, self.node))
+            self.tell(Leave(target_from(selection), _names(rooms), self.node))
 
     def disconnect(self, selection: Selection, close: bool) -> None:
         """Also those of other nodes, when they hear of it."""
@@ -338,7 +340,11 @@ class ClusterAdapter(Adapter):
 
 def target_from(selection: Selection) -> Target:
     """Which sockets other nodes shall take."""
-    return Target(tuple(dict.fromkeys(selection.rooms)), tuple(dict.fromkeys(selection.excluded)))
+    return Target(_names(selection.rooms), _names(selection.excluded))
+
+
+def _names(rooms: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(well_formed, rooms))) if rooms else ()
 
 
 def _cause(error: RemoteProtocolError) -> str:

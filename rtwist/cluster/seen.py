@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from rtwist.cluster.follower import Follower
 from rtwist.cluster.records import Records
 from rtwist.intake.window import DEFAULT_SECONDS, DEFAULT_SIZE, Window
+from rtwist.socketio.jsoncodec import dumps
 from rtwist.tasks import Tasks
 
 IDLE_SECONDS = 10.0
@@ -80,4 +81,4 @@ class SharedWindow(Window):
 
 def _key(event_id: str) -> str:
     # Ids are any text, lone surrogates too.
-    return json.dumps(event_id)
+    return dumps(event_id)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from rtwist.cluster.adapter import KEY, REQUESTS_TIMEOUT, ClusterAdapter
 from rtwist.cluster.bus import Bus
-from rtwist.cluster.classic import messages
+from rtwist.cluster.classic import messages, plain
+from rtwist.cluster.classic.plain import Plain
 from rtwist.cluster.messages import (
     Broadcast,
     DisconnectOne,
@@ -19,6 +20,8 @@ from rtwist.cluster.messages import (
     Response,
 )
 from rtwist.cluster.wire import Limits, well_formed
+from rtwist.socketio.adapter import Selection
+from rtwist.socketio.packet import encode_plain_event
 
 if TYPE_CHECKING:
     from rtwist.socketio.namespace import Namespace
@@ -49,6 +52,7 @@ class ClassicAdapter(ClusterAdapter):
     ) -> None:
         super().__init__(namespace, bus, node=node, requests_timeout=requests_timeout, limits=limits)
         name = namespace.name
+        self._limits = limits or Limits()
         self._own_broadcasts = messages.begins_broadcast(node)
         self._own_requests = messages.begins_request(node)
         self._own_response_channels = own_response_channels
@@ -95,8 +99,23 @@ class ClassicAdapter(ClusterAdapter):
     def _heard_broadcast(self, channel: str, message: bytes) -> None:
         # Most is for rooms of others, or has come back: that costs no decoding.
         room = channel[len(self._channel) : -1]
-        if not message.startswith(self._own_broadcasts) and (not room or room in self.rooms):
-            self.heard(partial(self._broadcast_of_others, message))
+        if (not room or room in self.rooms) and not message.startswith(self._own_broadcasts):
+            said = plain.read(message, self._namespace.name, self._limits)
+            if said is None or not self._deliver_plain(said):
+                self.heard(partial(self._broadcast_of_others, message))
+
+    def _deliver_plain(self, said: Plain) -> bool:
+        if said.uid == self.node:
+            return True
+        namespace, data = self._namespace, said.data
+        try:
+            encoded = encode_plain_event(namespace.name, data)
+        except TypeError:
+            return False
+        if_behind = namespace.behind.of(namespace.name, data[0], data[1:])
+        for socket in self.select(Selection(said.rooms, said.excluded)):
+            socket.deliver(encoded, if_behind)
+        return True
 
     def _heard_request(self, _: str, message: bytes) -> None:
         if not message.startswith(self._own_requests):

@@ -1,0 +1,71 @@
+"""Broadcasts that hold no more than JSON does, read in a third of the time that careful reading takes; pure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, NamedTuple
+
+import msgspec
+
+from rtwist.cluster.wire import Limits
+from rtwist.socketio.packet import RESERVED_EVENTS, ROOT, PacketType
+
+LONGEST: Final = 16_384
+"""Bytes; of longer ones reading is not what takes the time."""
+
+_BINARY: Final = bytes([*range(0xC4, 0xCA), *range(0xD4, 0xD9)])
+"""What binary, extensions and times begin with; parts of some letters are the same bytes, which does no harm."""
+
+_NESTING: Final = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
+"""What arrays and maps begin with."""
+
+
+class Plain(NamedTuple):
+    """An event of the node `uid` whose `data` has a JSON form as it is; no flags are set."""
+
+    uid: str
+    data: list[Any]
+    rooms: tuple[str, ...]
+    excluded: tuple[str, ...]
+
+
+class _Packet(msgspec.Struct):
+    type: int
+    data: Annotated[list[Any], msgspec.Meta(min_length=1)]
+    nsp: str = ROOT
+
+
+class _Options(msgspec.Struct, rename={"excluded": "except"}):
+    rooms: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    flags: dict[str, Any] = {}
+
+
+_decoder = msgspec.msgpack.Decoder(tuple[str, _Packet, _Options])
+
+
+def read(message: bytes, namespace: str, limits: Limits) -> Plain | None:
+    """The broadcast in `message`; None where `decode_broadcast` must look, for it is unusual, or wrong.
+
+    Keys may be of any kind: what has no JSON form for that reason fails when it is encoded.
+    """
+    size = len(message)
+    if size > LONGEST or len(message.translate(None, _BINARY)) != size:
+        return None
+    if size - len(message.translate(None, _NESTING)) > limits.max_depth:
+        return None
+    try:
+        uid, packet, opts = _decoder.decode(message)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    name = packet.data[0]
+    if packet.type != PacketType.EVENT or packet.nsp != namespace or opts.flags:
+        return None
+    if type(name) is not str or name in RESERVED_EVENTS or not 0 < len(uid) <= limits.max_id_length:
+        return None
+    rooms, excluded = opts.rooms, opts.excluded
+    if max(len(rooms), len(excluded)) > limits.max_rooms:
+        return None
+    longest = limits.max_room_length
+    if any(len(room) > longest for room in rooms) or any(len(room) > longest for room in excluded):
+        return None
+    return Plain(uid, packet.data, rooms, excluded)
