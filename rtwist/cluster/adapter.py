@@ -52,6 +52,8 @@ KEY: Final = "socket.io"
 """What the names of channels begin with; that of Node servers."""
 
 _REQUEST_ID_BYTES = 12
+_NO_FLAGS: Final = Flags()
+_VOLATILE: Final = Flags(volatile=True)
 
 
 class ClusterAdapter(Adapter):
@@ -130,7 +132,7 @@ class ClusterAdapter(Adapter):
         # For nobody there is no need of a packet; whether the data has a form shows when the others are told.
         count = send(packet, receivers, if_behind) if receivers or selection.local else 0
         if not selection.local:
-            flags = Flags(volatile=if_behind is DROP)
+            flags = _VOLATILE if if_behind is DROP else _NO_FLAGS
             self.tell(Broadcast(self.node, packet.data, target_from(selection), flags))
         return count
 
@@ -340,7 +342,11 @@ class ClusterAdapter(Adapter):
 
 def target_from(selection: Selection) -> Target:
     """Which sockets other nodes shall take."""
-    return Target(tuple(dict.fromkeys(selection.rooms)), tuple(dict.fromkeys(selection.excluded)))
+    return Target(_distinct(selection.rooms), _distinct(selection.excluded))
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    return names if len(names) < 2 else tuple(dict.fromkeys(names))
 
 
 def _cause(error: RemoteProtocolError) -> str:
