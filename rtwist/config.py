@@ -122,6 +122,10 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
     which names the option and says what to write instead.
     """
     values = {setting.name: _value(setting, given, environment) for setting in SETTINGS}
+    if dev and values["workers"] > 1:
+        raise ConfigError(
+            f"--workers is {values['workers']}, but --dev makes throw-away keys for one process: leave one out"
+        )
     return Config(
         listen=_endpoints(values),
         socketio=_socket_options(values, dev=dev),

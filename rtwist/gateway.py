@@ -158,7 +158,9 @@ class Gateway:
             socket=socket.id,
             reason=f"{reason} ({socket.remark})" if slow else reason,
         )
-        if reason != SHUTTING_DOWN:  # when all are sent away, nobody has to hear of each
+        if reason == SHUTTING_DOWN:
+            self._presence.sent_away(identity)
+        else:
             self._presence.disconnected(identity)
 
 

@@ -136,7 +136,7 @@ class Nodes(MultiService):
         counts: dict[str, int] = {}
         for adapter in self._adapters:
             for name, count in adapter.counts.items():
-                counts[name] = counts.get(name, 0) + count
+                counts[f"unreadable_{name}"] = counts.get(f"unreadable_{name}", 0) + count
         found = {"node": self.node, **self._bus.counts, **counts}
         if self._directory is not None and self._forwarder is not None:
             found |= {"others": len(self._directory), "forwarding": self._forwarder.as_dict()}
@@ -167,6 +167,7 @@ class Nodes(MultiService):
             node=self.node,
             requests_timeout=settings.requests_timeout,
             key=settings.key,
+            limits=settings.limits,
         )
         self._adapters.append(adapter)
         return adapter

@@ -23,6 +23,8 @@ from rtwist.socketio import Server
 from rtwist.socketio.client import Client
 
 _GOODBYE_SECONDS = 0.2
+_BROKER_SECONDS = 5.0
+"""For what is in hand to be handled and acknowledged, before the clients begin to leave."""
 _LEAVE_SECONDS = 2.0
 """For the other nodes to be told; if they are not, they find out when this node's lease ends."""
 _LINGER_SECONDS = 3.0
@@ -149,8 +151,7 @@ class RtwistService(MultiService):
             await deferLater(clock, drain.delay)
         self._io.admit_no_more()
         if self._broker is not None:
-            # A failure is logged, and must not keep the clients waiting.
-            await DeferredList([Deferred.fromCoroutine(self._broker.stop())])
+            await self._stop_consuming(self._broker, min(_BROKER_SECONDS, (end - clock.seconds()) / 4))
         clients = self._io.clients
         polling = [client for client in clients if client.session.transport_name == POLLING]
         left = end - clock.seconds()
@@ -171,6 +172,17 @@ class RtwistService(MultiService):
         )
         await gatherResults([Deferred.fromCoroutine(one) for one in shedding], consumeErrors=True)
         await self._wait_for(self._io.clients, linger)
+
+    async def _stop_consuming(self, broker: Broker, within: float) -> None:
+        # A broker that fails or does not answer must not keep the clients waiting: all would leave at the end.
+        over: Deferred[None] = Deferred()
+        stopping = Deferred.fromCoroutine(broker.stop())
+        stopping.addErrback(lambda failure: self._log.failure("could not stop consuming in order", failure))
+        stopping.addCallback(lambda _: None if over.called else over.callback(None))
+        try:
+            await over.addTimeout(within, self._clock)
+        except DeadlinePassed:
+            self._log.warn("RabbitMQ does not answer: the clients do not wait for it any longer")
 
     async def _wait_for(self, clients: Collection[Client], seconds: float) -> None:
         end = self._clock.seconds() + seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,12 +46,14 @@ from rtwist.listening import Listening
 from rtwist.logs import log_file
 from rtwist.logs import observer as log_observer
 from rtwist.nodes import Nodes, Shares, Truths, local_truths
+from rtwist.processes import Lead, neighbourhood, obey, ports
 from rtwist.reloading import Running, reload
 from rtwist.rest import Rest
 from rtwist.service import RtwistService
 from rtwist.signals import heed_signals
 from rtwist.socketio import Server
 from rtwist.socketio.jsoncodec import dumps
+from rtwist.workers.child import Inherited, Place, place
 
 _log = Logger()
 
@@ -62,12 +65,21 @@ def makeService(options: Options) -> IService:
     # The wall clock jumps, and with it would every timeout of every connection.
     setattr(reactor, "seconds", time.monotonic)  # noqa: B010 - to mypy it is a method
     config: Config = options["config"]
+    own = place(os.environ)
     try:
-        files, log = raise_file_limit(), _observer(config, options.parent or {}, reactor)
-        running = assemble(cast(IReactorTime, reactor), config, say=_say, files=files, observer=log)
+        files, log = raise_file_limit(), _observer(config, options.parent or {}, reactor, own)
+        if own is None and config.workers > 1:
+            return Lead(reactor, options, log)
+        running = assemble(cast(IReactorTime, reactor), config, say=_say, files=files, observer=log, own=own)
     except ConfigError as error:
         raise mistake(str(error)) from None
-    heed_signals(reactor, running.service, lambda: reload(running, lambda: _with_room(options.read(), files)))
+
+    def read_again() -> None:
+        reload(running, lambda: _with_room(options.read(), files))
+
+    heed_signals(reactor, running.service, read_again)
+    if own is not None:
+        obey(reactor, running.service.stop_at_once, read_again)
     return running.service
 
 
@@ -78,10 +90,11 @@ def assemble(
     say: Callable[[str], None],
     files: int | None = None,
     observer: ILogObserver | None = None,
+    own: Place | None = None,
 ) -> Running:
     """Put the parts together; `say` shows a text to the person at the terminal, `files` may be open at a time.
 
-    `observer` writes the log; without it that is left to Twisted.
+    `observer` writes the log; without it that is left to Twisted. `own` is the place of a worker.
 
     Raises `ConfigError` for what only shows now, such as an endpoint string that means nothing.
     """
@@ -91,9 +104,7 @@ def assemble(
         config = replace(config, tokens=tokens, api_key=development.api_key)
     config = _with_room(config, files)
     nodes = None if config.cluster is None else Nodes(reactor, config.cluster)
-    io = Server(reactor, config.socketio, adapter=None if nodes is None else nodes.adapter)
-    if nodes is not None and config.cluster is not None:
-        io.engine.forwarder = nodes.forwarder(new_mark(), max_forwarded(config.cluster.max_forwarded, files))
+    io = _server(reactor, config, nodes, "" if own is None else own.node, files)
     truths: Truths = local_truths(config) if nodes is None else nodes.truths(io, config)
     keys = _keys(reactor, io, config.tokens)
     verifier = _verifier(config, keys)
@@ -109,23 +120,32 @@ def assemble(
     broker = _broker(reactor, config, intake, [pattern for pattern in rules if pattern not in BUILT_IN], nodes)
     rest = _rest(io, intake, access, gateway=gateway, broker=broker, truths=truths, nodes=nodes, config=config)
     site = _site(io, rest, None if development is None else development.page())
-    ports = [Listening(endpoint, site, reactor) for endpoint in config.listen]
+    listening = ports(reactor, site, config, own)
 
     def started() -> None:
         relax()
         if isinstance(keys, JwksKeys):
             keys.refresh()  # so that the first client need not wait
-        _log_start(config, ports, files, nodes)
+        _log_start(config, listening, files, nodes)
         if development is not None:
             say(development.welcome())
 
-    parts = [*ports, *_timers(reactor, gateway)]
+    parts = [*listening, *_timers(reactor, gateway), *neighbourhood(reactor, io, site, own)]
     service = RtwistService(
         reactor, io, rest, parts, started=started, broker=broker, cluster=nodes, observer=observer
     )
     service.drain = config.drain
     changing = (io, verifier, access, router, users, gateway, broker, rest, service, keys)
     return Running(config, *changing, keys=lambda tokens: _keys(reactor, io, tokens), verifier_of=_verifier)
+
+
+def _server(reactor: IReactorTime, config: Config, nodes: Nodes | None, mark: str, files: int | None) -> Server:
+    if nodes is None or config.cluster is None:
+        return Server(reactor, config.socketio)
+    io = Server(reactor, config.socketio, adapter=nodes.adapter)
+    most = max_forwarded(config.cluster.max_forwarded, files)
+    io.engine.forwarder = nodes.forwarder(mark or new_mark(), most)
+    return io
 
 
 def _rest(
@@ -203,7 +223,9 @@ def _with_room(config: Config, files: int | None) -> Config:
     return replace(config, socketio=replace(config.socketio, max_connections=most), warnings=warnings)
 
 
-def _log_start(config: Config, ports: Sequence[Listening], files: int | None, nodes: Nodes | None) -> None:
+def _log_start(
+    config: Config, ports: Sequence[Listening | Inherited], files: int | None, nodes: Nodes | None
+) -> None:
     origins = config.socketio.cors_origins
     if origins is None:
         pages = "only pages of the same host may connect (FRONTEND_URL is not set)"
@@ -278,10 +300,13 @@ def _too_large(most: int) -> tuple[str, bytes]:
     return "application/json", dumps(error_body("payload_too_large", f"bodies are at most {most} bytes")).encode()
 
 
-def _observer(config: Config, twistd: Mapping[str, Any], reactor: object) -> ILogObserver | None:
+def _observer(
+    config: Config, twistd: Mapping[str, Any], reactor: object, own: Place | None
+) -> ILogObserver | None:
     if twistd.get("syslog"):
         return None
-    return log_observer(config.log_format, config.log_level, log_file(twistd), reactor)
+    worker = None if own is None else own.number
+    return log_observer(config.log_format, config.log_level, log_file(twistd, worker), reactor, worker=worker)
 
 
 def _say(text: str) -> None:

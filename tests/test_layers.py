@@ -52,6 +52,7 @@ FLOORS = {
     "development": 5,
     "commandline": 6,
     "nodes": 6,
+    "processes": 6,
     "tap": 6,
     "__main__": 6,
 }

@@ -32,7 +32,7 @@ from rtwist.cluster.messages import (
     Target,
 )
 from rtwist.cluster.remote import RemoteSocket, describe
-from rtwist.cluster.wire import MALFORMED, Limits, Reader, Unreadable
+from rtwist.cluster.wire import MALFORMED, Limits, Reader, Unreadable, well_formed
 from rtwist.engineio.outbox import DROP, IfBehind
 from rtwist.engineio.tally import Tally
 from rtwist.errors import LimitPassed, RemoteProtocolError, RtwistError
@@ -154,13 +154,13 @@ class ClusterAdapter(Adapter):
         """Also those of other nodes, when they hear of it."""
         super().join(selection, rooms)
         if not selection.local:
-            self.tell(Join(target_from(selection), rooms, self.node))
+            self.tell(Join(target_from(selection), _names(rooms), self.node))
 
     def leave(self, selection: Selection, rooms: tuple[str, ...]) -> None:
         """Also those of other nodes, when they hear of it."""
         super().leave(selection, rooms)
         if not selection.local:
-            self.tell(Leave(target_from(selection), rooms, self.node))
+            self.tell(Leave(target_from(selection), _names(rooms), self.node))
 
     def disconnect(self, selection: Selection, close: bool) -> None:
         """Also those of other nodes, when they hear of it."""
@@ -342,11 +342,13 @@ class ClusterAdapter(Adapter):
 
 def target_from(selection: Selection) -> Target:
     """Which sockets other nodes shall take."""
-    return Target(_distinct(selection.rooms), _distinct(selection.excluded))
+    return Target(_names(selection.rooms), _names(selection.excluded))
 
 
-def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
-    return names if len(names) < 2 else tuple(dict.fromkeys(names))
+def _names(rooms: tuple[str, ...]) -> tuple[str, ...]:
+    if len(rooms) == 1:
+        return (well_formed(rooms[0]),)
+    return tuple(dict.fromkeys(map(well_formed, rooms)))
 
 
 def _cause(error: RemoteProtocolError) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rtwist.cluster.outage import WhileAway
+from rtwist.cluster.wire import Limits
 from rtwist.engineio.nodes import DEFAULT_FORWARD_TIMEOUT, DEFAULT_MAX_FORWARDED, Address, read_address
 from rtwist.errors import ConfigError
 from rtwist.redis.address import RedisAddress
@@ -36,6 +37,7 @@ class ClusterSettings:
       `advertise_ca_file` for those that are reached by https.
     - `forward_timeout`, `max_forwarded`: to reach another node, and requests on their way to others at a time.
     - `protocol`, `key`, `requests_timeout`: of the adapter, as Node servers in the same cluster have them.
+    - `limits`: of what they say.
     """
 
     address: RedisAddress
@@ -55,6 +57,7 @@ class ClusterSettings:
     protocol: str = CLASSIC
     key: str = "socket.io"
     requests_timeout: float = DEFAULT_REQUESTS_TIMEOUT
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def sharded(self) -> bool:

@@ -22,7 +22,8 @@ from rtwist.engineio.outflow import Outflow
 from rtwist.engineio.polling import PollingTransport
 from rtwist.engineio.request import ErrorCode, Handshake, Refusal, verify
 from rtwist.engineio.session import Listener, Session
-from rtwist.engineio.websocket import WebSocketFactory, WebSocketTransport
+from rtwist.engineio.websocket import WebSocketTransport
+from rtwist.engineio.websocketfactory import WebSocketFactory
 
 _SID_BYTES = 18
 

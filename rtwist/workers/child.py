@@ -18,7 +18,7 @@ from twisted.internet.stdio import StandardIO
 from twisted.python.compat import iterbytes
 from twisted.python.failure import Failure
 
-ENVIRONMENT: Final = "RTWIST_WORKER"
+ENVIRONMENT: Final = "INTERNAL_RTWIST_WORKER"
 """Names the variable in which the parent tells a worker what it is."""
 
 READY_DESCRIPTOR: Final = 3
@@ -130,7 +130,12 @@ class _Lifeline(Protocol):
         self._left()
 
 
-def worker_arguments(arguments: Sequence[str], executable: str) -> list[str]:
-    """The command of a worker, from the arguments of `rtwist` in the command of its parent."""
-    twistd = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
-    return [executable, "-c", twistd, "-n", "--pidfile=", "rtwist", *arguments]
+def worker_arguments(
+    arguments: Sequence[str], executable: str, twistd: Mapping[str, Any] | None = None
+) -> list[str]:
+    """The command of a worker, from the arguments of `rtwist` in its parent's command, and twistd's options."""
+    program = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
+    own = ["-n", "--pidfile="]
+    if twistd and twistd.get("syslog"):
+        own += ["--syslog", f"--prefix={twistd['prefix']}"]
+    return [executable, "-c", program, *own, "rtwist", *arguments]

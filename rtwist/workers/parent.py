@@ -52,7 +52,7 @@ class Parent(Service):
         self.stop_seconds = stop_seconds
         self._node = node
         self._command = list(command)
-        self._count = count
+        self.count = count
         self._sockets = sockets
         self._failed = failed
         self._environment = environment
@@ -63,7 +63,7 @@ class Parent(Service):
         """Start the workers."""
         super().startService()
         self._folder = Path(tempfile.mkdtemp(prefix="rtwist-"))  # readable by this user alone
-        self._workers = [_Worker(self, number) for number in range(self._count)]
+        self._workers = [_Worker(self, number) for number in range(self.count)]
         for worker in self._workers:
             worker.start()
 
@@ -86,7 +86,7 @@ class Parent(Service):
     def spawn(self, worker: _Worker) -> Any:
         """A process for `worker`."""
         sockets = self._sockets()
-        place = Place(worker.number, self._count, len(sockets), cast(Path, self._folder), self._node)
+        place = Place(worker.number, self.count, len(sockets), cast(Path, self._folder), self._node)
         files: dict[int, int | str] = {0: "w", 1: 1, 2: 2, READY_DESCRIPTOR: "r"}
         files.update(zip(place.descriptors, sockets, strict=True))
         environment = {**self._environment, ENVIRONMENT: place.encode()}

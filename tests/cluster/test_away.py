@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from rtwist.cluster.answers import NodesTimeout
-from rtwist.errors import RtwistError
+from rtwist.errors import BusFull, RtwistError
 from rtwist.socketio import AckLost, AckTimeout
 from tests.cluster.clusters import SECONDS, Cluster, Party
 from tests.socketio.test_acks import outcome
@@ -116,6 +116,23 @@ class TestAskingWithoutTheBus:
         (error,) = found
         assert isinstance(error, AckTimeout)
         assert error.responses == ["0"]
+
+
+class TestABusThatTakesNoMore:
+    @pytest.fixture(params=["classic by Redis", "sharded by Redis"])
+    def protocol(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    def test_who_asks_is_told_at_once(self, cluster: Cluster, party: Party) -> None:
+        cluster.carrier.buses[0]._max_waiting = 0
+        error = cluster.result(cluster.houses[0].io.root.fetch_sockets())
+        assert isinstance(error, BusFull)
+        found = outcome(cluster.houses[0].io.to("all").emit_with_ack("q"))
+        cluster.settle()
+        answer(party, "0")
+        (lost,) = found
+        assert isinstance(lost, AckLost)
+        assert lost.responses == ["0"]
 
 
 class TestANodeThatDies:

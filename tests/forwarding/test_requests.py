@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.forwarding.nodes import Node, Nodes
+from tests.intake.brokered import until
+from tests.support.certificates import Authority
 from tests.workers.cluster import POLLING, get, poll, post, who
 
 UPGRADE = (
@@ -136,12 +140,14 @@ class TestWebSockets:
         connection.head()
         assert connection.frame() == b"3probe"
         connection.send(masked(b"5"))
-        before = _resident(nodes[1])
+        before = [_resident(node) for node in nodes.nodes]
         text = b'42["message","' + b"x" * 900_000 + b'"]'
         frame = b"\x81\xff" + len(text).to_bytes(8, "big") + bytes(4) + text
         for _ in range(30):
             connection.send(frame)
-        assert _resident(nodes[1]) - before < 15_000_000
+        # What was sent comes back, and waits where the session is.
+        until(lambda: _resident(nodes[0]) - before[0] > 12_000_000)
+        assert _resident(nodes[1]) - before[1] < 6_000_000
         read = 0
         while read < 30 * len(text):
             read += len(connection.socket.recv(1 << 20))
@@ -289,6 +295,11 @@ class TestWhoCannotBeReached:
             assert is_unknown(connection.ask(post(f"{SAID}{'A' * 24}", body)))
             assert nodes[0].state()["unreachable"] == 1
 
+    def test_nor_one_that_says_nothing_of_its_certificate(self, nodes: Nodes) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            nodes.announce(SAID, f"https://127.0.0.1:{silent.getsockname()[1]}")
+            assert is_unknown(nodes[0].connect().ask(poll(f"{SAID}{'A' * 24}")))
+
     def test_no_more_than_the_bound_are_forwarded(self, nodes: Nodes) -> None:
         sid = nodes[0].session(0)
         waiting = nodes[1].connect()
@@ -300,6 +311,77 @@ class TestWhoCannotBeReached:
         assert waiting.answer()[0] == 200
         nodes[1].becomes("forwarding", 0)
         assert nodes[1].connect().ask(post(sid, b'42["message","x"]')) == (200, "ok")
+
+
+def test_nobody_is_waited_for_when_the_client_has_left() -> None:
+    with (
+        Nodes(1, FORWARD_TIMEOUT="600") as nodes,
+        socket.create_server(("127.0.0.1", 0), backlog=0) as full,
+        socket.socket() as first,
+    ):
+        first.connect(full.getsockname())
+        nodes.announce(SAID, f"http://127.0.0.1:{full.getsockname()[1]}")
+        connection = nodes[0].connect()
+        connection.send(poll(f"{SAID}{'A' * 24}"))
+        nodes[0].becomes("forwarding", 1)
+        connection.close()
+        nodes[0].becomes("forwarding", 0)
+
+
+class TestHttps:
+    """A node that is said to be at https, with a certificate of an authority that is trusted, or not."""
+
+    @pytest.fixture
+    def authority(self) -> Authority:
+        return Authority()
+
+    @pytest.fixture
+    def nodes(self, authority: Authority, tmp_path: Path) -> Iterator[Nodes]:
+        file = tmp_path / "authority.pem"
+        file.write_bytes(authority.certificate_pem)
+        with Nodes(1, SSL_CERT_FILE=str(file)) as nodes:
+            yield nodes
+
+    @contextmanager
+    def listening(self, nodes: Nodes, authority: Authority, tmp_path: Path) -> Iterator[ssl.SSLSocket]:
+        pair = authority.issue("localhost")
+        for name, pem in (("key", pair.key_pem), ("certificate", pair.certificate_pem)):
+            (tmp_path / name).write_bytes(pem)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tmp_path / "certificate", tmp_path / "key")
+        with (
+            socket.create_server(("127.0.0.1", 0)) as plain,
+            context.wrap_socket(plain, server_side=True) as secured,
+        ):
+            secured.settimeout(20)
+            nodes.announce(SAID, f"https://localhost:{secured.getsockname()[1]}")
+            yield secured
+
+    def test_the_request_goes_there(self, nodes: Nodes, authority: Authority, tmp_path: Path) -> None:
+        with self.listening(nodes, authority, tmp_path) as listening:
+            connection = nodes[0].connect()
+            text = b"x" * 500_000
+            connection.send(post(f"{SAID}{'A' * 24}", text))
+            accepted, _ = listening.accept()
+            with accepted:
+                _head(accepted)
+                read = 0
+                while read < len(text):
+                    read += len(accepted.recv(65536))
+                accepted.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
+                assert connection.answer() == (200, text.decode())
+            assert connection.ended()
+
+    def test_a_certificate_of_somebody_else_is_not_accepted(self, nodes: Nodes, tmp_path: Path) -> None:
+        with self.listening(nodes, Authority(), tmp_path) as listening:
+            connection = nodes[0].connect()
+            connection.send(poll(f"{SAID}{'A' * 24}"))
+            with pytest.raises(ssl.SSLError):
+                listening.accept()
+            assert is_unknown(connection.answer())
+        line = nodes[0].program.wait_for_output("cannot be reached")
+        assert "the node's certificate is of no authority that is trusted" in line
+        assert nodes[0].state()["unreachable"] == 1
 
 
 class TestWorkers:
