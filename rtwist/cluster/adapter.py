@@ -53,6 +53,8 @@ KEY: Final = "socket.io"
 """What the names of channels begin with; that of Node servers."""
 
 _REQUEST_ID_BYTES = 12
+_NO_FLAGS: Final = Flags()
+_VOLATILE: Final = Flags(volatile=True)
 
 
 class ClusterAdapter(Adapter):
@@ -131,7 +133,7 @@ class ClusterAdapter(Adapter):
         # For nobody there is no need of a packet; whether the data has a form shows when the others are told.
         count = send(packet, receivers, if_behind) if receivers or selection.local else 0
         if not selection.local:
-            flags = Flags(volatile=if_behind is DROP)
+            flags = _VOLATILE if if_behind is DROP else _NO_FLAGS
             self.tell(Broadcast(self.node, packet.data, target_from(selection), flags))
         return count
 
@@ -342,7 +344,9 @@ def target_from(selection: Selection) -> Target:
 
 
 def _names(rooms: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(map(well_formed, rooms))) if rooms else ()
+    if len(rooms) == 1:
+        return (well_formed(rooms[0]),)
+    return tuple(dict.fromkeys(map(well_formed, rooms)))
 
 
 def _cause(error: RemoteProtocolError) -> str:

@@ -19,7 +19,7 @@ from rtwist.cluster.wire import Limits, pack
 from rtwist.errors import RemoteProtocolError
 from rtwist.socketio import Server
 from rtwist.socketio.packet import Packet, PacketType, encode, encode_plain_event
-from tests.cluster.test_messages import HOSTILE, IDS, ROOM_LISTS
+from tests.cluster.test_messages import HOSTILE, IDS, NAMES, ROOM_LISTS
 from tests.socketio.strategies import WITH_BINARY
 
 LIMITS = Limits()
@@ -69,6 +69,12 @@ def test_usual_broadcasts_are_read_the_short_way(target: Target) -> None:
     message = messages.encode_broadcast(Broadcast("abcdef", NOTICE, target), "/")
     assert plain.read(message, "/", LIMITS) == ("abcdef", NOTICE, target.rooms, target.excluded)
     assert plain.read(message, "/other", LIMITS) is None
+
+
+@given(DATA, NAMES, IDS)
+def test_what_is_written_the_short_way_is_the_same_to_the_byte(data: list[Any], room: str, uid: str) -> None:
+    expected = messages.encode_broadcast(Broadcast(uid, data, Target((room,))), "/x")
+    assert plain.Writer(uid, "/x").to_room(data, room) == expected
 
 
 def nested(depth: int) -> Any:

@@ -20,8 +20,9 @@ from rtwist.cluster.messages import (
     Response,
 )
 from rtwist.cluster.wire import Limits, well_formed
-from rtwist.socketio.adapter import Selection
-from rtwist.socketio.packet import encode_plain_event
+from rtwist.engineio.outbox import DROP, IfBehind
+from rtwist.socketio.adapter import Selection, send
+from rtwist.socketio.packet import Packet, encode_plain_event
 
 if TYPE_CHECKING:
     from rtwist.socketio.namespace import Namespace
@@ -53,6 +54,7 @@ class ClassicAdapter(ClusterAdapter):
         super().__init__(namespace, bus, node=node, requests_timeout=requests_timeout, limits=limits)
         name = namespace.name
         self._limits = limits or Limits()
+        self._writer = plain.Writer(node, name)
         self._own_broadcasts = messages.begins_broadcast(node)
         self._own_requests = messages.begins_request(node)
         self._own_response_channels = own_response_channels
@@ -67,6 +69,16 @@ class ClassicAdapter(ClusterAdapter):
         bus.subscribe(self._requests, self._heard_request)
         for channel in (self._responses, f"{self._responses}{node}#"):
             bus.subscribe(channel, self._heard_response)
+
+    def broadcast(self, packet: Packet, selection: Selection, if_behind: IfBehind = None) -> int:
+        """See `ClusterAdapter`."""
+        rooms = selection.rooms
+        if len(rooms) != 1 or selection.excluded or selection.local or if_behind is DROP:
+            return super().broadcast(packet, selection, if_behind)
+        count = send(packet, self.select(selection), if_behind) if rooms[0] in self.rooms else 0
+        room = well_formed(rooms[0])
+        self._bus.publish(f"{self._channel}{room}#", self._writer.to_room(packet.data, room))
+        return count
 
     def tell(self, message: Request) -> None:
         """See `ClusterAdapter`."""
