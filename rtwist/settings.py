@@ -133,6 +133,7 @@ _SOCKET = SocketOptions()
 _BROKER = BrokerSettings(addresses=())
 _DRAIN = DrainOptions()
 _CLUSTER = ClusterSettings(address=RedisAddress())
+_FAR = _CLUSTER.limits
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("listen", "where to listen, as a Twisted endpoint string such as tcp:8009 or "
@@ -327,6 +328,13 @@ SETTINGS: tuple[Setting, ...] = (
             _CLUSTER.forward_timeout, as_seconds),
     Setting("max-forwarded", "requests forwarded to other nodes at a time, WebSockets among them; at most a "
             "quarter of the open files", _CLUSTER.max_forwarded, as_count),
+    Setting("cluster-max-bytes", "bytes of the largest message of another node that is read", _FAR.max_bytes,
+            as_count),
+    Setting("cluster-max-depth", "nesting in such a message", _FAR.max_depth, as_depth),
+    Setting("cluster-max-rooms", "rooms that such a message may name", _FAR.max_rooms, as_count),
+    Setting("cluster-max-room-length", "characters of a room's name in it", _FAR.max_room_length, as_count),
+    Setting("cluster-max-id-length", "characters of the id of a node, a request or a socket in it",
+            _FAR.max_id_length, as_count),
     Setting("workers", "processes that share the ports of --listen; more than one need Redis", 1,
             whole(1, MOST_WORKERS)),
     Setting("cookie", "name of a cookie with the session id, for load balancers; none without it", None,

@@ -68,6 +68,11 @@ CLUSTER_ROWS: list[Row] = [
     ("advertise-ca-file", ROUTES, "cluster.advertise_ca_file", Path(ROUTES)),
     ("forward-timeout", "2", "cluster.forward_timeout", 2.0),
     ("max-forwarded", "5", "cluster.max_forwarded", 5),
+    ("cluster-max-bytes", "1000", "cluster.limits.max_bytes", 1000),
+    ("cluster-max-depth", "9", "cluster.limits.max_depth", 9),
+    ("cluster-max-rooms", "8", "cluster.limits.max_rooms", 8),
+    ("cluster-max-room-length", "7", "cluster.limits.max_room_length", 7),
+    ("cluster-max-id-length", "30", "cluster.limits.max_id_length", 30),
     ("workers", "64", "workers", 64),
 ]
 AUTHORIZATION_URL = "https://backend.example/may-join"
@@ -364,6 +369,8 @@ WRONG: list[tuple[str, str]] = [
     *(("forward-timeout", text) for text in ("x", "0", "-1")),
     *(("max-forwarded", text) for text in ("x", "0", "-1")),
     ("cluster", "streams"),
+    *((f"cluster-max-{name}", text) for name in ("bytes", "depth", "rooms") for text in ("x", "0", "-1")),
+    *((f"cluster-max-{name}-length", text) for name in ("room", "id") for text in ("x", "0", "-1")),
     *(("cluster-requests-timeout", text) for text in ("x", "0", "-1")),
     *(("workers", text) for text in ("x", "0", "-1", "65", "1.5")),
     *(("rabbitmq-heartbeat", text) for text in ("x", "65536", "-1", "1.5")),

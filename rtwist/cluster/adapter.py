@@ -24,6 +24,7 @@ from rtwist.cluster.messages import (
     Flags,
     Join,
     Leave,
+    Message,
     Request,
     Response,
     RoomsAre,
@@ -52,6 +53,8 @@ KEY: Final = "socket.io"
 """What the names of channels begin with; that of Node servers."""
 
 _REQUEST_ID_BYTES = 12
+_NO_FLAGS: Final = Flags()
+_VOLATILE: Final = Flags(volatile=True)
 
 
 class ClusterAdapter(Adapter):
@@ -130,7 +133,7 @@ class ClusterAdapter(Adapter):
         # For nobody there is no need of a packet; whether the data has a form shows when the others are told.
         count = send(packet, receivers, if_behind) if receivers or selection.local else 0
         if not selection.local:
-            flags = Flags(volatile=if_behind is DROP)
+            flags = _VOLATILE if if_behind is DROP else _NO_FLAGS
             self.tell(Broadcast(self.node, packet.data, target_from(selection), flags))
         return count
 
@@ -211,31 +214,28 @@ class ClusterAdapter(Adapter):
 
     # What other nodes ask for
 
-    def heard(self, decode: Callable[[], Request | Response | None]) -> None:
-        """Act on what `decode` reads, if it can be read and is for this node."""
+    def heard(self, decode: Callable[[], Message]) -> None:
+        """Act on what `decode` reads, if it can be read and is not this node's own."""
         try:
             message = decode()
         except RemoteProtocolError as error:
             self._unreadable(error)
             return
         handler = self._handlers.get(type(message))
-        if handler is not None:
-            handler(message)
-        elif message is not None:
+        if handler is None:
             self._on_response(message)  # type: ignore[arg-type]
-
-    def is_own(self, request: Request) -> bool:
-        """Whether this node has sent the request itself."""
-        return request.uid == self.node
+        elif message.uid != self.node:  # type: ignore[union-attr]
+            handler(message)
 
     def _on_broadcast(self, said: Broadcast) -> None:
         namespace, data = self._namespace, said.data
         if said.request_id is not None:
             self._relay(said, said.request_id)
             return
-        packet = Packet(PacketType.EVENT, namespace.name, data)
-        if_behind = DROP if said.flags.volatile else namespace.behind.of(namespace.name, data[0], data[1:])
-        Adapter.broadcast(self, packet, _selection(said.target), if_behind)
+        receivers = self.select(_selection(said.target))
+        if receivers:
+            if_behind = DROP if said.flags.volatile else namespace.behind.of(namespace.name, data[0], data[1:])
+            send(Packet(PacketType.EVENT, namespace.name, data), receivers, if_behind)
 
     def _relay(self, said: Broadcast, request_id: str) -> None:
         namespace = self._namespace
@@ -344,7 +344,9 @@ def target_from(selection: Selection) -> Target:
 
 
 def _names(rooms: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(map(well_formed, rooms))) if rooms else ()
+    if len(rooms) == 1:
+        return (well_formed(rooms[0]),)
+    return tuple(dict.fromkeys(map(well_formed, rooms)))
 
 
 def _cause(error: RemoteProtocolError) -> str:

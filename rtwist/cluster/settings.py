@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,7 @@ def cluster_settings(values: Mapping[str, Any]) -> ClusterSettings | None:
         protocol=values["cluster"],
         key=values["cluster-key"],
         requests_timeout=values["cluster-requests-timeout"],
+        limits=Limits(**{one.name: values[f"cluster-{one.name.replace('_', '-')}"] for one in fields(Limits)}),
     )
 
 
