@@ -318,7 +318,7 @@ SETTINGS: tuple[Setting, ...] = (
             "(createShardedAdapter, Redis 7)", _CLUSTER.protocol, as_one_of(*PROTOCOLS)),
     Setting("cluster-key", "what the adapter's channels begin with: the Node servers' key, or channelPrefix",
             _CLUSTER.key, read_prefix),
-    Setting("cluster-subscription-mode", "which rooms have shard channels: dynamic (all but those of one socket), "
+    Setting("cluster-subscription-mode", "which rooms have shard channels: dynamic (not those of one socket), "
             "dynamic-private (all) or static (none); subscriptionMode of the Node servers",
             _CLUSTER.mode.value, as_one_of(*(one.value for one in Mode))),
     Setting("cluster-requests-timeout", "seconds that other nodes may take to answer", _CLUSTER.requests_timeout,
