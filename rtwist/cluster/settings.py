@@ -37,8 +37,8 @@ class ClusterSettings:
     - `advertise`: where the other nodes reach this one, so that they forward to it what is for its sessions;
       `advertise_ca_file` for those that are reached by https.
     - `forward_timeout`, `max_forwarded`: to reach another node, and requests on their way to others at a time.
-    - `protocol`, `key`, `requests_timeout`, and `mode` where it is sharded: of the adapter, as Node servers in the
-      same cluster have them.
+    - `protocol`, `key`, `requests_timeout`, and `mode` where it is sharded: of the adapter, as Node servers in
+      the same cluster have them.
     - `limits`: of what they say.
     """
 
