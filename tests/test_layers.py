@@ -79,6 +79,7 @@ PURE = (
     "quoting",
     "cluster.wire",
     "cluster.messages",
+    "cluster.mode",
     "cluster.nodetable",
     "cluster.classic.messages",
     "cluster.classic.plain",
