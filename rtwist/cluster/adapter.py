@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +12,7 @@ from twisted.logger import Logger
 
 from rtwist.cluster.answers import Answers, FarAcks, NodesTimeout, Relay, forgetting
 from rtwist.cluster.bus import Bus
+from rtwist.cluster.deliveries import Deliveries
 from rtwist.cluster.messages import (
     Answer,
     AskRooms,
@@ -36,6 +38,7 @@ from rtwist.engineio.tally import Tally
 from rtwist.errors import RemoteProtocolError, RtwistError
 from rtwist.socketio.acks import BroadcastAck
 from rtwist.socketio.adapter import Adapter, Selection
+from rtwist.socketio.mark import Mark
 from rtwist.socketio.packet import Packet, PacketType, encode
 
 if TYPE_CHECKING:
@@ -61,6 +64,8 @@ class ClusterAdapter(Adapter):
     """
 
     _log = Logger()
+    deliveries: Deliveries | None = None
+    """What sockets of this node have had; without it, marks are passed over."""
 
     def __init__(
         self, namespace: Namespace, bus: Bus, *, node: str, requests_timeout: float = REQUESTS_TIMEOUT
@@ -91,6 +96,10 @@ class ClusterAdapter(Adapter):
         """Publish a request to all nodes."""
         raise NotImplementedError
 
+    def read_broadcast(self, message: bytes) -> Broadcast | None:
+        """A broadcast as it was published; raises `RemoteProtocolError`."""
+        raise NotImplementedError
+
     def answer(self, asker: str | None, response: Response) -> None:
         """Publish a response to the node `asker`."""
         raise NotImplementedError
@@ -105,11 +114,19 @@ class ClusterAdapter(Adapter):
         """Another node may have them."""
         return True
 
-    def broadcast(self, packet: Packet, selection: Selection, if_behind: IfBehind = None) -> int:
+    def broadcast(
+        self, packet: Packet, selection: Selection, if_behind: IfBehind = None, mark: Mark | None = None
+    ) -> int:
         """Also to the other nodes, which treat clients that are behind by their own rules."""
-        count = super().broadcast(packet, selection, if_behind)
+        count = 0
+        if mark is None or self.deliveries is None:
+            mark = None
+            count = super().broadcast(packet, selection, if_behind)
+        elif self.deliveries.is_new(mark):
+            count = super().broadcast(packet, selection, if_behind)
+            self.deliveries.add(mark)
         if not selection.local:
-            flags = Flags(volatile=if_behind is DROP)
+            flags = Flags(volatile=if_behind is DROP, mark=mark)
             self.tell(Broadcast(self.node, packet.data, target_from(selection), flags))
         return count
 
@@ -189,13 +206,46 @@ class ClusterAdapter(Adapter):
         return request.uid == self.node
 
     def _on_broadcast(self, said: Broadcast) -> None:
-        namespace, data = self._namespace, said.data
         if said.request_id is not None:
             self._relay(said, said.request_id)
-            return
+        elif said.flags.mark is None or self.deliveries is None:
+            self._deliver(said)
+        elif not self.deliveries.hold(partial(self._deliver_once, said, said.flags.mark)):
+            self._deliver_once(said, said.flags.mark)
+
+    def deliver_late(self, message: bytes, before: float) -> bool:
+        """Deliver what was published when this node could not hear; whether sockets here had not had it.
+
+        `message` is as it was published, the time `before` (seconds since 1970): sockets that came later have no
+        claim to it, or have it from the node where they were.
+        """
+        try:
+            said = self.read_broadcast(message)
+        except RemoteProtocolError as error:
+            self._unreadable(error)
+            return False
+        if said is None or said.flags.mark is None:
+            return False
+        return self._deliver_once(said, said.flags.mark, before)
+
+    def _deliver_once(self, said: Broadcast, mark: Mark, before: float = math.inf) -> bool:
+        is_new = self.deliveries is not None and self.deliveries.is_new(mark)
+        if is_new and self.deliveries is not None:
+            self._deliver(said, before)
+            self.deliveries.add(mark)
+        return is_new
+
+    def _deliver(self, said: Broadcast, before: float = math.inf) -> None:
+        namespace, data, selection = self._namespace, said.data, _selection(said.target)
         packet = Packet(PacketType.EVENT, namespace.name, data)
         if_behind = DROP if said.flags.volatile else namespace.behind.of(namespace.name, data[0], data[1:])
-        Adapter.broadcast(self, packet, _selection(said.target), if_behind)
+        if before == math.inf:
+            Adapter.broadcast(self, packet, selection, if_behind)
+            return
+        encoded = encode(packet)
+        for socket in self.select(selection):
+            if socket.handshake.time < before:
+                socket.deliver(encoded, if_behind)
 
     def _relay(self, said: Broadcast, request_id: str) -> None:
         namespace = self._namespace
@@ -240,6 +290,11 @@ class ClusterAdapter(Adapter):
             far.acknowledged(response.value)
 
     # Within
+
+    def _publish_broadcast(self, message: Broadcast, channel: str, encoded: bytes) -> None:
+        taken = self._bus.publish(channel, encoded)
+        if message.flags.mark is not None and self.deliveries is not None:
+            self.deliveries.sent(message.flags.mark, channel, encoded, taken=taken)
 
     async def _ask(self, what: str, kind: type[Response], request: Callable[[str], Request]) -> list[Any]:
         others = await self.server_count() - 1

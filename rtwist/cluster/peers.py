@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from twisted.internet.defer import Deferred, FirstError, gatherResults, succeed
+from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults, succeed
 from twisted.python.failure import Failure
 
 from rtwist.cluster.follower import Follower
@@ -42,8 +43,21 @@ class AllNodes:
         """See `Peers`; fails when it did not become certain, and then the ids are forgotten."""
         if not self._outage.waits_for_redis:
             return None
-        parts = [self._published(), self._window.settled(), *(one.settled() for one in self._followers)]
-        return gatherResults(parts, consumeErrors=True).addCallbacks(lambda _: None, _first)
+        published = self._published()
+        parts: list[Deferred[None]] = [self._window.settled(), *(one.settled() for one in self._followers)]
+        records = gatherResults(parts, consumeErrors=True).addErrback(_first)
+        both: list[Deferred[Any]] = [published, records]
+        return DeferredList(both, consumeErrors=True).addCallback(self._judge)
+
+    def _judge(self, results: list[tuple[bool, Any]]) -> Any:
+        (was_published, why_not), (is_known, why_unknown) = results
+        if not is_known:
+            return why_unknown
+        if was_published:
+            return None
+        # All know the event, so that a redelivery would be left out: its emissions are due to us.
+        again = self._window.publish_again()
+        return why_not if again is None else again
 
 
 def _first(failure: Failure) -> Failure:

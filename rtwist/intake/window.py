@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 
 DEFAULT_SECONDS = 600.0
@@ -73,3 +74,8 @@ class Window:
     def forget(self, event_id: str) -> None:
         """As if `event_id` had never been added."""
         self._seen.pop(event_id, None)
+
+
+def key_of(event_id: str) -> str:
+    """What `event_id` is called among nodes: ids are any text, lone surrogates too."""
+    return json.dumps(event_id)

@@ -68,9 +68,13 @@ class ClassicAdapter(ClusterAdapter):
         if isinstance(message, Broadcast) and message.request_id is None:
             rooms = message.target.rooms
             channel = f"{self._channel}{rooms[0]}#" if len(rooms) == 1 else self._channel
-            self._bus.publish(channel, messages.encode_broadcast(message, name))
+            self._publish_broadcast(message, channel, messages.encode_broadcast(message, name))
         else:
             self._bus.publish(self._requests, messages.encode_request(message, name))
+
+    def read_broadcast(self, message: bytes) -> Broadcast:
+        """See `ClusterAdapter`."""
+        return messages.decode_broadcast(message, self._namespace.name)
 
     def answer(self, asker: str | None, response: Response) -> None:
         """See `ClusterAdapter`."""
