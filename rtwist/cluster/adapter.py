@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -33,9 +34,10 @@ from rtwist.cluster.messages import (
     Target,
 )
 from rtwist.cluster.remote import RemoteSocket, describe
+from rtwist.cluster.wire import MALFORMED, Limits, Reader, Unreadable
 from rtwist.engineio.outbox import DROP, IfBehind
 from rtwist.engineio.tally import Tally
-from rtwist.errors import RemoteProtocolError, RtwistError
+from rtwist.errors import LimitPassed, RemoteProtocolError, RtwistError
 from rtwist.socketio.acks import BroadcastAck
 from rtwist.socketio.adapter import Adapter, Selection
 from rtwist.socketio.mark import Mark
@@ -53,14 +55,19 @@ KEY: Final = "socket.io"
 """What the names of channels begin with; that of Node servers."""
 
 _REQUEST_ID_BYTES = 12
-UNREADABLE: Final = "unreadable"
 
 
 class ClusterAdapter(Adapter):
     """The rooms of `namespace` on this node, and a way over `bus` to those of other nodes.
 
-    `node` is this node's own name among the others. What asks other nodes fails with `NodesTimeout` unless all
-    have answered after `requests_timeout` seconds. `tally` counts what other nodes said that could not be read.
+    - `node`: this node's own name, which no other process has.
+    - `requests_timeout`: seconds that the others have to answer, or what asks them fails with `NodesTimeout`. It
+      fails with `RtwistError` at once when they cannot be asked, for the bus is cut off or takes no more.
+    - `limits`: of what they say.
+
+    Sockets of this node get, join, leave and are disconnected at once, with or without the bus. `counts` has how
+    many messages of others could not be read, by the reason: `malformed`, `invalid`, `unknown`, `foreign` (see
+    `rtwist.cluster.wire`), or the option that was passed.
     """
 
     _log = Logger()
@@ -68,11 +75,18 @@ class ClusterAdapter(Adapter):
     """What sockets of this node have had; without it, marks are passed over."""
 
     def __init__(
-        self, namespace: Namespace, bus: Bus, *, node: str, requests_timeout: float = REQUESTS_TIMEOUT
+        self,
+        namespace: Namespace,
+        bus: Bus,
+        *,
+        node: str,
+        requests_timeout: float = REQUESTS_TIMEOUT,
+        limits: Limits | None = None,
     ) -> None:
         super().__init__()
         self.node = node
-        self.tally = Tally()
+        self._reader = Reader(limits)
+        self._tally = Tally()
         self._namespace = namespace
         self._bus = bus
         self._requests_timeout = requests_timeout
@@ -89,6 +103,11 @@ class ClusterAdapter(Adapter):
             Fetch: self._on_fetch,
             ServerSide: self._on_server_side,
         }
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many messages of other nodes could not be read, by the reason."""
+        return self._tally.counts
 
     # What a protocol adds
 
@@ -111,8 +130,8 @@ class ClusterAdapter(Adapter):
     # What the namespace asks for
 
     def reaches(self, rooms: Iterable[str]) -> bool:
-        """Another node may have them."""
-        return True
+        """Another node may have them, if it can be told."""
+        return self._bus.connected or super().reaches(rooms)
 
     def broadcast(
         self, packet: Packet, selection: Selection, if_behind: IfBehind = None, mark: Mark | None = None
@@ -135,13 +154,32 @@ class ClusterAdapter(Adapter):
         super().broadcast_with_ack(packet, selection, ack)
         if selection.local:
             return
-        request_id = self._new_request()
+        request_id, since = self._new_request(), self._bus.position
         timeout = None if ack.timeout is None else int(ack.timeout * 1000)
         self.tell(Broadcast(self.node, packet.data, target_from(selection), Flags(timeout=timeout), request_id))
         far = FarAcks(ack, self._namespace.clock, self._requests_timeout)
         self._far_acks[request_id] = far
+        self._bus.settled(since).addErrback(lambda _: far.lost())
         ack.done.addBoth(forgetting(self._forget_acks, request_id))
         self._namespace.tasks.start("counting the nodes", self._count_for(far))
+
+    def join(self, selection: Selection, rooms: tuple[str, ...]) -> None:
+        """Also those of other nodes, when they hear of it."""
+        super().join(selection, rooms)
+        if not selection.local:
+            self.tell(Join(target_from(selection), rooms, self.node))
+
+    def leave(self, selection: Selection, rooms: tuple[str, ...]) -> None:
+        """Also those of other nodes, when they hear of it."""
+        super().leave(selection, rooms)
+        if not selection.local:
+            self.tell(Leave(target_from(selection), rooms, self.node))
+
+    def disconnect(self, selection: Selection, close: bool) -> None:
+        """Also those of other nodes, when they hear of it."""
+        super().disconnect(selection, close)
+        if not selection.local:
+            self.tell(Disconnect(target_from(selection), close, self.node))
 
     async def fetch(self, selection: Selection) -> list[Any]:
         """This node's sockets, then those of the others as `RemoteSocket`."""
@@ -300,7 +338,7 @@ class ClusterAdapter(Adapter):
         others = await self.server_count() - 1
         if others <= 0:
             return []
-        request_id = self._new_request()
+        request_id, since = self._new_request(), self._bus.position
         waiting = self._answers.ask(request_id, what, others, kind)
         try:
             self.tell(request(request_id))
@@ -308,6 +346,7 @@ class ClusterAdapter(Adapter):
             waiting.addErrback(lambda _: None)
             waiting.cancel()
             raise
+        self._bus.settled(since).addErrback(partial(self._answers.fail, request_id))
         return await waiting
 
     async def _count_for(self, far: FarAcks) -> None:
@@ -338,13 +377,13 @@ class ClusterAdapter(Adapter):
         found = []
         for description in response.sockets:
             try:
-                found.append(RemoteSocket(self._namespace, description))
+                found.append(RemoteSocket(self._namespace, description, self._reader))
             except RemoteProtocolError as error:
                 self._unreadable(error)
         return found
 
     def _unreadable(self, error: RemoteProtocolError) -> None:
-        if self.tally.add(UNREADABLE, self._namespace.clock.seconds()):
+        if self._tally.add(_cause(error), self._namespace.clock.seconds()):
             text = "a message of another node in {namespace} is passed over: {error}"
             self._log.warn(text, namespace=self._namespace.name, error=error)
 
@@ -355,6 +394,12 @@ class ClusterAdapter(Adapter):
 def target_from(selection: Selection) -> Target:
     """Which sockets other nodes shall take."""
     return Target(tuple(dict.fromkeys(selection.rooms)), tuple(dict.fromkeys(selection.excluded)))
+
+
+def _cause(error: RemoteProtocolError) -> str:
+    if isinstance(error, LimitPassed):
+        return error.limit
+    return error.cause if isinstance(error, Unreadable) else MALFORMED
 
 
 def _selection(target: Target) -> Selection:

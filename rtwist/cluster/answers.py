@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
 
 from rtwist.cluster.messages import Response
 from rtwist.socketio.acks import BroadcastAck, Patience, PendingAcks, first_argument
@@ -50,6 +51,13 @@ class Answers:
         if len(question.responses) == question.expected:
             self._close(response.request_id)
             question.done.callback(question.responses)
+
+    def fail(self, request_id: str, why: Failure) -> None:
+        """The request has not reached the others."""
+        question = self._open.get(request_id)
+        if question is not None:
+            self._close(request_id)
+            question.done.errback(why)
 
     def stop(self) -> None:
         """Wait no longer: what is open is cancelled."""

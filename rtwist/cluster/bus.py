@@ -39,6 +39,10 @@ class Bus(Protocol):
         """How many nodes subscribe to `channel`, by its name; `RtwistError` from who is cut off."""
 
     @property
+    def connected(self) -> bool:
+        """Whether what is published now can be sent."""
+
+    @property
     def position(self) -> int:
         """How many messages were given to `publish` so far, dropped ones among them."""
 

@@ -6,12 +6,12 @@ where the protocol does not say.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
-from rtwist.cluster.wire import array, boolean, mapping, room_names
-from rtwist.errors import RemoteProtocolError
+from rtwist.cluster.wire import FOREIGN, INVALID, Reader, Unreadable, array, boolean, mapping
 from rtwist.socketio.mark import Mark
 from rtwist.socketio.packet import RESERVED_EVENTS, RESERVED_SERVER_EVENTS, PacketType
 
@@ -29,6 +29,8 @@ MAX_MARK_NUMBER: Final = 1000
 
 MAX_MARK_KEY: Final = 1600
 """AMQP's longest message id, 255 characters, each as six in JSON."""
+
+_EVENTS = (PacketType.EVENT, PacketType.BINARY_EVENT)
 
 Rooms = tuple[str, ...]
 
@@ -212,10 +214,10 @@ def flag_fields(flags: Flags) -> dict[str, Any]:
     return made
 
 
-def target_of(opts: Any) -> Target:
-    """What `options` wrote; the errors of this and of the others are `RemoteProtocolError`."""
+def target_of(opts: Any, reader: Reader) -> Target:
+    """What `options` wrote; the errors of this and of the others are those of `Reader`."""
     said = mapping(opts, "opts")
-    return Target(room_names(said.get("rooms")), room_names(said.get("except")))
+    return Target(reader.room_names(said.get("rooms")), reader.room_names(said.get("except")))
 
 
 def flags_of(opts: Any) -> Flags:
@@ -242,14 +244,19 @@ def _mark_of(said: Any) -> Mark | None:
     return Mark(key, number) if isinstance(key, str) and 0 < len(key) <= MAX_MARK_KEY else None
 
 
-def event_of(packet: Any, namespace: str | None) -> list[Any]:
-    """The data of a packet, which must be an event of `namespace`, also when it does not say of which."""
+def event_of(packet: Mapping[str, Any]) -> list[Any]:
+    """The data of a packet, which must be an event."""
+    if packet.get("type") not in _EVENTS:
+        raise Unreadable(INVALID, "a packet that is no event")
+    return _named(packet.get("data"), RESERVED_EVENTS)
+
+
+def event_in(namespace: str, packet: Any, unsaid: str | None = None) -> list[Any]:
+    """The same of a packet that must be of `namespace`; one that does not say is of `unsaid`."""
     said = mapping(packet, "packet")
-    if said.get("nsp", namespace) != namespace:
-        raise RemoteProtocolError("a packet of another namespace")
-    if said.get("type") not in (PacketType.EVENT, PacketType.BINARY_EVENT):
-        raise RemoteProtocolError("a packet that is no event")
-    return _named(said.get("data"), RESERVED_EVENTS)
+    if said.get("nsp", unsaid) != namespace:
+        raise Unreadable(FOREIGN, "a packet of another namespace")
+    return event_of(said)
 
 
 def server_event_of(data: Any) -> list[Any]:
@@ -260,5 +267,5 @@ def server_event_of(data: Any) -> list[Any]:
 def _named(data: Any, reserved: frozenset[str]) -> list[Any]:
     event = array(data, "data")
     if not event or not isinstance(event[0], str) or event[0] in reserved:
-        raise RemoteProtocolError("an event without a name of its own")
+        raise Unreadable(INVALID, "an event without a name of its own")
     return event

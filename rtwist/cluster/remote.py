@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, Any, Final
 
-from rtwist.cluster.wire import identifier, mapping, room_names
+from rtwist.cluster.wire import READER, Reader, mapping
 from rtwist.socketio.broadcast import BroadcastOperator, RoomNames
 from rtwist.socketio.socket import Handshake, Socket
 
@@ -24,17 +24,17 @@ _PLAIN = (str, int, float, bool, type(None))
 class RemoteSocket:
     """A socket of another node, as it was when it was asked for.
 
-    `handshake` is without credentials; `data` holds what of the socket's has a JSON form. Raises
-    `RemoteProtocolError` when the description cannot be read.
+    `handshake` is without credentials; `data` holds what of the socket's has a JSON form. The errors
+    are those of `Reader`.
     """
 
     __slots__ = ("_operator", "data", "handshake", "id", "rooms")
 
-    def __init__(self, namespace: Namespace, description: Any) -> None:
+    def __init__(self, namespace: Namespace, description: Any, reader: Reader = READER) -> None:
         said = mapping(description, "a socket")
-        self.id = identifier(said.get("id"), "a socket's id")
+        self.id = reader.identifier(said.get("id"), "a socket's id")
         self.handshake = _handshake(mapping(said.get("handshake") or {}, "a handshake"))
-        self.rooms = frozenset(room_names(said.get("rooms")))
+        self.rooms = frozenset(reader.room_names(said.get("rooms")))
         self.data: dict[str, Any] = dict(mapping(said.get("data") or {}, "a socket's data"))
         self._operator = BroadcastOperator(namespace).to(self.id)
 

@@ -52,6 +52,12 @@ class RedisBus:
         self._settling: deque[tuple[int, int, Deferred[None]]] = deque()
 
     @property
+    def connected(self) -> bool:
+        """Whether there is a connection to publish by."""
+        wire = self._redis.commands.wire
+        return wire is not None and wire.reason is None
+
+    @property
     def waiting(self) -> int:
         """How many messages wait for Redis to confirm them."""
         return len(self._waiting)

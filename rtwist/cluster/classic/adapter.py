@@ -6,36 +6,34 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from rtwist.cluster.adapter import KEY, REQUESTS_TIMEOUT, ClusterAdapter, target_from
+from rtwist.cluster.adapter import KEY, REQUESTS_TIMEOUT, ClusterAdapter
 from rtwist.cluster.bus import Bus
 from rtwist.cluster.classic import messages
 from rtwist.cluster.messages import (
     Broadcast,
-    Disconnect,
     DisconnectOne,
     Done,
-    Join,
     JoinOne,
-    Leave,
     LeaveOne,
     Request,
     Response,
 )
-from rtwist.socketio.adapter import Selection
+from rtwist.cluster.wire import Limits, well_formed
 
 if TYPE_CHECKING:
     from rtwist.socketio.namespace import Namespace
 
 NODE_BYTES: Final = 6
 _NODE = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
+_GLOB = re.compile(r"[*?[\\]")
 
 
 class ClassicAdapter(ClusterAdapter):
     """Broadcasts go by a channel of the namespace or of one room, requests and responses by their own.
 
     `key` begins the names of the channels. With `own_response_channels` a response goes to the channel of the
-    node that asked, else to one that all nodes hear; every node listens on both. What changes rooms or
-    disconnects is done when it arrives, by the sender too.
+    node that asked, else to one that all nodes hear; every node listens on both. The other arguments are those
+    of `ClusterAdapter`.
     """
 
     def __init__(
@@ -47,9 +45,12 @@ class ClassicAdapter(ClusterAdapter):
         requests_timeout: float = REQUESTS_TIMEOUT,
         key: str = KEY,
         own_response_channels: bool = False,
+        limits: Limits | None = None,
     ) -> None:
-        super().__init__(namespace, bus, node=node, requests_timeout=requests_timeout)
+        super().__init__(namespace, bus, node=node, requests_timeout=requests_timeout, limits=limits)
         name = namespace.name
+        self._own_broadcasts = messages.begins_broadcast(node)
+        self._own_requests = messages.begins_request(node)
         self._own_response_channels = own_response_channels
         self._channel = f"{key}#{name}#"
         self._requests = f"{key}-request#{name}#"
@@ -57,7 +58,8 @@ class ClassicAdapter(ClusterAdapter):
         self._handlers[JoinOne] = self._on_one
         self._handlers[LeaveOne] = self._on_one
         self._handlers[DisconnectOne] = self._on_one
-        bus.subscribe_pattern(f"{self._channel}*", self._heard_broadcast)
+        self._pattern = f"{_GLOB.sub(_literally, self._channel)}*"
+        bus.subscribe_pattern(self._pattern, self._heard_broadcast)
         bus.subscribe(self._requests, self._heard_request)
         for channel in (self._responses, f"{self._responses}{node}#"):
             bus.subscribe(channel, self._heard_response)
@@ -67,14 +69,14 @@ class ClassicAdapter(ClusterAdapter):
         name = self._namespace.name
         if isinstance(message, Broadcast) and message.request_id is None:
             rooms = message.target.rooms
-            channel = f"{self._channel}{rooms[0]}#" if len(rooms) == 1 else self._channel
+            channel = f"{self._channel}{well_formed(rooms[0])}#" if len(rooms) == 1 else self._channel
             self._publish_broadcast(message, channel, messages.encode_broadcast(message, name))
         else:
             self._bus.publish(self._requests, messages.encode_request(message, name))
 
     def read_broadcast(self, message: bytes) -> Broadcast:
         """See `ClusterAdapter`."""
-        return messages.decode_broadcast(message, self._namespace.name)
+        return messages.decode_broadcast(message, self._namespace.name, self._reader)
 
     def answer(self, asker: str | None, response: Response) -> None:
         """See `ClusterAdapter`."""
@@ -86,54 +88,34 @@ class ClassicAdapter(ClusterAdapter):
         """How many nodes listen for requests, this one among them."""
         return await self._bus.subscribers(self._requests)
 
-    def join(self, selection: Selection, rooms: tuple[str, ...]) -> None:
-        """Put the selected sockets into `rooms`; those of this node too when the message has come back."""
-        if selection.local:
-            super().join(selection, rooms)
-        else:
-            self.tell(Join(target_from(selection), rooms, self.node))
-
-    def leave(self, selection: Selection, rooms: tuple[str, ...]) -> None:
-        """Take the selected sockets out of `rooms`; those of this node too when the message has come back."""
-        if selection.local:
-            super().leave(selection, rooms)
-        else:
-            self.tell(Leave(target_from(selection), rooms, self.node))
-
-    def disconnect(self, selection: Selection, close: bool) -> None:
-        """Disconnect the selected sockets; those of this node too when the message has come back."""
-        if selection.local:
-            super().disconnect(selection, close)
-        else:
-            self.tell(Disconnect(target_from(selection), close, self.node))
-
     def close(self) -> None:
         """See `Adapter`."""
         super().close()
         for channel in (
-            f"{self._channel}*", self._requests, self._responses, f"{self._responses}{self.node}#"
+            self._pattern, self._requests, self._responses, f"{self._responses}{self.node}#"
         ):  # fmt: skip
             self._bus.unsubscribe(channel)
 
     def _heard_broadcast(self, channel: str, message: bytes) -> None:
-        room = channel.removeprefix(self._channel).removesuffix("#")
-        if not room or room in self.rooms:
+        # Most is for rooms of others, or has come back: that costs no decoding.
+        room = channel[len(self._channel) : -1]
+        if not message.startswith(self._own_broadcasts) and (not room or room in self.rooms):
             self.heard(partial(self._broadcast_of_others, message))
 
     def _heard_request(self, _: str, message: bytes) -> None:
-        self.heard(partial(self._request_to_do, message))
+        if not message.startswith(self._own_requests):
+            self.heard(partial(self._request_of_others, message))
 
     def _heard_response(self, _: str, message: bytes) -> None:
-        self.heard(partial(messages.decode_response, message))
+        self.heard(partial(messages.decode_response, message, self._reader))
 
     def _broadcast_of_others(self, message: bytes) -> Request | None:
-        said = messages.decode_broadcast(message, self._namespace.name)
+        said = messages.decode_broadcast(message, self._namespace.name, self._reader)
         return None if self.is_own(said) else said
 
-    def _request_to_do(self, message: bytes) -> Request | None:
-        said = messages.decode_request(message, self._namespace.name)
-        changes = isinstance(said, Join | Leave | Disconnect)
-        return said if changes or not self.is_own(said) else None
+    def _request_of_others(self, message: bytes) -> Request | None:
+        said = messages.decode_request(message, self._namespace.name, self._reader)
+        return None if self.is_own(said) else said
 
     def _on_one(self, said: JoinOne | LeaveOne | DisconnectOne) -> None:
         socket = self._namespace.sockets.get(said.sid)
@@ -146,3 +128,7 @@ class ClassicAdapter(ClusterAdapter):
         else:
             socket.disconnect(said.close)
         self.answer(said.uid, Done(said.request_id))
+
+
+def _literally(found: re.Match[str]) -> str:
+    return f"[{found[0] * 2 if found[0] == chr(92) else found[0]}]"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from rtwist.cluster.messages import (
     EMITTER,
@@ -31,29 +31,32 @@ from rtwist.cluster.messages import (
     RoomsAre,
     ServerSide,
     SocketsAre,
-    event_of,
+    Target,
+    event_in,
     flags_of,
     options,
     server_event_of,
     target_of,
 )
 from rtwist.cluster.wire import (
+    INVALID,
+    READER,
+    UNKNOWN,
+    Reader,
+    Unreadable,
     array,
     boolean,
     count,
-    identifier,
     json,
     mapping,
-    optional_identifier,
     pack,
-    read,
-    room_name,
-    room_names,
+    without_bytes,
 )
-from rtwist.errors import RemoteProtocolError
 from rtwist.socketio.packet import ROOT, PacketType
 
 _BROADCAST_PARTS = 3
+_BEGINS_PACKED = b"\x85" + pack("uid")
+"""A map of five fields, and the name of the first."""
 
 
 class Kind(IntEnum):
@@ -79,15 +82,19 @@ def encode_broadcast(message: Broadcast, namespace: str) -> bytes:
     return pack((message.uid, _packet(message, namespace), opts))
 
 
-def decode_broadcast(message: bytes, namespace: str) -> Broadcast:
-    """What came on the channel of a broadcast; `RemoteProtocolError` when it cannot be read or is not for us."""
-    parts = array(read(message), "a broadcast")
+def decode_broadcast(message: bytes, namespace: str, reader: Reader = READER) -> Broadcast:
+    """What came on the channel of a broadcast; the errors of all that read are those of `Reader`."""
+    parts = array(reader.read(message), "a broadcast")
     if len(parts) != _BROADCAST_PARTS:
-        raise RemoteProtocolError("a broadcast has three parts")
+        raise Unreadable(INVALID, "a broadcast has three parts")
     uid, packet, opts = parts
-    # A packet that does not say is of the root.
-    data = event_of({"nsp": ROOT, **mapping(packet, "packet")}, namespace)
-    return Broadcast(identifier(uid, "uid"), data, target_of(opts), flags_of(opts))
+    data = event_in(namespace, packet, unsaid=ROOT)
+    return Broadcast(reader.identifier(uid, "uid"), data, target_of(opts, reader), flags_of(opts))
+
+
+def begins_broadcast(uid: str) -> bytes:
+    """What every broadcast of `uid` begins with."""
+    return pack((uid, None, None))[:-2]
 
 
 def encode_request(request: Request, namespace: str) -> bytes:
@@ -106,13 +113,18 @@ def encode_request(request: Request, namespace: str) -> bytes:
     return json(said | _request_fields(request))
 
 
-def decode_request(message: bytes, namespace: str) -> Request:
-    """What came on the channel of requests; `RemoteProtocolError` when it cannot be read or is not for us."""
-    said = mapping(read(message), "a request")
-    reader = _REQUESTS.get(said["type"]) if type(said.get("type")) is int else None
-    if reader is None:
-        raise RemoteProtocolError("a request of an unknown type")
-    return reader(said, optional_identifier(said.get("uid"), "uid"), namespace)
+def decode_request(message: bytes, namespace: str, reader: Reader = READER) -> Request:
+    """What came on the channel of requests."""
+    said = mapping(reader.read(message), "a request")
+    read = _REQUESTS.get(said["type"]) if type(said.get("type")) is int else None
+    if read is None:
+        raise Unreadable(UNKNOWN, "a request of an unknown type")
+    return read(said, _From(reader.optional_identifier(said.get("uid"), "uid"), namespace, reader))
+
+
+def begins_request(uid: str) -> tuple[bytes, bytes]:
+    """What every request of `uid` begins with, in either form, if it says first who it is of."""
+    return json({"uid": uid})[:-1] + b",", _BEGINS_PACKED + pack(uid)
 
 
 def encode_response(response: Response) -> bytes:
@@ -123,7 +135,8 @@ def encode_response(response: Response) -> bytes:
     if isinstance(response, ClientCount):
         return json({"type": Kind.CLIENT_COUNT, "requestId": request_id, "clientCount": response.clients})
     if isinstance(response, Answer):
-        return json({"type": Kind.SERVER_SIDE, "requestId": request_id, "data": response.value})
+        data = without_bytes(response.value)
+        return json({"type": Kind.SERVER_SIDE, "requestId": request_id, "data": data})
     if isinstance(response, RoomsAre):
         return json({"requestId": request_id, "rooms": response.rooms})
     if isinstance(response, SocketsAre):
@@ -131,10 +144,10 @@ def encode_response(response: Response) -> bytes:
     return json({"requestId": request_id})
 
 
-def decode_response(message: bytes) -> Response:
-    """What came on a channel of responses; `RemoteProtocolError` when it cannot be read."""
-    said = mapping(read(message), "a response")
-    request_id = identifier(said.get("requestId"), "requestId")
+def decode_response(message: bytes, reader: Reader = READER) -> Response:
+    """What came on a channel of responses."""
+    said = mapping(reader.read(message), "a response")
+    request_id = reader.identifier(said.get("requestId"), "requestId")
     kind = said.get("type")
     if kind == Kind.CLIENT_COUNT:
         return ClientCount(request_id, count(said.get("clientCount"), "clientCount"))
@@ -143,9 +156,9 @@ def decode_response(message: bytes) -> Response:
     if kind == Kind.SERVER_SIDE:
         return Answer(request_id, said.get("data"))
     if kind is not None:
-        raise RemoteProtocolError("a response of an unknown type")
+        raise Unreadable(UNKNOWN, "a response of an unknown type")
     if "rooms" in said:
-        return RoomsAre(request_id, room_names(said["rooms"]))
+        return RoomsAre(request_id, reader.room_names(said["rooms"]))
     if "sockets" in said:
         return SocketsAre(request_id, array(said["sockets"], "sockets"))
     return Done(request_id)
@@ -163,7 +176,7 @@ def _request_fields(request: Request) -> dict[str, Any]:
         return {"type": Kind.DISCONNECT, "opts": options(request.target), "close": request.close}
     if isinstance(request, ServerSide):
         asked = {} if request.request_id is None else {"requestId": request.request_id}
-        return {**asked, "type": Kind.SERVER_SIDE, "data": request.data}
+        return {**asked, "type": Kind.SERVER_SIDE, "data": without_bytes(request.data)}
     return {"requestId": request.request_id} | _answered_fields(request)
 
 
@@ -180,49 +193,68 @@ def _answered_fields(request: Request) -> dict[str, Any]:
     return {"type": Kind.ALL_ROOMS}
 
 
+class _From(NamedTuple):
+    """Who asks, where, and how it is read."""
+
+    uid: str | None
+    namespace: str
+    reader: Reader
+
+
 _Fields = Any
-_Reader = Callable[[_Fields, str | None, str], Request]
+_Read = Callable[[_Fields, _From], Request]
 
 
-def _id(said: _Fields) -> str:
-    return identifier(said.get("requestId"), "requestId")
+def _id(said: _Fields, by: _From) -> str:
+    return by.reader.identifier(said.get("requestId"), "requestId")
 
 
-def _rooms_change(some: type[Join | Leave], one: type[JoinOne | LeaveOne]) -> _Reader:
-    def reader(said: _Fields, uid: str | None, _: str) -> Request:
+def _sid(said: _Fields, by: _From) -> str:
+    return by.reader.identifier(said.get("sid"), "sid")
+
+
+def _rooms(said: _Fields, by: _From) -> tuple[str, ...]:
+    return by.reader.room_names(said.get("rooms"))
+
+
+def _target(said: _Fields, by: _From) -> Target:
+    return target_of(said.get("opts"), by.reader)
+
+
+def _rooms_change(some: type[Join | Leave], one: type[JoinOne | LeaveOne]) -> _Read:
+    def read(said: _Fields, by: _From) -> Request:
         if said.get("opts"):
-            return some(target_of(said["opts"]), room_names(said.get("rooms")), uid)
-        return one(_id(said), identifier(said.get("sid"), "sid"), room_name(said.get("room")), uid)
+            return some(_target(said, by), _rooms(said, by), by.uid)
+        return one(_id(said, by), _sid(said, by), by.reader.room_name(said.get("room")), by.uid)
 
-    return reader
+    return read
 
 
-def _disconnect(said: _Fields, uid: str | None, _: str) -> Request:
+def _disconnect(said: _Fields, by: _From) -> Request:
     close = boolean(said.get("close"))
     if said.get("opts"):
-        return Disconnect(target_of(said["opts"]), close, uid)
-    return DisconnectOne(_id(said), identifier(said.get("sid"), "sid"), close, uid)
+        return Disconnect(_target(said, by), close, by.uid)
+    return DisconnectOne(_id(said, by), _sid(said, by), close, by.uid)
 
 
-def _server_side(said: _Fields, uid: str | None, _: str) -> Request:
-    return ServerSide(
-        uid, server_event_of(said.get("data")), optional_identifier(said.get("requestId"), "requestId")
-    )
+def _server_side(said: _Fields, by: _From) -> Request:
+    request_id = by.reader.optional_identifier(said.get("requestId"), "requestId")
+    return ServerSide(by.uid, server_event_of(said.get("data")), request_id)
 
 
-def _broadcast(said: _Fields, uid: str | None, namespace: str) -> Request:
-    opts = said.get("opts")
-    data = event_of(said.get("packet"), namespace)
-    return Broadcast(identifier(uid, "uid"), data, target_of(opts), flags_of(opts), _id(said))
+def _broadcast(said: _Fields, by: _From) -> Request:
+    data = event_in(by.namespace, said.get("packet"))
+    uid = by.reader.identifier(by.uid, "uid")
+    return Broadcast(uid, data, _target(said, by), flags_of(said.get("opts")), _id(said, by))
 
 
-_REQUESTS: dict[int, _Reader] = {
-    Kind.SOCKETS: lambda said, uid, _: AskSids(_id(said), room_names(said.get("rooms")), uid),
-    Kind.ALL_ROOMS: lambda said, uid, _: AskRooms(uid, _id(said)),
+_REQUESTS: dict[int, _Read] = {
+    Kind.SOCKETS: lambda said, by: AskSids(_id(said, by), _rooms(said, by), by.uid),
+    Kind.ALL_ROOMS: lambda said, by: AskRooms(by.uid, _id(said, by)),
     Kind.JOIN: _rooms_change(Join, JoinOne),
     Kind.LEAVE: _rooms_change(Leave, LeaveOne),
     Kind.DISCONNECT: _disconnect,
-    Kind.FETCH: lambda said, uid, _: Fetch(uid, _id(said), target_of(said.get("opts"))),
+    Kind.FETCH: lambda said, by: Fetch(by.uid, _id(said, by), _target(said, by)),
     Kind.SERVER_SIDE: _server_side,
     Kind.BROADCAST: _broadcast,
 }

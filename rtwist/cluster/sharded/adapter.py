@@ -7,19 +7,12 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from rtwist.cluster.adapter import KEY, REQUESTS_TIMEOUT, ClusterAdapter, target_from
+from rtwist.cluster.adapter import KEY, REQUESTS_TIMEOUT, ClusterAdapter
 from rtwist.cluster.bus import Bus
-from rtwist.cluster.messages import (
-    Broadcast,
-    Disconnect,
-    Join,
-    Leave,
-    Message,
-    Request,
-    Response,
-)
+from rtwist.cluster.messages import Broadcast, Message, Request, Response
 from rtwist.cluster.sharded import messages
-from rtwist.socketio.adapter import Adapter, Receiver, Selection
+from rtwist.cluster.wire import Limits, well_formed
+from rtwist.socketio.adapter import Adapter, Receiver
 
 if TYPE_CHECKING:
     from rtwist.socketio.namespace import Namespace
@@ -42,7 +35,7 @@ class Mode(Enum):
 class ShardedAdapter(ClusterAdapter):
     """A channel for each namespace, one for each node, and one for each room that `mode` gives one.
 
-    `key` begins the names of the channels.
+    `key` begins the names of the channels. The other arguments are those of `ClusterAdapter`.
     """
 
     def __init__(
@@ -54,8 +47,10 @@ class ShardedAdapter(ClusterAdapter):
         requests_timeout: float = REQUESTS_TIMEOUT,
         key: str = KEY,
         mode: Mode = Mode.DYNAMIC,
+        limits: Limits | None = None,
     ) -> None:
-        super().__init__(namespace, bus, node=node, requests_timeout=requests_timeout)
+        super().__init__(namespace, bus, node=node, requests_timeout=requests_timeout, limits=limits)
+        self._own = messages.ends(node, namespace.name)
         self._mode = mode
         self._channel = f"{key}#{namespace.name}#"
         for channel in (self._channel, f"{self._channel}{node}#"):
@@ -69,7 +64,7 @@ class ShardedAdapter(ClusterAdapter):
         fresh = [room for room in dict.fromkeys(wanted) if room not in self.rooms]
         added = super().add(socket, wanted)
         for room in fresh:
-            if self._has_channel(room):
+            if self._listens(room):
                 self._bus.subscribe(self._room_channel(room), self._heard)
         return added
 
@@ -88,8 +83,12 @@ class ShardedAdapter(ClusterAdapter):
 
     def _left(self, rooms: Iterable[str]) -> None:
         for room in rooms:
-            if room not in self.rooms and self._has_channel(room):
+            if room not in self.rooms and self._listens(room):
                 self._bus.unsubscribe(self._room_channel(room))
+
+    def _listens(self, room: str) -> bool:
+        # One that is called like this node has its channel already.
+        return room != self.node and self._has_channel(room)
 
     def _has_channel(self, room: str) -> bool:
         if self._mode is Mode.DYNAMIC:
@@ -97,7 +96,7 @@ class ShardedAdapter(ClusterAdapter):
         return self._mode is Mode.DYNAMIC_PRIVATE
 
     def _room_channel(self, room: str) -> str:
-        return f"{self._channel}{room}#"
+        return f"{self._channel}{well_formed(room)}#"
 
     # What goes out
 
@@ -114,7 +113,7 @@ class ShardedAdapter(ClusterAdapter):
 
     def read_broadcast(self, message: bytes) -> Broadcast | None:
         """See `ClusterAdapter`."""
-        _, said = messages.decode(message, self._namespace.name)
+        _, said = messages.decode(message, self._namespace.name, self._reader)
         return said if isinstance(said, Broadcast) else None
 
     def answer(self, asker: str | None, response: Response) -> None:
@@ -132,38 +131,21 @@ class ShardedAdapter(ClusterAdapter):
         """The rooms of this node: the protocol has no question for those of others."""
         return await Adapter.all_rooms(self)
 
-    def join(self, selection: Selection, rooms: tuple[str, ...]) -> None:
-        """Put the selected sockets into `rooms`; those of this node at once."""
-        super().join(selection, rooms)
-        if not selection.local:
-            self.tell(Join(target_from(selection), rooms))
-
-    def leave(self, selection: Selection, rooms: tuple[str, ...]) -> None:
-        """Take the selected sockets out of `rooms`; those of this node at once."""
-        super().leave(selection, rooms)
-        if not selection.local:
-            self.tell(Leave(target_from(selection), rooms))
-
-    def disconnect(self, selection: Selection, close: bool) -> None:
-        """Disconnect the selected sockets; those of this node at once."""
-        super().disconnect(selection, close)
-        if not selection.local:
-            self.tell(Disconnect(target_from(selection), close))
-
     def close(self) -> None:
         """See `Adapter`."""
         super().close()
         for channel in (self._channel, f"{self._channel}{self.node}#"):
             self._bus.unsubscribe(channel)
         for room in self.rooms.names():
-            if self._has_channel(room):
+            if self._listens(room):
                 self._bus.unsubscribe(self._room_channel(room))
 
     # What comes in
 
     def _heard(self, _: str, message: bytes) -> None:
-        self.heard(partial(self._of_others, message))
+        if not message.endswith(self._own):  # it has come back
+            self.heard(partial(self._of_others, message))
 
     def _of_others(self, message: bytes) -> Any:
-        uid, said = messages.decode(message, self._namespace.name)
+        uid, said = messages.decode(message, self._namespace.name, self._reader)
         return None if uid == self.node else said

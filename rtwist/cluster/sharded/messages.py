@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from rtwist.cluster.messages import (
     Answer,
@@ -22,6 +22,7 @@ from rtwist.cluster.messages import (
     Message,
     ServerSide,
     SocketsAre,
+    Target,
     event_of,
     flags_of,
     options,
@@ -29,18 +30,18 @@ from rtwist.cluster.messages import (
     target_of,
 )
 from rtwist.cluster.wire import (
+    FOREIGN,
+    READER,
+    UNKNOWN,
+    Reader,
+    Unreadable,
     array,
     boolean,
     count,
-    identifier,
     json,
     mapping,
-    optional_identifier,
     pack,
-    read,
-    room_names,
 )
-from rtwist.errors import RemoteProtocolError
 from rtwist.socketio.binary import has_binary
 from rtwist.socketio.packet import PacketType
 
@@ -67,16 +68,22 @@ def encode(message: Message, uid: str, namespace: str) -> bytes:
     return pack(said) if has_binary(data) else json(said)
 
 
-def decode(message: bytes, namespace: str) -> tuple[str, Message]:
-    """Who says it, and what; `RemoteProtocolError` when it cannot be read or is not for us."""
-    said = mapping(read(message), "a message")
+def decode(message: bytes, namespace: str, reader: Reader = READER) -> tuple[str, Message]:
+    """Who says it, and what; the errors are those of `Reader`."""
+    said = mapping(reader.read(message), "a message")
     if said.get("nsp") != namespace:
-        raise RemoteProtocolError("a message of another namespace")
-    reader = _READERS.get(said["type"]) if type(said.get("type")) is int else None
-    if reader is None:
-        raise RemoteProtocolError("a message of an unknown type")
-    uid = identifier(said.get("uid"), "uid")
-    return uid, reader(mapping(said.get("data"), "data"), uid)
+        raise Unreadable(FOREIGN, "a message of another namespace")
+    read = _READERS.get(said["type"]) if type(said.get("type")) is int else None
+    if read is None:
+        raise Unreadable(UNKNOWN, "a message of an unknown type")
+    uid = reader.identifier(said.get("uid"), "uid")
+    return uid, read(mapping(said.get("data"), "data"), _From(uid, reader))
+
+
+def ends(uid: str, namespace: str) -> tuple[bytes, bytes]:
+    """What every message of `uid` ends with, in either form, if it says who it is of last."""
+    last = {"uid": uid, "nsp": namespace}
+    return b"," + json(last)[1:], pack(last)[1:]
 
 
 def _parts(message: Message) -> tuple[Kind, dict[str, Any]]:
@@ -109,33 +116,46 @@ def _answer_parts(message: Message) -> tuple[Kind, dict[str, Any]]:
     raise TypeError(f"the sharded protocol has no {type(message).__name__}")
 
 
+class _From(NamedTuple):
+    """Who says it, and how it is read."""
+
+    uid: str
+    reader: Reader
+
+
 _Fields = Any
 
 
-def _id(data: _Fields) -> str:
-    return identifier(data.get("requestId"), "requestId")
+def _id(data: _Fields, by: _From) -> str:
+    return by.reader.identifier(data.get("requestId"), "requestId")
 
 
-def _asked(data: _Fields) -> str | None:
-    return optional_identifier(data.get("requestId"), "requestId")
+def _asked(data: _Fields, by: _From) -> str | None:
+    return by.reader.optional_identifier(data.get("requestId"), "requestId")
 
 
-def _broadcast(data: _Fields, uid: str) -> Message:
-    packet, opts = mapping(data.get("packet"), "packet"), data.get("opts")
-    # Which namespace it is for stands outside.
-    event = event_of({**packet, "nsp": None}, None)
-    return Broadcast(uid, event, target_of(opts), flags_of(opts), _asked(data))
+def _rooms(data: _Fields, by: _From) -> tuple[str, ...]:
+    return by.reader.room_names(data.get("rooms"))
 
 
-_READERS: dict[int, Callable[[_Fields, str], Message]] = {
+def _target(data: _Fields, by: _From) -> Target:
+    return target_of(data.get("opts"), by.reader)
+
+
+def _broadcast(data: _Fields, by: _From) -> Message:
+    event = event_of(mapping(data.get("packet"), "packet"))
+    return Broadcast(by.uid, event, _target(data, by), flags_of(data.get("opts")), _asked(data, by))
+
+
+_READERS: dict[int, Callable[[_Fields, _From], Message]] = {
     Kind.BROADCAST: _broadcast,
-    Kind.JOIN: lambda data, uid: Join(target_of(data.get("opts")), room_names(data.get("rooms")), uid),
-    Kind.LEAVE: lambda data, uid: Leave(target_of(data.get("opts")), room_names(data.get("rooms")), uid),
-    Kind.DISCONNECT: lambda data, uid: Disconnect(target_of(data.get("opts")), boolean(data.get("close")), uid),
-    Kind.FETCH: lambda data, uid: Fetch(uid, _id(data), target_of(data.get("opts"))),
-    Kind.SOCKETS: lambda data, uid: SocketsAre(_id(data), array(data.get("sockets"), "sockets")),
-    Kind.SERVER_SIDE: lambda data, uid: ServerSide(uid, server_event_of(data.get("packet")), _asked(data)),
-    Kind.ANSWER: lambda data, uid: Answer(_id(data), data.get("packet")),
-    Kind.CLIENT_COUNT: lambda data, uid: ClientCount(_id(data), count(data.get("clientCount"), "clientCount")),
-    Kind.CLIENT_ACK: lambda data, uid: ClientAck(_id(data), data.get("packet")),
+    Kind.JOIN: lambda data, by: Join(_target(data, by), _rooms(data, by), by.uid),
+    Kind.LEAVE: lambda data, by: Leave(_target(data, by), _rooms(data, by), by.uid),
+    Kind.DISCONNECT: lambda data, by: Disconnect(_target(data, by), boolean(data.get("close")), by.uid),
+    Kind.FETCH: lambda data, by: Fetch(by.uid, _id(data, by), _target(data, by)),
+    Kind.SOCKETS: lambda data, by: SocketsAre(_id(data, by), array(data.get("sockets"), "sockets")),
+    Kind.SERVER_SIDE: lambda data, by: ServerSide(by.uid, server_event_of(data.get("packet")), _asked(data, by)),
+    Kind.ANSWER: lambda data, by: Answer(_id(data, by), data.get("packet")),
+    Kind.CLIENT_COUNT: lambda data, by: ClientCount(_id(data, by), count(data.get("clientCount"), "clientCount")),
+    Kind.CLIENT_ACK: lambda data, by: ClientAck(_id(data, by), data.get("packet")),
 }
