@@ -90,10 +90,15 @@ class MemoryHub:
 
 
 class MemoryBus:
-    """The bus of one node at a `MemoryHub`; `connected` can be taken away and given back."""
+    """The bus of one node at a `MemoryHub`; `connected` can be taken away and given back.
+
+    One that is `deaf` hears nothing, though what it publishes goes out.
+    """
 
     def __init__(self, hub: MemoryHub) -> None:
         self.connected = True
+        self.deaf = False
+        self._missed = 0
         self.position = 0
         self._failed = 0
         self._hub = hub
@@ -118,9 +123,10 @@ class MemoryBus:
 
     async def synced(self) -> None:
         """See `Bus`."""
+        missed = self._missed
         await self._hub.passed()
-        if not self.connected:
-            raise BusCut("this node is cut off")
+        if self.deaf or not self.connected or self._missed != missed:
+            raise BusCut("this node is cut off, or was")
 
     def subscribe(self, channel: str, heard: Heard) -> None:
         """See `Bus`."""
@@ -143,7 +149,8 @@ class MemoryBus:
 
     def hear(self, channel: str, message: bytes) -> None:
         """The hub brings a message."""
-        if not self.connected:
+        if self.deaf or not self.connected:
+            self._missed += 1
             return
         heard = self._channels.get(channel)
         if heard is not None:

@@ -8,9 +8,23 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults, succeed
 from twisted.python.failure import Failure
 
+from rtwist.cluster.bus import Bus
 from rtwist.cluster.follower import Follower
 from rtwist.cluster.outage import Outage
 from rtwist.cluster.seen import SharedWindow
+
+
+class Published:
+    """For `AllNodes`: whether what was published on `bus` since the last call is on its way."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._since = bus.position
+
+    def __call__(self) -> Deferred[None]:
+        """See `Bus.settled`."""
+        since, self._since = self._since, self._bus.position
+        return self._bus.settled(since)
 
 
 class AllNodes:
