@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from rtwist.cluster.answers import Answers, FarAcks, NodesTimeout, Relay, forgetting
 from rtwist.cluster.bus import Bus
 from rtwist.cluster.deliveries import Deliveries
+from rtwist.cluster.delivering import deliver, selection_of
 from rtwist.cluster.messages import (
     Answer,
     AskRooms,
@@ -95,9 +96,9 @@ class ClusterAdapter(Adapter):
         self._relays: set[Relay] = set()
         self._handlers: dict[type, Callable[[Any], None]] = {
             Broadcast: self._on_broadcast,
-            Join: lambda said: Adapter.join(self, _selection(said.target), said.rooms),
-            Leave: lambda said: Adapter.leave(self, _selection(said.target), said.rooms),
-            Disconnect: lambda said: Adapter.disconnect(self, _selection(said.target), said.close),
+            Join: lambda said: Adapter.join(self, selection_of(said.target), said.rooms),
+            Leave: lambda said: Adapter.leave(self, selection_of(said.target), said.rooms),
+            Disconnect: lambda said: Adapter.disconnect(self, selection_of(said.target), said.close),
             AskSids: self._on_ask_sids,
             AskRooms: self._on_ask_rooms,
             Fetch: self._on_fetch,
@@ -247,7 +248,7 @@ class ClusterAdapter(Adapter):
         if said.request_id is not None:
             self._relay(said, said.request_id)
         elif said.flags.mark is None or self.deliveries is None:
-            self._deliver(said)
+            deliver(self, self._namespace, said)
         elif not self.deliveries.hold(partial(self._deliver_once, said, said.flags.mark)):
             self._deliver_once(said, said.flags.mark)
 
@@ -269,25 +270,13 @@ class ClusterAdapter(Adapter):
     def _deliver_once(self, said: Broadcast, mark: Mark, before: float = math.inf) -> bool:
         is_new = self.deliveries is not None and self.deliveries.is_new(mark)
         if is_new and self.deliveries is not None:
-            self._deliver(said, before)
+            deliver(self, self._namespace, said, before)
             self.deliveries.add(mark)
         return is_new
 
-    def _deliver(self, said: Broadcast, before: float = math.inf) -> None:
-        namespace, data, selection = self._namespace, said.data, _selection(said.target)
-        packet = Packet(PacketType.EVENT, namespace.name, data)
-        if_behind = DROP if said.flags.volatile else namespace.behind.of(namespace.name, data[0], data[1:])
-        if before == math.inf:
-            Adapter.broadcast(self, packet, selection, if_behind)
-            return
-        encoded = encode(packet)
-        for socket in self.select(selection):
-            if socket.handshake.time < before:
-                socket.deliver(encoded, if_behind)
-
     def _relay(self, said: Broadcast, request_id: str) -> None:
         namespace = self._namespace
-        sockets = list(self.select(_selection(said.target)))
+        sockets = list(self.select(selection_of(said.target)))
         packet_id = namespace.next_ack_id()
         encoded = encode(Packet(PacketType.EVENT, namespace.name, said.data, packet_id))
         self.answer(said.uid, ClientCount(request_id, len(sockets)))
@@ -309,7 +298,7 @@ class ClusterAdapter(Adapter):
         self.answer(said.uid, RoomsAre(said.request_id, tuple(self.rooms.names())))
 
     def _on_fetch(self, said: Fetch) -> None:
-        sockets = [describe(socket) for socket in self.select(_selection(said.target))]
+        sockets = [describe(socket) for socket in self.select(selection_of(said.target))]
         self.answer(said.uid, SocketsAre(said.request_id, sockets))
 
     def _on_server_side(self, said: ServerSide) -> None:
@@ -400,7 +389,3 @@ def _cause(error: RemoteProtocolError) -> str:
     if isinstance(error, LimitPassed):
         return error.limit
     return error.cause if isinstance(error, Unreadable) else MALFORMED
-
-
-def _selection(target: Target) -> Selection:
-    return Selection(target.rooms, target.excluded)

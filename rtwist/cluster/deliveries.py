@@ -150,16 +150,14 @@ class Deliveries:
 
     def sent(self, mark: Mark, channel: str, message: bytes, *, taken: bool) -> None:
         """Keep what was published; unless it was `taken` over, it is still to be."""
-        own = self._own.pop(mark.key, None)
-        if own is None:
-            own = _Own(self._now(), self._age())
-        former = own.messages.get(mark.number)
-        size = len(message) - (0 if former is None else len(former.message))
+        own = self._own.get(mark.key)
+        if own is None or mark.number in own.messages:  # the event came again
+            self._forget(mark.key)
+            own = self._own[mark.key] = _Own(self._now(), self._age())
         own.messages[mark.number] = Sent(channel, message)
-        own.size += size
+        own.size += len(message)
         own.publish |= not taken
-        self.kept_bytes += size
-        self._own[mark.key] = own
+        self.kept_bytes += len(message)
         self._drop_own()
 
     def entry(self, key: str) -> Entry:
@@ -170,7 +168,7 @@ class Deliveries:
         return Entry(key, tuple(own.messages.values()), max(self._now() - own.at, 0.0), own.publish)
 
     def published(self, keys: Iterable[str]) -> None:
-        """Nothing of these is to be published any more."""
+        """Nothing of these is to be published any more, or it is by whoever gets the event next."""
         for key in keys:
             own = self._own.get(key)
             if own is not None:
@@ -184,14 +182,12 @@ class Deliveries:
             self._own[key].publish = True
         return keys
 
-    def forget(self, keys: Iterable[str]) -> None:
-        """These events come again, for whichever node: keep nothing of them but the marks."""
-        for key in keys:
-            own = self._own.pop(key, None)
-            if own is not None:
-                self.kept_bytes -= own.size
-
     # Within
+
+    def _forget(self, key: str) -> None:
+        own = self._own.pop(key, None)
+        if own is not None:
+            self.kept_bytes -= own.size
 
     def _age(self) -> float:
         return (self._now() if self._paused is None else self._paused) - self._left_out
@@ -202,4 +198,4 @@ class Deliveries:
             key, own = next(iter(self._own.items()))
             if self.kept_bytes <= self.kept.bytes and age - own.since < self.kept.seconds:
                 return
-            self.forget((key,))
+            self._forget(key)

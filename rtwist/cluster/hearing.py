@@ -142,6 +142,8 @@ class Hearing:
         page = await self._events.read(-1)
         if self._epoch is None:  # what was published earlier is not for the sockets of this node
             self._epoch, self._serial, self._sure_at = page.epoch, page.serial, began
+        if self._epoch != page.epoch:  # what this node put is lost, and may be what others missed
+            self._ids.catch_up_soon()
         await self._bus.synced()
         if not self._behind and self._clock.seconds() >= self._more_until:
             self._epoch, self._serial, self._sure_at, self._anew = page.epoch, page.serial, began, False

@@ -73,7 +73,7 @@ class SharedWindow(Window):
             for key in keys:
                 super().forget(json.loads(key))
             if self._deliveries is not None:
-                self._deliveries.forget(keys)
+                self._deliveries.published(keys)
         return failure
 
     def publish_again(self) -> Deferred[None] | None:
