@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -60,8 +61,9 @@ class _Own:
 class Deliveries:
     """Which emissions this node's sockets have had, for `seconds` and of the last `events` events.
 
-    `now` returns seconds. Between `pause` and `resume` nothing gets older. `kept` bounds what this node keeps of
-    its own emissions, so that it can tell them to others until these have them.
+    `now` returns seconds. Between `pause` and `resume` nothing gets older. What came before `forgot_until` may be
+    remembered no more. `kept` bounds what this node keeps of its own emissions, so that it can tell them to others
+    until these have them.
     """
 
     def __init__(
@@ -75,10 +77,11 @@ class Deliveries:
         self.kept = kept or KeptLimits()
         self.kept_bytes = 0
         self.overflowed = False
+        self.forgot_until = -math.inf
         self._now = now
         self._seconds = seconds
         self._events = events
-        self._known: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[float, int, float]] = OrderedDict()
         self._own: OrderedDict[str, _Own] = OrderedDict()
         self._held: deque[Callable[[], object]] | None = None
         self._paused: float | None = None
@@ -97,13 +100,13 @@ class Deliveries:
     def add(self, mark: Mark) -> None:
         """The sockets of this node have it."""
         age = self._age()
-        added, numbers = self._known.get(mark.key, (age, 0))
+        added, numbers, since = self._known.get(mark.key, (age, 0, self._now()))
         if age - added >= self._seconds:
-            del self._known[mark.key]
-            added, numbers = age, 0
-        self._known[mark.key] = added, numbers | 1 << mark.number
+            self._forget_mark(mark.key)
+            added, numbers, since = age, 0, self._now()
+        self._known[mark.key] = added, numbers | 1 << mark.number, since
         while len(self._known) > self._events or age - next(iter(self._known.values()))[0] >= self._seconds:
-            self._known.popitem(last=False)
+            self._forget_mark(next(iter(self._known)))
 
     def pause(self) -> None:
         """This node is cut off: nothing gets older."""
@@ -183,6 +186,9 @@ class Deliveries:
         return keys
 
     # Within
+
+    def _forget_mark(self, key: str) -> None:
+        self.forgot_until = max(self.forgot_until, self._known.pop(key)[2])
 
     def _forget(self, key: str) -> None:
         own = self._own.pop(key, None)

@@ -43,8 +43,8 @@ class LogPage(NamedTuple):
 class EventLog(Protocol):
     """Event ids as `Records` keep them, and behind each what was published for it.
 
-    What an entry still has to publish is published in the same step, before its id is known. What is `late` then
-    is not: a message on the channel of late events tells the nodes to read it.
+    What an entry still has to publish is published in the same step, before its id is known. What is late then
+    is not: a message on `late_channel` tells the nodes to read it, as it does of what is put once more.
     """
 
     late_channel: str
@@ -117,7 +117,7 @@ class MemoryLog(MemoryRecords):
         """See `EventLog`."""
         late = False
         for entry in entries:
-            if entry.publish and entry.waited > LATE_SECONDS:
+            if entry.waited > LATE_SECONDS:
                 late = late or bool(entry.messages)
             elif entry.publish:
                 for sent in entry.messages:

@@ -21,7 +21,7 @@ BEAT_SECONDS = 2.5
 MORE_SECONDS = 15.0
 """How long what is put late is read after a cut: other nodes come back up to so much later."""
 DRIFT_SECONDS = 1.0
-"""How much the clocks of nodes and of Redis may gain on each other while a node is away."""
+"""How much the clocks of nodes and of Redis may gain on each other in that time."""
 
 
 class LateAdapter(Protocol):
@@ -71,8 +71,7 @@ class Hearing:
         self._epoch: str | None = None
         self._serial = 0
         self._sure_at = 0.0
-        """When all up to `_serial` had been heard; counts for an epoch that is read from its beginning."""
-        self._anew = False
+        """When all up to `_serial` had been heard."""
         self._told_gap = False
         self._more_until = 0.0
         self._beating = LoopingCall(self.beat)
@@ -146,7 +145,7 @@ class Hearing:
             self._ids.catch_up_soon()
         await self._bus.synced()
         if not self._behind and self._clock.seconds() >= self._more_until:
-            self._epoch, self._serial, self._sure_at, self._anew = page.epoch, page.serial, began, False
+            self._epoch, self._serial, self._sure_at = page.epoch, page.serial, began
 
     async def _catch_up(self) -> None:
         await self._read()
@@ -159,12 +158,13 @@ class Hearing:
             self._deliveries.let_go()
 
     async def _read(self) -> None:
+        anew = False
         while True:
             page = await self._events.read(self._serial)
             if page.epoch != self._epoch or page.serial < self._serial:
-                self._epoch, self._serial, self._anew = page.epoch, 0, True
+                self._epoch, self._serial, anew = page.epoch, 0, True
                 continue
-            if page.blanked > self._serial and not self._anew:
+            if page.blanked > self._serial and not anew:
                 self._tell_gap(page)
             self._deliver(page)
             self._serial = max(self._serial, page.serial)
@@ -174,8 +174,8 @@ class Hearing:
     def _deliver(self, page: LogPage) -> None:
         clock, now = self._clock.seconds(), self._now()
         for event in page.events:
-            # Nodes put again what a store has lost, also what was heard here long ago.
-            if self._anew and clock - event.age < self._sure_at - DRIFT_SECONDS:
+            # Nodes put again what a store has lost, also what was heard here so long ago that nobody remembers.
+            if clock - event.age < self._deliveries.forgot_until + DRIFT_SECONDS:
                 continue
             for message in event.messages:
                 self.late += self._adapter.deliver_late(message, now - event.age)

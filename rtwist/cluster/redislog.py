@@ -22,9 +22,8 @@ local bytes = tonumber(redis.call('HGET', state, 'bytes') or 0)
 local late, serial, puts, index = false, 0, 0, 12
 while index <= #ARGV do
   local key, waited, count = ARGV[index], tonumber(ARGV[index + 1]), tonumber(ARGV[index + 3])
-  local to_publish = count > 0 and ARGV[index + 2] == '1'
-  local live = to_publish and waited <= late_after
-  late = late or (to_publish and not live)
+  local live = ARGV[index + 2] == '1' and waited <= late_after
+  late = late or (count > 0 and waited > late_after)
   index = index + 4
   local body = {string.format('%.0f', age), ' ', string.format('%.0f', now - waited), ' '}
   for _ = 1, count do

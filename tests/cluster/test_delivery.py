@@ -281,7 +281,7 @@ class TestAStoreThatLost:
         pass_time(stores, nodes, 5)
         for node in nodes:
             node.leave()
-        nodes[1].deliveries._known.clear()  # as if it were too long ago
+        nodes[1].deliveries._forget_mark('"e0"')  # as if it were too long ago
         stores.lose()
         for node in nodes:
             node.come_back()

@@ -40,6 +40,7 @@ class Delivery(RuleBasedStateMachine):
         self.nodes = [Node(self.stores, make, log, number, kept=kept) for number in range(NODES)]
         self.rooms: list[list[str]] = []
         self.queue: list[int] = []
+        self.unsure: set[int] = set()
         self.handled = 0
         self.in_order = True
         self.clients: list[Told] = []
@@ -72,12 +73,18 @@ class Delivery(RuleBasedStateMachine):
         node, taken = self.nodes[number], self.queue[:most]
         if not node.outage.consumes:
             return
-        self.handled = max(self.handled, taken[-1] + 1) if not node.reach.cut else self.handled
+        if not node.reach.cut:
+            self.handled = max(self.handled, taken[-1] + 1)
+            # Its own clients have it at once, before what it will find that it missed.
+            self.in_order = self.in_order and not node.bus.deaf
         node.reach.lost = answer_is_lost
         certain = node.take(*(event(each, *self.rooms[each]) for each in taken))
         node.reach.lost = False
         if certain:
             self.queue = self.queue[most:]
+            self.unsure.difference_update(taken)
+        elif answer_is_lost:
+            self.unsure.update(taken)
 
     @precondition(lambda self: self.queue)
     @rule(number=nodes)
@@ -87,6 +94,7 @@ class Delivery(RuleBasedStateMachine):
         if node.outage.consumes and not node.reach.cut and node.bus.connected:
             node.cut()
             self.handled = max(self.handled, self.queue[0] + 1)
+            self.in_order = self.in_order and not node.bus.deaf
             node.handle(event(self.queue[0], *self.rooms[self.queue[0]]))
 
     @rule(number=nodes, deaf=st.booleans())
@@ -111,6 +119,8 @@ class Delivery(RuleBasedStateMachine):
         if not slowly and not node.outage.consumes:
             node.found()
 
+    # What became certain unknown to its node, and is lost before it is taken again, nobody puts again.
+    @precondition(lambda self: not self.unsure)
     @rule()
     def lose(self) -> None:
         self.listen()

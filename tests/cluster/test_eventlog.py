@@ -57,13 +57,15 @@ class TestTheLog:
         for channel in ("news", log.late_channel, CHANNEL):
             stores.new_bus().subscribe(channel, lambda *said: heard.append(said))
         late = LATE_SECONDS + 1
-        put(log, entry("a", b"1", publish=True), entry("b", b"2"), entry("c", b"3", waited=late))
+        put(log, entry("a", b"1", publish=True), entry("b", b"2"), entry("c", waited=late))
         stores.deliver()
         assert heard == [("news", b"1"), (CHANNEL, b"3")]
         heard.clear()
-        put(log, entry("d", b"4", waited=late, publish=True), entry("e", waited=late, publish=True))
-        stores.deliver()
-        assert heard == [(CHANNEL, b"5"), (log.late_channel, b"5")]
+        for publish in (True, False):
+            heard.clear()
+            put(log, entry("d", b"4", waited=late, publish=publish), entry("e"))
+            stores.deliver()
+            assert [channel for channel, _ in heard] == [CHANNEL, log.late_channel]
 
     def test_what_was_published_is_kept_for_a_time(self, stores: Stores) -> None:
         log = stores.log(KeptLimits(seconds=10))
