@@ -62,8 +62,8 @@ class Deliveries:
     """Which emissions this node's sockets have had, for `seconds` and of the last `events` events.
 
     `now` returns seconds. Between `pause` and `resume` nothing gets older. What came before `forgot_until` may be
-    remembered no more. `kept` bounds what this node keeps of its own emissions, so that it can tell them to others
-    until these have them.
+    remembered no more. `kept` bounds what this node keeps of its own emissions, to tell them to others until
+    these have them.
     """
 
     def __init__(
