@@ -10,7 +10,7 @@ empty :=
 export TOX_DISCOVER := $(subst $(empty) $(empty),:,$(wildcard $(PYENV)/versions/*/bin/python3.1[0-4]))
 SOURCES := setup.py $(shell find rtwist twisted -name '*.py' -o -name '*.html')
 
-.PHONY: help run test prepare soak day bench profile isolation fuzz lint types format clean
+.PHONY: help run test prepare soak day bench bench-cluster capacity profile isolation fuzz lint types format clean
 
 help:
 	@echo "make run        install into $(VENV), start the service in development mode on port $(PORT)"
@@ -18,6 +18,8 @@ help:
 	@echo "make soak       100,000 connections of all kinds; must leave nothing behind"
 	@echo "make day        a day of a shop platform at 5,000 events a second, and what the service used"
 	@echo "make bench      rtwist beside Node and python-socketio, into docs/benchmarks; QUICK=1 for 3 minutes, into .bench"
+	@echo "make bench-cluster  two nodes over Redis beside two of Node, into docs/benchmarks; QUICK=1 for small, into .bench"
+	@echo "make capacity   what a million connections need, from measured costs (docs/capacity.rst)"
 	@echo "make profile    where the time of rtwist goes in each work of the benchmark, into docs/benchmarks"
 	@echo "make isolation  users in any order for SECONDS=300; none may hear what is another's"
 	@echo "make fuzz       hostile inputs for SECONDS=300, then a million packets through the JavaScript parsers"
@@ -47,6 +49,12 @@ day: prepare
 
 bench: prepare
 	$(VENV)-test/bin/tox run -e bench -- $(if $(QUICK),--quick)
+
+bench-cluster: prepare
+	$(VENV)-test/bin/tox run -e bench-cluster -- $(if $(QUICK),--quick)
+
+capacity: prepare
+	$(VENV)-test/bin/tox run -e capacity
 
 profile: prepare
 	$(VENV)-test/bin/tox run -e profile

@@ -51,7 +51,7 @@ class Accounts:
         self._presence = presence
         self._revocations = revocations
         self._leeway = leeway
-        self._max_rooms = max_rooms
+        self.max_rooms = max_rooms
         self._now = now
 
     def apply(self, effect: Effect | OwnersChanged) -> None:
@@ -152,7 +152,7 @@ class Accounts:
 
     def _kept(self, socket: Socket, identity: Identity, names: Iterable[str]) -> Iterator[str]:
         """The rooms for all that the socket asked for and still may be in, as many as it may have."""
-        limit = self._max_rooms
+        limit = self.max_rooms
         for room, present in _asked_for(names):
             owners = self._owners.recall(room.id) if room.kind is Kind.ORDER else UNKNOWN
             entry = self._policy.entry(identity, room, owners)

@@ -13,6 +13,7 @@ from rtwist.authorization import (
     AuthorizationSettings,
     authorization_settings,
 )
+from rtwist.cluster.settings import ClusterSettings, cluster_settings
 from rtwist.engineio.options import Cookie
 from rtwist.errors import ConfigError
 from rtwist.intake.settings import (
@@ -37,8 +38,6 @@ _SOCKETIO = (
     "max-queued-bytes", "max-pending-acks", "ack-timeout",
 )  # fmt: skip
 """Settings that go to the Socket.IO server under their own names."""
-
-_LATER = {"REDIS_URL": "this version is one node, without Redis"}
 
 DEV_ENV = "RTWIST_DEV"
 
@@ -107,6 +106,8 @@ class Config:
     routes: Path | None
     broker: BrokerSettings | None
     bind_rules: bool
+    cluster: ClusterSettings | None
+    workers: int
     log_format: str
     log_level: str
     dev: bool
@@ -120,8 +121,11 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
     `given` maps the settings' option names to texts (lists of them where repeatable). Raises `ConfigError`,
     which names the option and says what to write instead.
     """
-    _refuse_what_comes_later(environment)
     values = {setting.name: _value(setting, given, environment) for setting in SETTINGS}
+    if dev and values["workers"] > 1:
+        raise ConfigError(
+            f"--workers is {values['workers']}, but --dev makes throw-away keys for one process: leave one out"
+        )
     return Config(
         listen=_endpoints(values),
         socketio=_socket_options(values, dev=dev),
@@ -144,17 +148,13 @@ def read_config(given: Mapping[str, Any], environment: Mapping[str, str], *, dev
         routes=values["routes"],
         broker=broker_settings(values),
         bind_rules=values["rabbitmq-bind-rules"],
+        cluster=cluster_settings(values),
+        workers=values["workers"],
         log_format=values["log-format"],
         log_level=values["log-level"],
         dev=dev,
         warnings=(*_strangers(environment), *_weak_points(values, dev=dev)),
     )
-
-
-def _refuse_what_comes_later(environment: Mapping[str, str]) -> None:
-    for name, why in _LATER.items():
-        if environment.get(name):
-            raise ConfigError(f"{name} is set, but {why}: unset it, so that no event gets lost unseen")
 
 
 def _strangers(environment: Mapping[str, str]) -> Iterator[str]:
@@ -177,6 +177,8 @@ def _weak_points(values: Mapping[str, Any], *, dev: bool) -> Iterator[str]:
             f"API_KEY has {len(key)} characters, and may be guessed: who finds it can publish anything; "
             'make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
         )
+    if values["redis-url"] is not None and values["state-directory"] is not None:
+        yield "--state-directory is not used: with REDIS_URL the ids of handled events are kept at Redis"
     if values["jwt-jwks-url"] is not None and not values["jwt-audience"]:
         yield (
             "JWT_JWKS_URL is set without --jwt-audience: tokens that its issuer made for other applications "

@@ -92,6 +92,14 @@ class Gateway:
         io.use(self._authenticate)
         io.on("connection", self._connected)
 
+    def reconfigure(
+        self, *, max_rooms: int, max_room_name: int, max_typing: float | None, lease: LeaseOptions
+    ) -> None:
+        """Go by other limits from now on."""
+        self.requests.reconfigure(max_rooms=max_rooms, max_room_name=max_room_name, max_typing=max_typing)
+        self.accounts.max_rooms = max_rooms
+        self._leases.options = lease
+
     def log_refusal(self, request: Handshake, refusal: Refusal) -> None:
         """An HTTP request was refused before it became a connection."""
         reason = quoted(refusal.hint)
@@ -150,7 +158,9 @@ class Gateway:
             socket=socket.id,
             reason=f"{reason} ({socket.remark})" if slow else reason,
         )
-        if reason != SHUTTING_DOWN:  # when all are sent away, nobody has to hear of each
+        if reason == SHUTTING_DOWN:
+            self._presence.sent_away(identity)
+        else:
             self._presence.disconnected(identity)
 
 

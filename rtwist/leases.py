@@ -42,7 +42,8 @@ class LeaseOptions:
 class Leases:
     """Ends connections when their tokens do, and takes new tokens in.
 
-    One timer serves all sockets; `now` returns the seconds since 1970, which tokens are measured by.
+    One timer serves all sockets; `now` returns the seconds since 1970, which tokens are measured by. `options`
+    that are new hold for warnings that are yet to be planned, and for the end of every token.
     """
 
     _log = Logger()
@@ -60,7 +61,7 @@ class Leases:
         self._verifier = verifier
         self._accounts = accounts
         self._now = now
-        self._options = LeaseOptions() if options is None else options
+        self.options = LeaseOptions() if options is None else options
         self._deadlines = Deadlines()
         self._timer: IDelayedCall | None = None
 
@@ -103,7 +104,7 @@ class Leases:
 
     def _check_rate(self, socket: Socket) -> None:
         now = self._io.clock.seconds()
-        bucket: Bucket = socket.data.setdefault(_BUCKET, Bucket(self._options.max_refreshes, now))
+        bucket: Bucket = socket.data.setdefault(_BUCKET, Bucket(self.options.max_refreshes, now))
         if not bucket.take(now):
             told = "too many new tokens in a short time; wait a little"
             raise Refused("rate_limited", told, limit="max_refreshes_per_second")
@@ -128,7 +129,7 @@ class Leases:
         # Half of a short life goes by first: a client that answers each warning with such a token would otherwise
         # be warned again at once, and ask for the next, without end.
         left = max(identity.expires_at - self._now(), 0.0)
-        return identity.expires_at - min(self._options.warning, left / 2)
+        return identity.expires_at - min(self.options.warning, left / 2)
 
     def _set_timer(self) -> None:
         first = self._deadlines.first
@@ -162,7 +163,7 @@ class Leases:
         if self._verifier.revocations.cover(identity, now):
             self._accounts.dismiss_revoked(socket)
             return
-        end = expires_at + self._verifier.leeway + self._options.grace
+        end = expires_at + self._verifier.leeway + self.options.grace
         if now < end:
             self._deadlines.set(socket.id, end)
             if now < expires_at:

@@ -89,6 +89,11 @@ def connections_for(files: int | None) -> int | None:
     return max(1, files - SPARE_CONNECTIONS - min(RESERVED_FILES, files // 4))
 
 
+def max_forwarded(wanted: int, files: int | None) -> int:
+    """How many requests may be forwarded at a time: each takes a file that no client can have then."""
+    return wanted if files is None else max(1, min(wanted, files // 4))
+
+
 def max_connections(wanted: int | None, files: int | None) -> tuple[int, str | None]:
     """The limit that can be kept, and what the operator should hear about the one `wanted`, if anything."""
     room = connections_for(files)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from io import TextIOWrapper
+from pathlib import Path
 from threading import RLock
 from typing import Any, Protocol, TextIO
 
@@ -36,7 +38,12 @@ MOST_LINES = 200
 GATHERED_SECONDS = 0.05
 """How long a line of what happens all the time may wait for others: a write for each turn would take as long as
 an event's way to its user. All other lines are written with the turn they come in."""
+FILE_VARIABLE = "INTERNAL_RTWIST_WORKER_LOG"
+"""Names the variable in which a parent tells its workers which file it writes its own log to."""
 _RANKS = {level: rank for rank, level in enumerate(LogLevel.iterconstants())}
+_INFO = _RANKS[LogLevel.info]
+_CHATTY = frozenset(("twisted.application._client_service.ClientService",))
+"""Whose lines of information are left out: each attempt to connect, which is told in better words."""
 _URGENT = _RANKS[LogLevel.error]
 """From here on a line is written at once: it may be the last one."""
 
@@ -49,30 +56,49 @@ class Output(Protocol):
 
 
 def observer(
-    log_format: str, log_level: str, out: TextIO | Output | None = None, reactor: Any = None
+    log_format: str,
+    log_level: str,
+    out: TextIO | Output | None = None,
+    reactor: Any = None,
+    *,
+    worker: int | None = None,
 ) -> ILogObserver:
     """An observer that writes lines of `log_format` (text, json) for events of `log_level` and above.
 
     Without `out` it is standard output. With a `reactor` lines are gathered and written together, those of what
     happens all the time within `GATHERED_SECONDS`, others with the turn, errors and what is before them at once.
+    Each line has the number of the `worker`, if this is one.
     """
     out = (sys.__stdout__ or sys.stderr) if out is None else out
-    line = JSONLine() if log_format == "json" else TextLine()
+    line = JSONLine(worker) if log_format == "json" else TextLine(worker)
     lines = Lines(_Stream(out) if isinstance(out, TextIOWrapper) else out, line, reactor)  # type: ignore[arg-type]
     return _Observer(line, _RANKS[LogLevel.lookupByName(log_level)], lines)
 
 
-def log_file(twistd: Mapping[str, Any]) -> LogFile | None:
+def log_path(twistd: Mapping[str, Any]) -> str | None:
     """The file that the options of `twistd` ask for; None for standard output.
 
-    As Twisted has it: a daemon writes to `twistd.log` unless told otherwise, and SIGUSR1 turns the file over.
-    Raises `ConfigError` for a daemon that is to write to standard output.
+    As Twisted has it: a daemon writes to `twistd.log` unless told otherwise. Raises `ConfigError` for a daemon
+    that is to write to standard output.
     """
     daemon = "nodaemon" in twistd and not twistd["nodaemon"]
     name = twistd.get("logfile") or ("twistd.log" if daemon else "-")
     if name == "-":
         if daemon:
             raise ConfigError("--logfile is '-', but a daemon has no standard output: name a file, or add -n")
+        return None
+    return str(Path(name).absolute())
+
+
+def log_file(twistd: Mapping[str, Any], worker: int | None = None) -> LogFile | None:
+    """The file to write to, None for standard output; SIGUSR1 turns it over.
+
+    A worker has a file of its own beside that of its parent, with its number. Raises `ConfigError` as `log_path`.
+    """
+    name = log_path(twistd)
+    if worker is not None and FILE_VARIABLE in os.environ:
+        name = f"{os.environ[FILE_VARIABLE]}.worker-{worker}"
+    if name is None:
         return None
     file: LogFile = LogFile.fromFullPath(name, rotateLength=ROTATED_AT)
 
@@ -95,7 +121,7 @@ class _Observer:
 
     def __call__(self, event: LogEvent) -> None:
         rank = _RANKS.get(event.get("log_level"), -1)
-        if rank < self._least:
+        if rank < self._least or (rank == _INFO and event.get("log_namespace") in _CHATTY):
             return
         # What has its text ready waits as it is: an event's emissions leave before it.
         entry = event if _is_ready(event) else self._line(event)
@@ -184,9 +210,13 @@ class _Stream:
 
 
 class TextLine:
-    """An event as Twisted writes it: time, source and level, message; a traceback below."""
+    """An event as Twisted writes it: time, source and level, message; a traceback below.
 
-    def __init__(self) -> None:
+    The source of a `worker` begins with its number.
+    """
+
+    def __init__(self, worker: int | None = None) -> None:
+        self._worker = "" if worker is None else f"worker {worker}: "
         self._second = -1
         self._text = ""
 
@@ -194,10 +224,14 @@ class TextLine:
         """The line."""
         text = _ready_text(event)
         if text is None:
-            return formatEventAsClassicLogText(event, self._time)
+            line = formatEventAsClassicLogText(event, self._time)
+            return line.replace("[", f"[{self._worker}", 1) if line and self._worker else line
         if "\n" in text:
             text = text.replace("\n", "\n\t")
-        return f"{self._time(event['log_time'])} [{event['log_namespace']}#{event['log_level'].name}] {text}\n"
+        return f"{self._time(event['log_time'])} [{self._source(event)}] {text}\n"
+
+    def _source(self, event: LogEvent) -> str:
+        return f"{self._worker}{event['log_namespace']}#{event['log_level'].name}"
 
     def _time(self, when: float | None) -> str:
         # Made once a second: the line says no more.
@@ -211,7 +245,10 @@ class TextLine:
 
 
 class JSONLine:
-    """An event as one object: time, level, source, message, then the event's own fields."""
+    """An event as one object: time, level, source, message, `worker` for one, then the event's own fields."""
+
+    def __init__(self, worker: int | None = None) -> None:
+        self._own = {} if worker is None else {"worker": worker}
 
     def __call__(self, event: LogEvent) -> str:
         """The line."""
@@ -221,6 +258,7 @@ class JSONLine:
             "level": event["log_level"].name,
             "source": event.get("log_namespace", "-"),
             "message": formatEvent(event) if text is None else text,
+            **self._own,
         }
         for name, value in event.items():
             if not name.startswith(("log_", "_")) and name not in line:

@@ -17,25 +17,26 @@ from rtwist.config import Config
 from rtwist.domain.router import Router
 from rtwist.errors import ConfigError
 from rtwist.extensions import all_rules
+from rtwist.gateway import Gateway
+from rtwist.intake.broker import Broker
 from rtwist.limits import UserLimit
 from rtwist.rest import Rest
 from rtwist.service import RtwistService
 from rtwist.socketio import Server
 
-_CHANGEABLE = {"socketio", "tokens", "api_key", "routes", "drain", "max_connections_per_user", "warnings"}
+_CHANGEABLE = {
+    "socketio", "tokens", "api_key", "routes", "drain", "lease", "max_connections_per_user", "max_rooms",
+    "max_room_name", "max_typing", "warnings",
+}  # fmt: skip
 _FIXED_TOKENS = ("leeway",)
-# What clients were told at their handshake, what paths and ports are made with, and what counters are kept by.
-_FIXED_SOCKETIO = (
-    "path", "ping_interval", "ping_timeout", "max_payload", "client_dist", "trusted_proxies", "header_timeout",
-    "body_timeout", "idle_timeout", "unread_timeout", "close_timeout", "max_requests", "ack_timeout",
-)  # fmt: skip
+# The queues of timers are made with the heartbeat, sites with paths, and addresses are counted by who is a proxy.
+_FIXED_SOCKETIO = ("path", "ping_interval", "ping_timeout", "client_dist", "trusted_proxies")
 _NAMES = {
+    "cluster": "--redis-..., --cluster..., --advertise...",
     "broker": "--rabbitmq-...",
     "bind_rules": "--rabbitmq-bind-rules",
-    "lease": "--expiry-..., --max-refreshes-per-second",
     "authorization": "--authorization-...",
     "leeway": "--jwt-leeway",
-    "max_typing": "--max-typing-per-second",
 }
 """Of the options whose names are not those of their fields."""
 
@@ -75,6 +76,8 @@ class Running:
     access: Access
     router: Router
     users: UserLimit
+    gateway: Gateway
+    broker: Broker | None
     rest: Rest
     service: RtwistService
     source: KeySource
@@ -95,20 +98,43 @@ class Running:
         self.verifier.adopt(verifier)
         self.access.api_key = config.api_key
         self.router.use(rules)
-        self.users.most = config.max_connections_per_user
-        self.io.reconfigure(config.socketio)
+        self._bound(config)
         self.service.drain, self.rest.rebalancing.rate = config.drain, config.drain.rate
         if isinstance(source, JwksKeys):
             source.refresh()
         return later
 
+    def _bound(self, config: Config) -> None:
+        self.io.reconfigure(config.socketio)
+        self.users.most = config.max_connections_per_user
+        self.gateway.reconfigure(
+            max_rooms=config.max_rooms,
+            max_room_name=config.max_room_name,
+            max_typing=config.max_typing,
+            lease=config.lease,
+        )
+        self.rest.max_depth, self.rest.max_room_name = config.socketio.max_depth, config.max_room_name
+        if self.broker is not None:
+            self.broker.bound_depth(config.socketio.max_depth)
+
     def _source(self, tokens: TokenSettings) -> KeySource:
         former = self.config.tokens
         same = (tokens.jwks_url, tokens.jwks_max_age) == (former.jwks_url, former.jwks_max_age)
-        return self.source if tokens.jwks_url is not None and same else self.keys(tokens)
+        if tokens.jwks_url is not None and same:
+            return self.source
+        source = self.keys(tokens)
+        if isinstance(source, JwksKeys) and isinstance(self.source, JwksKeys):
+            # A mistake in the URL should not turn everybody away.
+            source.inherit(self.source)
+        return source
 
 
 _log = Logger()
+
+
+def log_refused(error: ConfigError) -> None:
+    """Say in the log that there is no new configuration, and why."""
+    _log.error("the new configuration is refused, and the one before stays: {error}", error=error)
 
 
 def reload(running: Running, read: Callable[[], Config]) -> None:
@@ -117,7 +143,7 @@ def reload(running: Running, read: Callable[[], Config]) -> None:
         config = read()
         later = running.apply(config)
     except ConfigError as error:
-        _log.error("the new configuration is refused, and the one before stays: {error}", error=error)
+        log_refused(error)
         return
     for warning in config.warnings:
         _log.warn("{warning}", warning=warning)

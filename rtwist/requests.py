@@ -76,6 +76,7 @@ class Requests:
         self._owners = owners
         self._now = now
         self._max_rooms = max_rooms
+        self._max_typing = max_typing
         self._typists = Buckets(max_typing)
         self._max_room_name = max_room_name
         self._requests: Mapping[str, Request] = {
@@ -90,6 +91,12 @@ class Requests:
             "typing": self._typing,
             "refresh_token": refresh,
         }
+
+    def reconfigure(self, *, max_rooms: int, max_room_name: int, max_typing: float | None) -> None:
+        """Go by other limits from now on; who is in more rooms stays, and another rate begins anew."""
+        self._max_rooms, self._max_room_name = max_rooms, max_room_name
+        if max_typing != self._max_typing:
+            self._max_typing, self._typists = max_typing, Buckets(max_typing)
 
     @property
     def names(self) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from klein import Klein
@@ -34,6 +34,7 @@ from rtwist.engineio.tally import Tally
 from rtwist.errors import (
     BadEvent,
     BrokerError,
+    BusError,
     KeysUnavailable,
     LimitPassed,
     LocalProtocolError,
@@ -75,12 +76,27 @@ _TARGETS: Mapping[str, Callable[[Server, str, str, Any], int]] = {
 }
 
 
+class Cluster(Protocol):
+    """The other nodes, as /ready shows them."""
+
+    @property
+    def state(self) -> str:
+        """`connected`, or what it is instead, and why."""
+
+    @property
+    def serves(self) -> bool:
+        """Whether this node takes part in the service."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """This node's name, and counts."""
+
+
 class Rest:
     """The routes over a Socket.IO server and an intake.
 
     `revoke` calls tokens back and returns how many sockets it has disconnected; `users` tells who is connected,
     by default to this node; `now` returns the seconds since 1970; `drain_rate` is how many clients a second a
-    rebalance sends away, None for all at once.
+    rebalance sends away, None for all at once. `cluster` are the other nodes, if there are any.
     """
 
     _app = Klein()
@@ -99,16 +115,18 @@ class Rest:
         broker: Broker | None = None,
         users: Users | None = None,
         drain_rate: int | None = DEFAULT_RATE,
+        cluster: Cluster | None = None,
     ) -> None:
         self._io = io
         self._intake = intake
         self._access = access
         self._now = now
         self._revoke = revoke
-        self._max_depth = max_depth
-        self._max_room_name = max_room_name
+        self.max_depth = max_depth
+        self.max_room_name = max_room_name
         self._broker = broker
         self._users = LocalUsers(io) if users is None else users
+        self._cluster = cluster
         self._strangers = Tally()
         self.rebalancing = Rebalancing(io, drain_rate)
         self.draining = False
@@ -126,15 +144,16 @@ class Rest:
     @_app.route("/ready", methods=["GET"], strict_slashes=False)
     def ready(self, request: IRequest) -> bytes:
         """Say whether events can come in and go out, and what stands in the way."""
-        broker = self._broker
-        ready = not self.draining and (broker is None or broker.consuming)
+        broker, cluster = self._broker, self._cluster
+        able = (broker is None or broker.consuming) and (cluster is None or cluster.serves)
+        ready = able and not self.draining
         request.setResponseCode(200 if ready else 503)
         status = "DRAINING" if self.draining else "READY" if ready else "NOT_READY"
         body = {
             "status": status,
             "service": SERVICE,
             "broker": "not configured" if broker is None else broker.state,
-            "redis": "not configured",
+            "redis": "not configured" if cluster is None else cluster.state,
             "draining": self.draining,
             "clients": {
                 **self._io.engine.admission.as_dict(),
@@ -146,6 +165,8 @@ class Rest:
         }
         if broker is not None:
             body["messages"] = broker.counters.as_dict()
+        if cluster is not None:
+            body["cluster"] = cluster.as_dict()
         return self._json(request, body)
 
     @_app.route("/connected-users", methods=["GET"], strict_slashes=False)
@@ -183,7 +204,7 @@ class Rest:
     async def emit(self, request: IRequest) -> bytes:
         """Emit one event to a user, company, shop, role, room, or to all."""
         await self._access.check(request, status_route=False)
-        kind, name, event, data = _emission(self._body(request), self._max_room_name)
+        kind, name, event, data = _emission(self._body(request), self.max_room_name)
         try:
             if kind == "all":
                 receivers = broadcast_to_all(self._io, event, data)
@@ -253,7 +274,7 @@ class Rest:
         if not octets.strip():
             raise Refused("bad_request", "the body is empty")
         try:
-            return loads(octets.decode("utf-8"), self._max_depth)
+            return loads(octets.decode("utf-8"), self.max_depth)
         except UnicodeDecodeError:
             raise Refused("bad_request", "the body is not UTF-8") from None
         except LimitPassed as passed:
@@ -309,7 +330,7 @@ def _refusal(failure: Failure, request: IRequest) -> Refused | None:
         return Refused("unavailable", "tokens cannot be checked at the moment")
     if isinstance(error, Unroutable):
         return Refused("unroutable", f"no queue is bound for events of this kind: {error}")
-    if isinstance(error, StoreFailed):
+    if isinstance(error, StoreFailed | BusError):
         return Refused("unavailable", f"not confirmed for all nodes, try again with the same id: {error}")
     if isinstance(error, BrokerError | PublishError):
         return Refused("unavailable", f"not confirmed by the broker, try again with the same id: {error}")

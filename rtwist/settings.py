@@ -18,6 +18,8 @@ from rtwist.authorization import (
     DEFAULT_TIMEOUT,
     DEFAULT_TTL,
 )
+from rtwist.cluster.outage import WhileAway
+from rtwist.cluster.settings import PROTOCOLS, ClusterSettings, as_advertised, read_prefix
 from rtwist.domain.owners import DEFAULT_MAX_ORDERS
 from rtwist.intake.amqp.url import read_urls
 from rtwist.intake.settings import (
@@ -66,10 +68,13 @@ from rtwist.readers import (
     as_wait,
     as_yes_or_no,
 )
+from rtwist.redis.address import RedisAddress
+from rtwist.redis.address import read_url as read_redis_url
 from rtwist.requests import DEFAULT_MAX_ROOM_NAME, DEFAULT_MAX_ROOMS
 from rtwist.shedding import DrainOptions
 from rtwist.slowness import SLOW_CONSUMERS, as_slow_consumers
 from rtwist.socketio import Options as SocketOptions
+from rtwist.workers.marks import MOST_WORKERS
 
 DEFAULT_PORT = 8009
 LOG_FORMATS = ("text", "json")
@@ -127,6 +132,8 @@ _LEASE = LeaseOptions()
 _SOCKET = SocketOptions()
 _BROKER = BrokerSettings(addresses=())
 _DRAIN = DrainOptions()
+_CLUSTER = ClusterSettings(address=RedisAddress())
+_FAR = _CLUSTER.limits
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("listen", "where to listen, as a Twisted endpoint string such as tcp:8009 or "
@@ -286,6 +293,50 @@ SETTINGS: tuple[Setting, ...] = (
             "back before their events do", _BROKER.settle, as_wait),
     Setting("to-broker", "publish what comes by POST /events to RabbitMQ instead of emitting it at once", False,
             as_yes_or_no, flag=True),
+    Setting("redis-url", "file with the URL of the Redis that all nodes share, redis://user:password@host:6379, "
+            "rediss://..., redis+sentinel://... or unix://...; without it this is one node", None,
+            lambda text: read_redis_url(text, "the URL"), ("REDIS_URL",), secret=True),
+    Setting("redis-ca-file", "PEM file of the authorities to trust for rediss instead of the system's", None,
+            as_file),
+    Setting("redis-away", "what becomes of events while Redis is away: hold (they stay in RabbitMQ until all "
+            "nodes can hear of them) or local (this node's clients get them, the others may not)",
+            _CLUSTER.away.value, as_one_of(*(one.value for one in WhileAway))),
+    Setting("redis-lease", "seconds after which the users of a node that has died are told to be offline",
+            _CLUSTER.lease, as_seconds),
+    Setting("redis-heartbeat", "seconds between heartbeats with Redis", _CLUSTER.heartbeat, as_seconds),
+    Setting("redis-timeout", "seconds that Redis may take to answer until it counts as away", _CLUSTER.timeout,
+            as_seconds),
+    Setting("redis-check", "seconds between checks that this node hears what is published", _CLUSTER.check,
+            as_seconds),
+    Setting("redis-max-waiting", "messages that may wait for Redis to confirm them, and commands for its answers",
+            _CLUSTER.max_waiting, as_count),
+    Setting("redis-max-waiting-bytes", "the same in bytes of messages", _CLUSTER.max_waiting_bytes, as_count),
+    Setting("redis-prefix", "what the names of rtwist's own keys and channels at Redis begin with",
+            _CLUSTER.prefix, read_prefix),
+    Setting("cluster", "adapter of the Node servers in the cluster: classic (createAdapter) or sharded "
+            "(createShardedAdapter, Redis 7)", _CLUSTER.protocol, as_one_of(*PROTOCOLS)),
+    Setting("cluster-key", "what the adapter's channels begin with: the Node servers' key, or channelPrefix",
+            _CLUSTER.key, read_prefix),
+    Setting("cluster-requests-timeout", "seconds that other nodes may take to answer", _CLUSTER.requests_timeout,
+            as_seconds),
+    Setting("advertise", "where the other nodes reach this one, for example http://10.0.0.5:8009: they forward "
+            "to it what is for its sessions, so that no balancer need keep clients with one node", None,
+            as_advertised),
+    Setting("advertise-ca-file", "PEM file of the authorities to trust for nodes at https instead of the "
+            "system's", None, as_file),
+    Setting("forward-timeout", "seconds to reach another node until its sessions count as unknown",
+            _CLUSTER.forward_timeout, as_seconds),
+    Setting("max-forwarded", "requests forwarded to other nodes at a time, WebSockets among them; at most a "
+            "quarter of the open files", _CLUSTER.max_forwarded, as_count),
+    Setting("cluster-max-bytes", "bytes of the largest message of another node that is read", _FAR.max_bytes,
+            as_count),
+    Setting("cluster-max-depth", "nesting in such a message", _FAR.max_depth, as_depth),
+    Setting("cluster-max-rooms", "rooms that such a message may name", _FAR.max_rooms, as_count),
+    Setting("cluster-max-room-length", "characters of a room's name in it", _FAR.max_room_length, as_count),
+    Setting("cluster-max-id-length", "characters of the id of a node, a request or a socket in it",
+            _FAR.max_id_length, as_count),
+    Setting("workers", "processes that share the ports of --listen; more than one need Redis", 1,
+            whole(1, MOST_WORKERS)),
     Setting("cookie", "name of a cookie with the session id, for load balancers; none without it", None,
             as_cookie_name),
     Setting("client-dist", "folder dist of the npm package socket.io-client, to serve it as "

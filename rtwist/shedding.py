@@ -7,6 +7,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -24,6 +25,7 @@ DEFAULT_RATE = 500
 
 DEFAULT_TIMEOUT = 25.0
 """Seconds: less than the 30 that Kubernetes gives a container to end."""
+Leaver = TypeVar("Leaver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +62,19 @@ class Pace:
         return leaving
 
 
+def is_there(client: Client) -> bool:
+    """Whether a client's session has not ended."""
+    return client.session.is_open
+
+
 async def shed(
     clock: IReactorTime,
-    clients: Iterable[Client],
-    leave: Callable[[Client], None],
+    clients: Iterable[Leaver],
+    leave: Callable[[Leaver], None],
     *,
     rate: int | None,
     within: float,
+    there: Callable[[Any], bool] = is_there,
 ) -> int:
     """Call `leave` with each client that is still there, `rate` a second; returns how many there were.
 
@@ -78,7 +86,7 @@ async def shed(
         leaving = pace.next(len(waiting), clock.seconds() - start)
         while leaving and waiting:
             client = waiting.popleft()
-            if client.session.is_open:  # who has gone by itself takes nobody's place
+            if there(client):  # who has gone by itself takes nobody's place
                 leave(client)
                 leaving -= 1
                 left += 1

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, Protocol
 
 from twisted.internet.error import ReactorNotRunning
 
-from rtwist.service import RtwistService
+
+class Stoppable(Protocol):
+    """What stops in order with the reactor, which may take a while."""
+
+    def stop_at_once(self, why: str) -> None:
+        """Wait for nobody any more; does nothing before and after it stops."""
 
 
-def heed_signals(reactor: Any, service: RtwistService, reload: Callable[[], None]) -> None:
+def stop_in_order(reactor: Any) -> None:
+    """Have all services stop; does nothing when they do already."""
+    with suppress(ReactorNotRunning):
+        reactor.stop()
+
+
+def heed_signals(reactor: Any, service: Stoppable, reload: Callable[[], None]) -> None:
     """Stop `service` in order at the first SIGTERM or SIGINT, at once at the second; `reload` at SIGHUP."""
+    stops = 0
 
     def stop() -> None:
-        try:
-            reactor.stop()
-        except ReactorNotRunning:
+        nonlocal stops
+        stops += 1
+        stop_in_order(reactor)
+        # Signals are counted, for who was told to stop by its parent may get the first of them after that.
+        if stops > 1:
             service.stop_at_once("a second signal came")
 
     def heed() -> None:

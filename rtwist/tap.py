@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Any, cast
 
 from twisted.application.internet import TimerService
 from twisted.application.service import IService
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import ILogObserver, Logger
-from twisted.python import usage
 from twisted.web.resource import IResource
 
 from rtwist.access import Access
@@ -25,17 +22,17 @@ from rtwist.auth.keys import KeySource
 from rtwist.auth.keyserver import key_server
 from rtwist.auth.policy import Policy
 from rtwist.auth.publickeys import PublicKeys
-from rtwist.auth.revocation import RevokedTokens
 from rtwist.auth.settings import TokenSettings, shared_secrets
 from rtwist.auth.token import TokenVerifier
 from rtwist.authorization import AuthorizationUrl
 from rtwist.collector import relax
-from rtwist.config import DEV_ENV, Config, read_config, wants_dev, with_env_file
+from rtwist.commandline import Options, mistake
+from rtwist.config import Config
 from rtwist.development import trial
-from rtwist.domain.owners import OrderBook
 from rtwist.domain.router import Router
 from rtwist.domain.rules import BUILT_IN
 from rtwist.engineio import Site
+from rtwist.engineio.nodes import new_mark
 from rtwist.errors import ConfigError
 from rtwist.extensions import all_rules
 from rtwist.front import error_body
@@ -44,120 +41,21 @@ from rtwist.intake.broker import Broker
 from rtwist.intake.intake import Intake
 from rtwist.intake.journal import Journal
 from rtwist.intake.window import Window
-from rtwist.limits import UserLimit, max_connections, raise_file_limit
+from rtwist.limits import UserLimit, max_connections, max_forwarded, raise_file_limit
 from rtwist.listening import Listening
 from rtwist.logs import log_file
 from rtwist.logs import observer as log_observer
+from rtwist.nodes import Nodes, Shares, Truths, local_truths
+from rtwist.processes import Lead, neighbourhood, obey, ports
 from rtwist.reloading import Running, reload
 from rtwist.rest import Rest
 from rtwist.service import RtwistService
-from rtwist.settings import SETTINGS, Setting
 from rtwist.signals import heed_signals
 from rtwist.socketio import Server
 from rtwist.socketio.jsoncodec import dumps
+from rtwist.workers.child import Inherited, Place, place
 
 _log = Logger()
-_UNKNOWN = re.compile(r"option (-\S*) not recognized", re.DOTALL)
-_AMBIGUOUS = re.compile(r"option (--\S*) not a unique prefix")
-_VALUE_MISSING = re.compile(r"option (-\S*) requires argument")
-_VALUE_TOO_MUCH = re.compile(r"option (-\S*) must not have an argument")
-
-
-def _collector(setting: Setting) -> Callable[[usage.Options, str], None]:
-    def collect(self: usage.Options, value: str) -> None:
-        self[setting.option].append(value)
-
-    collect.__doc__ = setting.full_help
-    return collect
-
-
-class Options(usage.Options):
-    """The options of `twistd rtwist`, made from `rtwist.settings.SETTINGS`."""
-
-    optFlags = [  # noqa: RUF012
-        [
-            "dev",
-            None,
-            f"try it out: throw-away keys, pages of any origin, status routes open to loopback [{DEV_ENV}]",
-        ],
-        *([setting.option, None, setting.full_help] for setting in SETTINGS if setting.flag),
-    ]
-    optParameters = [  # noqa: RUF012
-        [setting.option, None, None, setting.full_help]
-        for setting in SETTINGS
-        if not setting.repeatable and not setting.flag
-    ]
-    longdesc = (
-        "Pushes domain events to the browsers that may see them, through the ordinary socket.io-client. "
-        "Secrets come from the environment (JWT_SECRET, API_KEY) or from files, never from arguments."
-    )
-
-    def __init__(self) -> None:
-        super().__init__()
-        for setting in SETTINGS:
-            if setting.repeatable:
-                self[setting.option] = []
-
-    def parseOptions(self, options: Sequence[str] | None = None) -> None:  # noqa: N802 - Twisted's name
-        """Read the arguments; a mistake ends the program in one clear line, without all the help."""
-        try:
-            self._refuse_secrets(options or ())
-            super().parseOptions(options)
-        except usage.UsageError as error:
-            raise _mistake(self._in_words(str(error))) from None
-        except ConfigError as error:
-            raise _mistake(str(error)) from None
-
-    def parseArgs(self, *rest: str) -> None:  # noqa: N802 - Twisted's name
-        """Refuse what is no option."""
-        if rest:
-            raise usage.UsageError(f"{rest[0]!r} is no option; options begin with --")
-
-    def postOptions(self) -> None:
-        """Check everything now, before anything starts."""
-        self["config"] = self.read()
-
-    def read(self) -> Config:
-        """The configuration as options, environment and files have it now; raises `ConfigError`."""
-        environment = with_env_file(os.environ, self["env-file"])
-        dev = bool(self["dev"]) or wants_dev(environment)
-        config = read_config(self, environment, dev=dev)
-        if config.tokens.secret is not None:
-            shared_secrets(config.tokens)
-        return config
-
-    def _refuse_secrets(self, arguments: Sequence[str]) -> None:
-        # As abbreviations of --…-file they would have the secret taken for a file's name, and quoted.
-        for setting in SETTINGS:
-            if setting.secret and any(one.partition("=")[0] == f"--{setting.name}" for one in arguments):
-                raise usage.UsageError(
-                    f"there is no option --{setting.name}, because others on the machine could read it: "
-                    f"set {setting.env_names[0]}, or name a file with --{setting.option}"
-                )
-
-    def _in_words(self, said: str) -> str:
-        """What `getopt` said, in words for people."""
-        names = [f"--{name.rstrip('=')}" for name in self.longOpt]
-        if unknown := _UNKNOWN.fullmatch(said):
-            meant = get_close_matches(unknown[1], names, 1)
-            return f"there is no option {unknown[1]}" + (f"; did you mean {meant[0]}?" if meant else "")
-        if several := _AMBIGUOUS.fullmatch(said):
-            meant = sorted(name for name in names if name.startswith(several[1]))
-            return f"{several[1]} may mean {' or '.join(meant)}; write it in full"
-        if missing := _VALUE_MISSING.fullmatch(said):
-            return f"{missing[1]} needs a value"
-        if superfluous := _VALUE_TOO_MUCH.fullmatch(said):
-            return f"{superfluous[1]} takes no value"
-        return said
-
-
-for _setting in SETTINGS:
-    if _setting.repeatable:
-        setattr(Options, f"opt_{_setting.option}", _collector(_setting))
-
-
-def _mistake(text: str) -> SystemExit:
-    return SystemExit(f"rtwist: {text}\nAll options: twistd rtwist --help")
 
 
 def makeService(options: Options) -> IService:
@@ -167,12 +65,21 @@ def makeService(options: Options) -> IService:
     # The wall clock jumps, and with it would every timeout of every connection.
     setattr(reactor, "seconds", time.monotonic)  # noqa: B010 - to mypy it is a method
     config: Config = options["config"]
+    own = place(os.environ)
     try:
-        files, log = raise_file_limit(), _observer(config, options.parent or {}, reactor)
-        running = assemble(cast(IReactorTime, reactor), config, say=_say, files=files, observer=log)
+        files, log = raise_file_limit(), _observer(config, options.parent or {}, reactor, own)
+        if own is None and config.workers > 1:
+            return Lead(reactor, options, log)
+        running = assemble(cast(IReactorTime, reactor), config, say=_say, files=files, observer=log, own=own)
     except ConfigError as error:
-        raise _mistake(str(error)) from None
-    heed_signals(reactor, running.service, lambda: reload(running, lambda: _with_room(options.read(), files)))
+        raise mistake(str(error)) from None
+
+    def read_again() -> None:
+        reload(running, lambda: _with_room(options.read(), files))
+
+    heed_signals(reactor, running.service, read_again)
+    if own is not None:
+        obey(reactor, running.service.stop_at_once, read_again)
     return running.service
 
 
@@ -183,10 +90,11 @@ def assemble(
     say: Callable[[str], None],
     files: int | None = None,
     observer: ILogObserver | None = None,
+    own: Place | None = None,
 ) -> Running:
     """Put the parts together; `say` shows a text to the person at the terminal, `files` may be open at a time.
 
-    `observer` writes the log; without it that is left to Twisted.
+    `observer` writes the log; without it that is left to Twisted. `own` is the place of a worker.
 
     Raises `ConfigError` for what only shows now, such as an endpoint string that means nothing.
     """
@@ -195,41 +103,61 @@ def assemble(
         tokens = replace(config.tokens, secret=development.jwt_secret)
         config = replace(config, tokens=tokens, api_key=development.api_key)
     config = _with_room(config, files)
-    io = Server(reactor, config.socketio)
+    nodes = None if config.cluster is None else Nodes(reactor, config.cluster)
+    io = _server(reactor, config, nodes, "" if own is None else own.node, files)
+    truths: Truths = local_truths(config) if nodes is None else nodes.truths(io, config)
     keys = _keys(reactor, io, config.tokens)
     verifier = _verifier(config, keys)
-    orders = OrderBook(config.max_orders)
-    gateway = _gateway(reactor, io, verifier, orders, config)
+    verifier.revocations = truths.revocations
+    gateway = _gateway(reactor, io, verifier, truths, config)
     users = UserLimit(io, config.max_connections_per_user)
     io.use(users)
     io.engine.on_refusal(gateway.log_refusal)
     rules = all_rules(config.routes)
-    router = Router(rules, orders)
-    intake = _intake(io, gateway, router, config)
+    router = Router(rules, truths.owners)
+    intake = _intake(io, gateway, router, config, nodes)
     access = Access(verifier, config.api_key, status_open_to_loopback=config.dev)
-    broker = _broker(reactor, config, intake, [pattern for pattern in rules if pattern not in BUILT_IN])
-    rest = _rest(io, intake, access, gateway=gateway, broker=broker, config=config)
-    site = _site(io, rest, config, None if development is None else development.page())
-    ports = [Listening(endpoint, site, reactor) for endpoint in config.listen]
+    broker = _broker(reactor, config, intake, [pattern for pattern in rules if pattern not in BUILT_IN], nodes)
+    rest = _rest(io, intake, access, gateway=gateway, broker=broker, truths=truths, nodes=nodes, config=config)
+    site = _site(io, rest, None if development is None else development.page())
+    listening = ports(reactor, site, config, own)
 
     def started() -> None:
         relax()
         if isinstance(keys, JwksKeys):
             keys.refresh()  # so that the first client need not wait
-        _log_start(config, [port.address for port in ports], files)
+        _log_start(config, listening, files, nodes)
         if development is not None:
             say(development.welcome())
 
-    parts = [*ports, *_timers(reactor, gateway)]
     service = RtwistService(
-        reactor, io, rest, parts, started=started, broker=broker, observer=observer, drain=config.drain
-    )
-    changing = (io, verifier, access, router, users, rest, service, keys)
+        reactor, io, rest, listening, started=started, broker=broker, cluster=nodes, observer=observer,
+        lasting=[*_timers(reactor, gateway), *neighbourhood(reactor, io, site, own)],
+    )  # fmt: skip
+    service.drain = config.drain
+    changing = (io, verifier, access, router, users, gateway, broker, rest, service, keys)
     return Running(config, *changing, keys=lambda tokens: _keys(reactor, io, tokens), verifier_of=_verifier)
 
 
+def _server(reactor: IReactorTime, config: Config, nodes: Nodes | None, mark: str, files: int | None) -> Server:
+    if nodes is None or config.cluster is None:
+        return Server(reactor, config.socketio)
+    io = Server(reactor, config.socketio, adapter=nodes.adapter)
+    most = max_forwarded(config.cluster.max_forwarded, files)
+    io.engine.forwarder = nodes.forwarder(mark or new_mark(), most)
+    return io
+
+
 def _rest(
-    io: Server, intake: Intake, access: Access, *, gateway: Gateway, broker: Broker | None, config: Config
+    io: Server,
+    intake: Intake,
+    access: Access,
+    *,
+    gateway: Gateway,
+    broker: Broker | None,
+    truths: Truths,
+    nodes: Nodes | None,
+    config: Config,
 ) -> Rest:
     return Rest(
         io,
@@ -240,18 +168,21 @@ def _rest(
         max_depth=config.socketio.max_depth,
         max_room_name=config.max_room_name,
         broker=broker,
+        users=truths.presence,
+        cluster=nodes,
         drain_rate=config.drain.rate,
     )
 
 
 def _gateway(
-    reactor: IReactorTime, io: Server, verifier: TokenVerifier, owners: OrderBook, config: Config
+    reactor: IReactorTime, io: Server, verifier: TokenVerifier, truths: Truths, config: Config
 ) -> Gateway:
     settings = config.authorization
     return Gateway(
         io,
         verifier=verifier,
-        owners=owners,
+        owners=truths.owners,
+        presence=truths.presence,
         now=time.time,
         max_rooms=config.max_rooms,
         max_room_name=config.max_room_name,
@@ -269,23 +200,32 @@ def _timers(reactor: IReactorTime, gateway: Gateway) -> Iterator[IService]:
         yield timer
 
 
-def _broker(reactor: IReactorTime, config: Config, intake: Intake, own_patterns: list[str]) -> Broker | None:
+def _broker(
+    reactor: IReactorTime, config: Config, intake: Intake, own_patterns: list[str], nodes: Nodes | None
+) -> Broker | None:
     settings = config.broker
     if settings is None:
         return None
     if config.bind_rules:
         settings = replace(settings, bindings=tuple(dict.fromkeys((*settings.bindings, *own_patterns))))
-    return Broker(reactor, settings, intake, now=time.time, max_depth=config.socketio.max_depth)
+    broker = Broker(reactor, settings, intake, now=time.time, max_depth=config.socketio.max_depth)
+    if nodes is not None:
+        nodes.when_held(broker.hold, broker.go_on)
+    return broker
 
 
 def _with_room(config: Config, files: int | None) -> Config:
     """With as many connections as the open files allow."""
+    if config.cluster is not None and config.cluster.advertise is not None and files is not None:
+        files -= max_forwarded(config.cluster.max_forwarded, files)
     most, warning = max_connections(config.socketio.max_connections, files)
     warnings = config.warnings if warning is None else (*config.warnings, warning)
     return replace(config, socketio=replace(config.socketio, max_connections=most), warnings=warnings)
 
 
-def _log_start(config: Config, addresses: Sequence[str], files: int | None) -> None:
+def _log_start(
+    config: Config, ports: Sequence[Listening | Inherited], files: int | None, nodes: Nodes | None
+) -> None:
     origins = config.socketio.cors_origins
     if origins is None:
         pages = "only pages of the same host may connect (FRONTEND_URL is not set)"
@@ -297,7 +237,11 @@ def _log_start(config: Config, addresses: Sequence[str], files: int | None) -> N
     for warning in config.warnings:
         _log.warn("{warning}", warning=warning)
     _log.info(
-        "listening on {addresses}; one node; {pages}; {key}", addresses=", ".join(addresses), pages=pages, key=key
+        "listening on {addresses}; {alone}; {pages}; {key}",
+        addresses=", ".join(port.address for port in ports),
+        alone="one node" if nodes is None else f"node {nodes.node} of those at {nodes.address}",
+        pages=pages,
+        key=key,
     )
     if files is not None:
         most = config.socketio.max_connections
@@ -322,20 +266,21 @@ def _verifier(config: Config, keys: KeySource) -> TokenVerifier:
         leeway=settings.leeway,
         required_claims=settings.required_claims,
         claim_names=settings.claim_names,
-        revocations=RevokedTokens(config.revocation_window, config.revocation_size, leeway=settings.leeway),
         max_token_bytes=settings.max_bytes,
         now=time.time,
     )
 
 
-def _intake(io: Server, gateway: Gateway, router: Router, config: Config) -> Intake:
+def _intake(io: Server, gateway: Gateway, router: Router, config: Config, nodes: Nodes | None) -> Intake:
+    shares = Shares(gateway.accounts, _window(config)) if nodes is None else nodes.share(config, gateway)
     return Intake(
         io,
         router,
         now=time.time,
-        window=_window(config),
-        live=gateway.accounts,
+        window=shares.window,
+        live=shares.live,
         log_payloads=config.log_level == "debug",
+        peers=shares.peers,
     )
 
 
@@ -345,18 +290,23 @@ def _window(config: Config) -> Window:
     return Journal(config.state_directory, time.time(), config.dedup_window, config.dedup_size)
 
 
-def _site(io: Server, rest: Rest, config: Config, home: IResource | None) -> Site:
-    text = f"bodies are at most {config.socketio.max_payload} bytes"
-    too_large = dumps(error_body("payload_too_large", text)).encode()
-    site = io.site(rest.resource(home), too_large=("application/json", too_large))
+def _site(io: Server, rest: Rest, home: IResource | None) -> Site:
+    site = io.site(rest.resource(home), too_large=_too_large)
     site.noisy = False
     return site
 
 
-def _observer(config: Config, twistd: Mapping[str, Any], reactor: object) -> ILogObserver | None:
+def _too_large(most: int) -> tuple[str, bytes]:
+    return "application/json", dumps(error_body("payload_too_large", f"bodies are at most {most} bytes")).encode()
+
+
+def _observer(
+    config: Config, twistd: Mapping[str, Any], reactor: object, own: Place | None
+) -> ILogObserver | None:
     if twistd.get("syslog"):
         return None
-    return log_observer(config.log_format, config.log_level, log_file(twistd), reactor)
+    worker = None if own is None else own.number
+    return log_observer(config.log_format, config.log_level, log_file(twistd, worker), reactor, worker=worker)
 
 
 def _say(text: str) -> None:

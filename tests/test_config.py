@@ -10,7 +10,9 @@ import pytest
 from rtwist.auth.identity import ClaimNames
 from rtwist.auth.policy import Kind
 from rtwist.auth.settings import TokenSettings
+from rtwist.cluster.outage import WhileAway
 from rtwist.config import MIN_KEY_CHARS, Config, read_broker, read_config
+from rtwist.engineio.nodes import Address
 from rtwist.errors import ConfigError
 from rtwist.settings import SETTINGS, Setting
 from tests.support.keys import P256, RSA, pem
@@ -19,7 +21,11 @@ from tests.support.processes import ROOT
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
 URL = "amqp://shop:the-password@mq.example/live"
 KEY = {"JWT_SECRET": SECRET}
-URLS = {"RABBITMQ_URL": URL, "RTWIST_AUTHORIZATION_URL": "http://backend.example/"}
+URLS = {
+    "RABBITMQ_URL": URL,
+    "REDIS_URL": "redis://localhost",
+    "RTWIST_AUTHORIZATION_URL": "http://backend.example/",
+}
 ROUTES = str(ROOT / "examples" / "routes.toml")
 
 Row = tuple[str, str, str, Any]
@@ -45,6 +51,30 @@ BROKER_ROWS: list[Row] = [
     ("drain-timeout", "50", "drain.timeout", 50.0),
     ("to-broker", "yes", "broker.to_broker", True),
 ]  # fmt: skip
+CLUSTER_ROWS: list[Row] = [
+    ("redis-ca-file", ROUTES, "cluster.ca_file", Path(ROUTES)),
+    ("redis-away", "local", "cluster.away", WhileAway.LOCAL),
+    ("redis-lease", "20", "cluster.lease", 20.0),
+    ("redis-heartbeat", "1.5", "cluster.heartbeat", 1.5),
+    ("redis-timeout", "2", "cluster.timeout", 2.0),
+    ("redis-check", "3", "cluster.check", 3.0),
+    ("redis-max-waiting", "100", "cluster.max_waiting", 100),
+    ("redis-max-waiting-bytes", "1000", "cluster.max_waiting_bytes", 1000),
+    ("redis-prefix", "shop:events", "cluster.prefix", "shop:events"),
+    ("cluster", "sharded", "cluster.protocol", "sharded"),
+    ("cluster-key", "shop.io", "cluster.key", "shop.io"),
+    ("cluster-requests-timeout", "1", "cluster.requests_timeout", 1.0),
+    ("advertise", "https://[::1]:1", "cluster.advertise", Address("::1", 1, secure=True)),
+    ("advertise-ca-file", ROUTES, "cluster.advertise_ca_file", Path(ROUTES)),
+    ("forward-timeout", "2", "cluster.forward_timeout", 2.0),
+    ("max-forwarded", "5", "cluster.max_forwarded", 5),
+    ("cluster-max-bytes", "1000", "cluster.limits.max_bytes", 1000),
+    ("cluster-max-depth", "9", "cluster.limits.max_depth", 9),
+    ("cluster-max-rooms", "8", "cluster.limits.max_rooms", 8),
+    ("cluster-max-room-length", "7", "cluster.limits.max_room_length", 7),
+    ("cluster-max-id-length", "30", "cluster.limits.max_id_length", 30),
+    ("workers", "64", "workers", 64),
+]
 AUTHORIZATION_URL = "https://backend.example/may-join"
 AUTHORIZATION_ROWS: list[Row] = [
     ("authorization-url", AUTHORIZATION_URL, "authorization.url", AUTHORIZATION_URL),
@@ -143,6 +173,7 @@ ROWS: list[Row] = [
     ("routes", ROUTES, "routes", Path(ROUTES)),
     ("cookie", "io", "socketio.cookie.name", "io"),
     *BROKER_ROWS,
+    *CLUSTER_ROWS,
     ("client-dist", "/", "socketio.client_dist", Path("/")),
     ("log-format", "json", "log_format", "json"),
     ("log-level", "debug", "log_level", "debug"),
@@ -324,13 +355,31 @@ WRONG: list[tuple[str, str]] = [
     *(("rabbitmq-retries", text) for text in ("x", "11", "-1", "1.5")),
     *(("rabbitmq-settle", text) for text in ("x", "3601", "-1", "nan")),
     ("state-directory", "/no/such/folder"),
+    *(
+        (f"redis-{name}", text)
+        for name in ("lease", "heartbeat", "timeout", "check")
+        for text in ("x", "0", "-1")
+    ),
+    *((f"redis-{name}", text) for name in ("max-waiting", "max-waiting-bytes") for text in ("x", "0", "-1")),
+    *((name, text) for name in ("redis-prefix", "cluster-key") for text in ("a b", "x" * 101, "{a}", "a*", "ä")),
+    ("redis-ca-file", "/no/such/file"),
+    ("redis-away", "wait"),
+    *(("advertise", text) for text in ("10.0.0.5:8009", "http://10.0.0.5", "http://0.0.0.0:1", "ftp://x:1")),
+    ("advertise-ca-file", "/no/such/file"),
+    *(("forward-timeout", text) for text in ("x", "0", "-1")),
+    *(("max-forwarded", text) for text in ("x", "0", "-1")),
+    ("cluster", "streams"),
+    *((f"cluster-max-{name}", text) for name in ("bytes", "depth", "rooms") for text in ("x", "0", "-1")),
+    *((f"cluster-max-{name}-length", text) for name in ("room", "id") for text in ("x", "0", "-1")),
+    *(("cluster-requests-timeout", text) for text in ("x", "0", "-1")),
+    *(("workers", text) for text in ("x", "0", "-1", "65", "1.5")),
     *(("rabbitmq-heartbeat", text) for text in ("x", "65536", "-1", "1.5")),
     *(("path", text) for text in ("/", "//", "a b", "/a?b", "ü")),
 ]
 
 OLD_NAMES = {
     "PORT": "port", "JWT_SECRET": "jwt-secret", "FRONTEND_URL": "cors-origins", "API_KEY": "api-key",
-    "RABBITMQ_URL": "rabbitmq-url",
+    "RABBITMQ_URL": "rabbitmq-url", "REDIS_URL": "redis-url",
 }  # fmt: skip
 PLACES = {
     "jwt-secret": "tokens.secret",
@@ -471,7 +520,7 @@ def test_the_names_of_the_service_before_work(variable: str, name: str) -> None:
 
 
 def test_an_empty_variable_is_as_good_as_none() -> None:
-    needed = ("jwt-secret", "rabbitmq-url", "authorization-url")
+    needed = ("jwt-secret", "rabbitmq-url", "redis-url", "authorization-url")
     empty = {name: "" for setting in SETTINGS if setting.name not in needed for name in setting.env_names}
     assert read({}, empty) == read()
 
@@ -602,10 +651,12 @@ class TestMistakes:
             if wrong is not None:
                 assert error({}, {variable: wrong}).startswith(f"{variable} is {wrong!r}: ")
 
-    @pytest.mark.parametrize("variable", ["REDIS_URL"])
-    def test_what_this_version_cannot_do_is_refused_rather_than_ignored(self, variable: str) -> None:
-        assert error({}, {variable: "amqp://x"}).startswith(f"{variable} is set, but ")
-        assert read({}, {variable: ""}) == read()
+    def test_workers_need_redis(self) -> None:
+        assert error({"workers": "2"}, {"REDIS_URL": ""}).startswith("--workers is 2, but ")
+
+    def test_an_address_for_other_nodes_needs_redis(self) -> None:
+        found = error({"advertise": "http://10.0.0.5:8009"}, {"REDIS_URL": ""})
+        assert found.startswith("--advertise is http://10.0.0.5:8009, but ")
 
     def test_without_a_key_it_says_what_to_set(self) -> None:
         with pytest.raises(ConfigError) as caught:

@@ -71,7 +71,8 @@ class Process:
         return PAGE * sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._family())
 
     def open_files(self) -> int:
-        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
+        """Of it and its children."""
+        return sum(1 for pid in self._family() for _ in Path(f"/proc/{pid}/fd").iterdir())
 
     def pause(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)

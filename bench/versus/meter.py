@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
-from bench.versus.machine import Cores, Process, idle_seconds
+from bench.versus.machine import Cores, Usage, idle_seconds
 
 MICRO = 1e6
 Figures = dict[str, float]
 
 
+class Used(Protocol):
+    """What uses CPU: a process, or several."""
+
+    def usage(self) -> Usage:
+        """What it has used so far."""
+
+
 class Meter:
     """Measures one server process, this process, and how idle the cores beside the server's were."""
 
-    def __init__(self, process: Process, cores: Cores) -> None:
+    def __init__(self, process: Used, cores: Cores) -> None:
         self._process = process
         self._cores = cores
 

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 
 import jwt
 import pika
@@ -53,9 +54,26 @@ def token(user: str) -> str:
 @contextmanager
 def running(name: str, cores: Cores, broker: RabbitMQ, directory: Path, log_level: str) -> Iterator[Server]:
     """That server, once it consumes; its queues are gone afterwards."""
-    port, log = free_port(), directory / f"{name}.log"
+    with started(name, broker, directory / f"{name}.log", log_level, pinned=cores.pinned) as server:
+        yield server
+    delete_queues(broker)
+
+
+@contextmanager
+def started(
+    name: str,
+    broker: RabbitMQ,
+    log: Path,
+    log_level: str,
+    *,
+    pinned: Callable[[list[str]], list[str]] = list,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    options: Sequence[str] = (),
+) -> Iterator[Server]:
+    """That server, once it consumes, killed afterwards; `options` are those of rtwist, besides the usual ones."""
+    port = free_port()
     log.unlink(missing_ok=True)
-    environment = {
+    usual = {
         "PORT": str(port),
         "JWT_SECRET": JWT_SECRET,
         "API_KEY": API_KEY,
@@ -64,7 +82,8 @@ def running(name: str, cores: Cores, broker: RabbitMQ, directory: Path, log_leve
         "LOG_LEVEL": log_level,
         "NODE_ENV": "production",
     }
-    with Program(cores.pinned(_argv(name, port, log, log_level)), env=environment) as program:
+    argv = pinned([*_argv(name, port, log, log_level), *options])
+    with Program(argv, env={**usual, **environment}) as program:
         try:
             program.wait_for_port(port)
             if name == RTWIST:
@@ -74,7 +93,6 @@ def running(name: str, cores: Cores, broker: RabbitMQ, directory: Path, log_leve
             yield Server(name, port, Process(program.process.pid))
         finally:
             program.process.kill()  # nobody asks how fast it stops
-    _delete_queues(broker)
 
 
 def _argv(name: str, port: int, log: Path, log_level: str) -> list[str]:
@@ -101,7 +119,8 @@ def _wait_until_it_consumes(port: int) -> None:
     raise SystemExit("rtwist does not consume")
 
 
-def _delete_queues(broker: RabbitMQ) -> None:
+def delete_queues(broker: RabbitMQ) -> None:
+    """Have the next server begin with empty queues."""
     with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
         channel = connection.channel()
         for queue in QUEUES:

@@ -69,11 +69,19 @@ class Stage:
     def leave(self, some: Iterable[dialogues.Client] | None = None) -> None:
         """Close these clients or all, and return when the server has nothing more to do with them."""
         gone = list(self.crowd.everybody() if some is None else some)
-        files = self.server.process.open_files() - len(gone)
+        files = self.open_files() - len(gone)
         self.crowd.close(gone)
         deadline = time.monotonic() + PATIENCE
-        while self.server.process.open_files() > files and time.monotonic() < deadline:
+        while self.open_files() > files and time.monotonic() < deadline:
             time.sleep(0.02)
+        self.rest()
+
+    def open_files(self) -> int:
+        """How many files the server has open."""
+        return self.server.process.open_files()
+
+    def rest(self) -> None:
+        """Return once the server has nothing to do."""
         self.server.process.rest()
 
     def collect(self) -> None:

@@ -53,6 +53,10 @@ class JwksKeys:
         self._failure: str | None = None
         self._waiting: list[Deferred[None]] | None = None
 
+    def inherit(self, former: JwksKeys) -> None:
+        """Begin with the keys that `former` has: they count until the first are fetched here."""
+        self._keys = former._keys
+
     def refresh(self) -> None:
         """Begin to fetch the keys, unless that is under way."""
         if self._waiting is None:

@@ -84,12 +84,13 @@ class TokenVerifier:
         """
         if token is None or token == "":
             raise AuthError("Authentication required", "auth_required")
+        source = self._keys  # there may be another when it has answered
         with _refusing():
             text = self._plausible(token)
-            header = self._header(text)
-        keys = await self._keys.keys_for(header)
+            header = _header(text, source.algorithms)
+        keys = await source.keys_for(header)
         with _refusing():
-            claims = strict_object(self._payload(text, keys))
+            claims = strict_object(self._payload(text, keys, source.algorithms))
             expires_at = self._checked_times(claims)
             self._check_origin(claims)
             self._check_presence(claims)
@@ -110,34 +111,14 @@ class TokenVerifier:
             raise AuthError("Invalid or expired token", "token_invalid") from passed
         return token
 
-    def _header(self, token: str) -> dict[str, Any]:
-        encoded, *others = token.split(".")
-        if len(others) != 2:
-            raise ValueError("not three parts")
-        if not _BASE64URL.fullmatch(token):
-            # RFC 7515 2: base64url "with all trailing '=' characters omitted"; decoders let more through.
-            raise ValueError("not base64url without padding")
-        header = strict_object(base64url_decode(encoded))
-        if header.get("alg") not in self._keys.algorithms:
-            raise ValueError("alg is not accepted")
-        if "crit" in header or "b64" in header:
-            # RFC 7515 4.1.11: if extensions "are not understood and supported by the recipient, then the
-            # JWS is invalid"; none is supported here.
-            raise ValueError("crit and b64 are not supported")
-        kid = header.get("kid", "")
-        if not isinstance(kid, str) or len(kid) > MAX_KID_CHARS:
-            raise ValueError(f"kid is not a string of at most {MAX_KID_CHARS} characters")
-        return header
-
-    def _payload(self, token: str, keys: Sequence[Key]) -> bytes:
+    def _payload(self, token: str, keys: Sequence[Key], algorithms: Sequence[str]) -> bytes:
         for key in keys:
-            payload = self._payload_signed_by(key, token)
+            payload = self._payload_signed_by(key, token, list(algorithms))
             if payload is not None:
                 return payload
         raise ValueError("no key fits the signature")
 
-    def _payload_signed_by(self, key: Key, token: str) -> bytes | None:
-        algorithms = list(self._keys.algorithms)
+    def _payload_signed_by(self, key: Key, token: str, algorithms: list[str]) -> bytes | None:
         try:
             return bytes(self._jws.decode_complete(token, key, algorithms, _SIGNATURE_OPTIONS)["payload"])
         except jwt.PyJWTError:
@@ -190,6 +171,26 @@ def mint(
     if roles:
         claims["roles"] = list(roles)
     return jwt.encode(claims, secret, algorithm="HS256")
+
+
+def _header(token: str, algorithms: Sequence[str]) -> dict[str, Any]:
+    encoded, *others = token.split(".")
+    if len(others) != 2:
+        raise ValueError("not three parts")
+    if not _BASE64URL.fullmatch(token):
+        # RFC 7515 2: base64url "with all trailing '=' characters omitted"; decoders let more through.
+        raise ValueError("not base64url without padding")
+    header = strict_object(base64url_decode(encoded))
+    if header.get("alg") not in algorithms:
+        raise ValueError("alg is not accepted")
+    if "crit" in header or "b64" in header:
+        # RFC 7515 4.1.11: if extensions "are not understood and supported by the recipient, then the
+        # JWS is invalid"; none is supported here.
+        raise ValueError("crit and b64 are not supported")
+    kid = header.get("kid", "")
+    if not isinstance(kid, str) or len(kid) > MAX_KID_CHARS:
+        raise ValueError(f"kid is not a string of at most {MAX_KID_CHARS} characters")
+    return header
 
 
 @contextmanager

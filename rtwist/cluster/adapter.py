@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from rtwist.cluster.answers import Answers, FarAcks, NodesTimeout, Relay, forgetting
 from rtwist.cluster.bus import Bus
 from rtwist.cluster.deliveries import Deliveries
-from rtwist.cluster.delivering import deliver, selection_of
+from rtwist.cluster.delivering import deliver, room_names_of, selection_of, target_from
 from rtwist.cluster.messages import (
     Answer,
     AskRooms,
@@ -27,12 +27,12 @@ from rtwist.cluster.messages import (
     Flags,
     Join,
     Leave,
+    Message,
     Request,
     Response,
     RoomsAre,
     ServerSide,
     SocketsAre,
-    Target,
 )
 from rtwist.cluster.remote import RemoteSocket, describe
 from rtwist.cluster.wire import MALFORMED, Limits, Reader, Unreadable
@@ -40,7 +40,7 @@ from rtwist.engineio.outbox import DROP, IfBehind
 from rtwist.engineio.tally import Tally
 from rtwist.errors import LimitPassed, RemoteProtocolError, RtwistError
 from rtwist.socketio.acks import BroadcastAck
-from rtwist.socketio.adapter import Adapter, Selection
+from rtwist.socketio.adapter import Adapter, Selection, send
 from rtwist.socketio.mark import Mark
 from rtwist.socketio.packet import Packet, PacketType, encode
 
@@ -56,6 +56,8 @@ KEY: Final = "socket.io"
 """What the names of channels begin with; that of Node servers."""
 
 _REQUEST_ID_BYTES = 12
+_NO_FLAGS: Final = Flags()
+_VOLATILE: Final = Flags(volatile=True)
 
 
 class ClusterAdapter(Adapter):
@@ -138,15 +140,21 @@ class ClusterAdapter(Adapter):
         self, packet: Packet, selection: Selection, if_behind: IfBehind = None, mark: Mark | None = None
     ) -> int:
         """Also to the other nodes, which treat clients that are behind by their own rules."""
-        count = 0
-        if mark is None or self.deliveries is None:
+        receivers = self.select(selection)
+        deliveries = self.deliveries
+        if deliveries is None:
             mark = None
-            count = super().broadcast(packet, selection, if_behind)
-        elif self.deliveries.is_new(mark):
-            count = super().broadcast(packet, selection, if_behind)
-            self.deliveries.add(mark)
+        # For nobody there is no need of a packet; whether the data has a form shows when the others are told.
+        count = 0
+        if (receivers or selection.local) and (mark is None or deliveries is None or deliveries.is_new(mark)):
+            count = send(packet, receivers, if_behind)
+        if mark is not None and deliveries is not None:
+            deliveries.add(mark)
         if not selection.local:
-            flags = Flags(volatile=if_behind is DROP, mark=mark)
+            if mark is None:
+                flags = _VOLATILE if if_behind is DROP else _NO_FLAGS
+            else:
+                flags = Flags(volatile=if_behind is DROP, mark=mark)
             self.tell(Broadcast(self.node, packet.data, target_from(selection), flags))
         return count
 
@@ -168,13 +176,13 @@ class ClusterAdapter(Adapter):
         """Also those of other nodes, when they hear of it."""
         super().join(selection, rooms)
         if not selection.local:
-            self.tell(Join(target_from(selection), rooms, self.node))
+            self.tell(Join(target_from(selection), room_names_of(rooms), self.node))
 
     def leave(self, selection: Selection, rooms: tuple[str, ...]) -> None:
         """Also those of other nodes, when they hear of it."""
         super().leave(selection, rooms)
         if not selection.local:
-            self.tell(Leave(target_from(selection), rooms, self.node))
+            self.tell(Leave(target_from(selection), room_names_of(rooms), self.node))
 
     def disconnect(self, selection: Selection, close: bool) -> None:
         """Also those of other nodes, when they hear of it."""
@@ -227,22 +235,18 @@ class ClusterAdapter(Adapter):
 
     # What other nodes ask for
 
-    def heard(self, decode: Callable[[], Request | Response | None]) -> None:
-        """Act on what `decode` reads, if it can be read and is for this node."""
+    def heard(self, decode: Callable[[], Message]) -> None:
+        """Act on what `decode` reads, if it can be read and is not this node's own."""
         try:
             message = decode()
         except RemoteProtocolError as error:
             self._unreadable(error)
             return
         handler = self._handlers.get(type(message))
-        if handler is not None:
-            handler(message)
-        elif message is not None:
+        if handler is None:
             self._on_response(message)  # type: ignore[arg-type]
-
-    def is_own(self, request: Request) -> bool:
-        """Whether this node has sent the request itself."""
-        return request.uid == self.node
+        elif message.uid != self.node:  # type: ignore[union-attr]
+            handler(message)
 
     def _on_broadcast(self, said: Broadcast) -> None:
         if said.request_id is not None:
@@ -378,11 +382,6 @@ class ClusterAdapter(Adapter):
 
     def _new_request(self) -> str:
         return secrets.token_urlsafe(_REQUEST_ID_BYTES)
-
-
-def target_from(selection: Selection) -> Target:
-    """Which sockets other nodes shall take."""
-    return Target(tuple(dict.fromkeys(selection.rooms)), tuple(dict.fromkeys(selection.excluded)))
 
 
 def _cause(error: RemoteProtocolError) -> str:

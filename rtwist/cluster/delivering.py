@@ -1,4 +1,4 @@
-"""What other nodes broadcast, to the sockets of this one."""
+"""Which sockets nodes mean, and what others broadcast to those of this one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from rtwist.cluster.messages import Broadcast, Target
+from rtwist.cluster.wire import well_formed
 from rtwist.engineio.outbox import DROP
-from rtwist.socketio.adapter import Adapter, Selection
-from rtwist.socketio.packet import Packet, PacketType, encode
+from rtwist.socketio.adapter import Adapter, Selection, send
+from rtwist.socketio.packet import Packet, PacketType
 
 if TYPE_CHECKING:
     from rtwist.socketio.namespace import Namespace
@@ -19,15 +20,25 @@ def selection_of(target: Target) -> Selection:
     return Selection(target.rooms, target.excluded)
 
 
+def target_from(selection: Selection) -> Target:
+    """Which sockets other nodes shall take."""
+    return Target(room_names_of(selection.rooms), room_names_of(selection.excluded))
+
+
+def room_names_of(rooms: tuple[str, ...]) -> tuple[str, ...]:
+    """Rooms as other nodes are told of them, each once."""
+    if len(rooms) == 1:
+        return (well_formed(rooms[0]),)
+    return tuple(dict.fromkeys(map(well_formed, rooms)))
+
+
 def deliver(adapter: Adapter, namespace: Namespace, said: Broadcast, before: float = math.inf) -> None:
     """Give it to the sockets of this node that came before the time `before` (seconds since 1970)."""
-    data, selection = said.data, selection_of(said.target)
-    packet = Packet(PacketType.EVENT, namespace.name, data)
-    if_behind = DROP if said.flags.volatile else namespace.behind.of(namespace.name, data[0], data[1:])
-    if before == math.inf:
-        Adapter.broadcast(adapter, packet, selection, if_behind)
+    receivers = adapter.select(selection_of(said.target))
+    if before != math.inf:
+        receivers = [socket for socket in receivers if socket.handshake.time < before]
+    if not receivers:
         return
-    encoded = encode(packet)
-    for socket in adapter.select(selection):
-        if socket.handshake.time < before:
-            socket.deliver(encoded, if_behind)
+    data = said.data
+    if_behind = DROP if said.flags.volatile else namespace.behind.of(namespace.name, data[0], data[1:])
+    send(Packet(PacketType.EVENT, namespace.name, data), receivers, if_behind)

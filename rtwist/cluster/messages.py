@@ -184,6 +184,9 @@ class ClientAck(msgspec.Struct, frozen=True):
     value: Any = None
 
 
+_NONE: Mapping[str, Any] = {}
+_PLAIN = Flags()
+
 Request = (
     Broadcast | Join | Leave | Disconnect | JoinOne | LeaveOne | DisconnectOne
     | AskSids | AskRooms | Fetch | ServerSide
@@ -222,7 +225,9 @@ def target_of(opts: Any, reader: Reader) -> Target:
 
 def flags_of(opts: Any) -> Flags:
     """The flags in what `options` wrote; unknown ones are passed over."""
-    flags = mapping(mapping(opts, "opts").get("flags") or {}, "flags")
+    flags = mapping(mapping(opts, "opts").get("flags") or _NONE, "flags")
+    if not flags:
+        return _PLAIN
     compress = flags.get("compress")
     timeout = flags.get("timeout")
     known = isinstance(timeout, int | float) and not isinstance(timeout, bool) and 0 <= timeout <= MAX_TIMEOUT

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import Enum
 
-from rtwist.errors import ConfigError
-
 
 class WhileAway(Enum):
     """The choice of the operator."""
@@ -59,7 +57,7 @@ class Outage:
     def __init__(self, choice: WhileAway, changed: Callable[[bool], None] = lambda _: None) -> None:
         self.standing = Standing.AWAY
         self._choice = choice
-        self._changed = changed
+        self.changed = changed
 
     @property
     def consumes(self) -> bool:
@@ -76,15 +74,4 @@ class Outage:
         consumed = self.consumes
         self.standing = _NEXT[self.standing, turn]
         if self.consumes != consumed:
-            self._changed(self.consumes)
-
-
-def read_choice(text: str) -> WhileAway:
-    """The choice of that name; raises `ConfigError` for another."""
-    try:
-        return WhileAway(text)
-    except ValueError:
-        raise ConfigError(
-            f"{text!r} is not what a node can do without Redis: write hold (consume nothing until it is back) "
-            "or local (serve the clients of this node only)"
-        ) from None
+            self.changed(self.consumes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable
 from itertools import islice
 
@@ -17,6 +18,9 @@ from rtwist.errors import Refused, RemoteProtocolError, StoreFailed
 from rtwist.presence import sockets_of, tell
 from rtwist.socketio import Server, Socket
 from rtwist.tasks import Tasks
+
+RETURN_SECONDS = 3.0
+"""For clients that are sent away: socket.io-client tries to connect anew after 0.5 to 1.5 seconds."""
 
 
 class ClusterPresence:
@@ -41,6 +45,7 @@ class ClusterPresence:
         self._entered = False
         self._working = False
         self._epoch = ""
+        self._away: deque[tuple[float, str]] = deque()
         self._changed: dict[str, None] = {}
         self._sent: dict[str, frozenset[str]] = {}
         self._certain: dict[str, frozenset[str]] = {}
@@ -56,6 +61,10 @@ class ClusterPresence:
     def disconnected(self, identity: Identity) -> None:
         """A socket of that identity has left its rooms."""
         self._look(identity.user_id)
+
+    def sent_away(self, identity: Identity) -> None:
+        """A socket was sent to another node: its user has gone when that is not reached in `RETURN_SECONDS`."""
+        self._away.append((self._io.clock.seconds() + RETURN_SECONDS, identity.user_id))
 
     def moved(self, user_id: str, former: Iterable[str | None], present: Iterable[str | None]) -> None:
         """The companies of the user's live sockets have changed."""
@@ -81,11 +90,25 @@ class ClusterPresence:
 
     def beat(self) -> None:
         """Renew the lease, and see to what dead nodes have left."""
+        now = self._io.clock.seconds()
+        while self._away and self._away[0][0] <= now:
+            self._changed[self._away.popleft()[1]] = None
         if not self._working:
             self._tasks.start("renewing the lease of this node", self._work(renew=True))
 
     def lost(self) -> None:
         """The connection to the store is gone: it may know less when it is back."""
+        self._entered = False
+
+    async def leave(self) -> None:
+        """Place those who have gone, and let the lease end soon: those just sent away have to come back first."""
+        if not self._entered:
+            return
+        try:
+            await self._place_all()
+            await self._roll.leave(self._name, RETURN_SECONDS)
+        except StoreFailed:
+            pass  # the others see the lease end
         self._entered = False
 
     # Within

@@ -140,7 +140,13 @@ return 1
 """
 )
 
-_LEAVE = Script(_COMMON + "return redis.call('ZADD', root .. 'nodes', 'XX', 0, ARGV[5])")
+_LEAVE = Script(
+    _COMMON
+    + """
+local within = math.min(tonumber(ARGV[6]), lease)
+return redis.call('ZADD', root .. 'nodes', 'XX', within > 0 and now + within or 0, ARGV[5])
+"""
+)
 
 _SWEEP = Script(
     _COMMON
@@ -207,9 +213,9 @@ class RedisRoll:
             flat += (user_id, b"" if companies is None else _packed(companies), _packed(told))
         return bool(await self._run(_PLACE, node, *flat))
 
-    async def leave(self, node: str) -> None:
+    async def leave(self, node: str, within: float = 0.0) -> None:
         """See `Roll`."""
-        await self._run(_LEAVE, node)
+        await self._run(_LEAVE, node, int(within * 1000))
 
     async def sweep(self) -> bool:
         """See `Roll`."""

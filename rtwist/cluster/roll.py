@@ -73,8 +73,11 @@ class Roll(Protocol):
     async def place(self, node: str, seats: Sequence[Seat]) -> bool:
         """Set what the node knows of at most `SWEEP_USERS` users; False as for `renew`, then nothing was set."""
 
-    async def leave(self, node: str) -> None:
-        """The node's name is given up; a sweep takes those off the roll who are there under it only."""
+    async def leave(self, node: str, within: float = 0.0) -> None:
+        """The node's name is given up; a sweep takes those off the roll who are there under it only.
+
+        It does so `within` so many seconds from now, which are fewer than those of a lease.
+        """
 
     async def sweep(self) -> bool:
         """See to users of dead nodes, and to what is due to be told; returns whether there may be more."""
@@ -165,10 +168,10 @@ class MemoryRoll:
         self._settle([seat.user_id for seat in seats], now)
         return True
 
-    async def leave(self, node: str) -> None:
+    async def leave(self, node: str, within: float = 0.0) -> None:
         """See `Roll`."""
         if node in self._state.leases:
-            self._state.leases[node] = 0.0
+            self._state.leases[node] = self._now() + min(within, self._lease) if within else 0.0
 
     async def sweep(self) -> bool:
         """See `Roll`."""

@@ -57,8 +57,8 @@ class SharedWindow(Window):
     def commit(self, now: float) -> None:
         """Have the others know what was added since the last time."""
         fresh, self._fresh = self._fresh, {}
-        for event_id in fresh:
-            self.follower.put(key_of(event_id), b"")
+        if fresh:
+            self.follower.put_all([(key_of(event_id), b"") for event_id in fresh])
 
     def settled(self) -> Deferred[None]:
         """Fires when all that was committed is certain.

@@ -142,13 +142,17 @@ class Reader:
 
     def room_names(self, value: Any) -> tuple[str, ...]:
         """`value`, which must be an array of room names; none at all is an empty array."""
-        names = array([] if value is None else value, "rooms")
+        if value is None:
+            return ()
+        names = array(value, "rooms")
         if len(names) > self._limits.max_rooms:
             raise LimitPassed("cluster_max_rooms", f"more than {self._limits.max_rooms} rooms")
         return tuple([self.room_name(name) for name in names])
 
     def room_name(self, value: Any) -> str:
         """`value`, which must be a room name; numbers become strings."""
+        if type(value) is str and value.isascii() and len(value) <= self._limits.max_room_length:
+            return value  # as nearly all are
         if type(value) is int or (isinstance(value, float) and value.is_integer() and abs(value) < 2**53):
             value = str(int(value))
         if not isinstance(value, str):
@@ -223,10 +227,13 @@ def _plain(value: Any, depth: int) -> Any:
                 value[index] = _plain(item, depth - 1)
         return value
     if type(value) is dict:
+        texts = True
         for key, item in value.items():
             if type(item) not in _LEAVES:
                 value[key] = _plain(item, depth - 1)
-        return value if all(type(key) is str for key in value) else {_key(key): value[key] for key in value}
+            if type(key) is not str:
+                texts = False
+        return value if texts else {_key(key): value[key] for key in value}
     if isinstance(value, datetime):
         return _iso(value)
     raise Unreadable(MALFORMED, f"a value of the unknown type {type(value).__name__}")
@@ -235,7 +242,7 @@ def _plain(value: Any, depth: int) -> Any:
 def _key(value: Any) -> str:
     if isinstance(value, str):
         return value
-    if type(value) is int:
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
         return str(value)
     raise Unreadable(MALFORMED, "a key that is no string")
 

@@ -18,7 +18,7 @@ from twisted.web.server import Request as _Request
 from rtwist.engineio.admission import Admission
 from rtwist.engineio.answers import LongAnswer, answer, set_head
 from rtwist.engineio.exchange import Head, Watcher
-from rtwist.engineio.handing import HandingChannel, HandingRules
+from rtwist.engineio.forwarding import ForwardingChannel, ForwardingRules
 from rtwist.engineio.incoming import Incoming
 from rtwist.engineio.request import Handshake
 from rtwist.engineio.tcp import limit_unread
@@ -30,15 +30,12 @@ _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class Rules(HandingRules, Interface):
+class Rules(ForwardingRules, Interface):
     """What requests and connections ask of the site they belong to; times in seconds."""
 
     header_timeout: float
     body_timeout: float
-    close_timeout: float
     unread_timeout: float
-    heartbeat_timeout: float
-    admission: Admission
 
     def body_begun(self, request: Request) -> None:
         """A request's headers have come and a body follows."""
@@ -73,7 +70,7 @@ class Request(_Request):
             return
         # twisted.web tells a request these only once the body is whole; the channel knows them before.
         self.method = getattr(self.channel, "_command", b"")
-        self.uri = _origin_form(getattr(self.channel, "_path", b""))
+        self.uri = origin_form(getattr(self.channel, "_path", b""))
         site = self.channel.site
         self._deadline = site.clock.callLater(site.body_timeout, self._too_slow)
         site.body_begun(self)
@@ -105,7 +102,7 @@ class Request(_Request):
         self._cancel_deadline()
         if not self.channel.refusing:
             self.whole = True
-            super().requestReceived(command, _origin_form(path), version)
+            super().requestReceived(command, origin_form(path), version)
 
     def watch(self, watcher: Watcher) -> None:
         """Tell `watcher` whether the answer was sent or the client left."""
@@ -174,7 +171,7 @@ class Upgraded(Interface):
         """Bytes have come."""
 
 
-class Channel(HandingChannel):
+class Channel(ForwardingChannel):
     """One HTTP connection; it can be refused in the middle of a body, or become a WebSocket.
 
     `congested` tells whether the client leaves much of what was written to it unread.
@@ -391,7 +388,7 @@ def _cancel(timer: IDelayedCall | None) -> None:
         timer.cancel()
 
 
-def _origin_form(target: bytes) -> bytes:
+def origin_form(target: bytes) -> bytes:
     """A request target as a path: servers must accept the absolute form too (RFC 9112, section 3.2.2)."""
     scheme, found, rest = target.partition(b"://")
     if found and scheme.lower() in (b"http", b"https"):

@@ -14,6 +14,7 @@ from rtwist.engineio.admission import Admission
 from rtwist.engineio.backlog import Backlog
 from rtwist.engineio.cors import Cors
 from rtwist.engineio.exchange import Exchange, Headers, Manner
+from rtwist.engineio.forwarding import Forwarder
 from rtwist.engineio.handing import Neighbours
 from rtwist.engineio.heartbeat import Heartbeats
 from rtwist.engineio.options import Options
@@ -21,7 +22,8 @@ from rtwist.engineio.outflow import Outflow
 from rtwist.engineio.polling import PollingTransport
 from rtwist.engineio.request import ErrorCode, Handshake, Refusal, verify
 from rtwist.engineio.session import Listener, Session
-from rtwist.engineio.websocket import WebSocketFactory, WebSocketTransport
+from rtwist.engineio.websocket import WebSocketTransport
+from rtwist.engineio.websocketfactory import WebSocketFactory
 
 _SID_BYTES = 18
 
@@ -31,11 +33,13 @@ class Server:
 
     `connected` is called with each new `Session`, to which it can send at once; it returns the `Listener` that
     hears of the session's messages and end. `now` returns the seconds since 1970. `backlog` knows what waits for
-    clients that are behind, and counts those that were cut. `neighbours`, to be set before the first session, are
-    other processes that serve the same addresses.
+    clients that are behind, and counts those that were cut. To be set before the first session: `neighbours` are
+    other processes that serve the same addresses, and `forwarder` is the way to other nodes, with whose mark that
+    of the neighbours begins.
     """
 
     neighbours: Neighbours | None = None
+    forwarder: Forwarder | None = None
 
     _log = Logger()
 
@@ -57,6 +61,7 @@ class Server:
         self._connected = connected
         self._refused: Callable[[Handshake, Refusal], None] = _ignore
         self.now = now
+        self._changed: list[Callable[[Options], None]] = []
         self._sessions: dict[str, Session] = {}
 
     @property
@@ -67,6 +72,10 @@ class Server:
     def on_refusal(self, refused: Callable[[Handshake, Refusal], None]) -> None:
         """Call `refused` for each HTTP request that is refused."""
         self._refused = refused
+
+    def on_change(self, changed: Callable[[Options], None]) -> None:
+        """Call `changed` with the options when there are new ones."""
+        self._changed.append(changed)
 
     def check(self, request: Handshake) -> Refusal | None:
         """Why `request` is refused, or None; a refusal is reported to `refused`."""
@@ -128,13 +137,16 @@ class Server:
     def reconfigure(self, options: Options) -> None:
         """Go by `options` from now on: what bounds all clients at once, what bounds one for those to come.
 
-        Left as they were are path, heartbeat, proxies, and the timeouts and sizes that sites are made with.
+        Path, heartbeat and proxies stay as they were. A client that was told of a larger `max_payload` may find
+        its connection closed, and is told of the new one when it comes back.
         """
         self.options = options
         self.cors.use(options.cors_origins)
         self.admission.reconfigure(options)
         self.backlog.options = options
-        self.websocket_factory.options = options
+        self.websocket_factory.reconfigure(options)
+        for changed in self._changed:
+            changed(options)
 
     def admit_no_more(self) -> None:
         """Open no more sessions."""
@@ -147,9 +159,8 @@ class Server:
             session.abort(reasons.FORCED_CLOSE, "the server is shutting down")
 
     def _new_session(self, handshake: Handshake, transport: PollingTransport | WebSocketTransport) -> Session:
-        sid = secrets.token_urlsafe(_SID_BYTES)
-        if self.neighbours is not None:
-            sid = self.neighbours.mark + sid
+        whose = self.neighbours or self.forwarder
+        sid = ("" if whose is None else whose.mark) + secrets.token_urlsafe(_SID_BYTES)
         session = Session(
             sid,
             handshake,

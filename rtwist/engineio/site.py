@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from twisted.web.http import datetimeToString
@@ -10,8 +10,10 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource
 from twisted.web.server import Site as _Site
 
+from rtwist.engineio.forwarding import Forwarder
 from rtwist.engineio.handing import Neighbours
-from rtwist.engineio.http import Channel, Request
+from rtwist.engineio.http import Channel, Request, origin_form
+from rtwist.engineio.options import Options
 from rtwist.engineio.resource import Root, read_handshake
 from rtwist.engineio.server import Server
 
@@ -22,7 +24,7 @@ class Site(_Site):
     - `server`: served at its path; `fallback` gets every other path (404 without one).
     - `files`: resources for single paths below the server's own, such as the client's script.
     - `max_body`: bound of request bodies in bytes, by default the server's `max_payload`.
-    - `too_large`: content type and body of the 413 answer to a request that is not Engine.IO's.
+    - `too_large`: of that bound, content type and body of the 413 answer to a request that is not Engine.IO's.
     """
 
     protocol = Channel  # type: ignore[assignment]
@@ -35,19 +37,16 @@ class Site(_Site):
         *,
         files: Mapping[str, IResource] = MappingProxyType({}),
         max_body: int | None = None,
-        too_large: tuple[str, bytes] = ("text/plain", b"Payload Too Large"),
+        too_large: Callable[[int], tuple[str, bytes]] = lambda most: ("text/plain", b"Payload Too Large"),
     ) -> None:
         options = server.options
         root = Root(server, notFound() if fallback is None else fallback, files)
         super().__init__(root, parsePOSTFormSubmission=False, timeout=options.idle_timeout)
         self.clock = server.clock
-        self.max_body = options.max_payload if max_body is None else max_body
-        self.header_timeout = options.header_timeout
-        self.body_timeout = options.body_timeout
-        self.close_timeout = options.close_timeout
-        self.unread_timeout = options.unread_timeout
         self.heartbeat_timeout = options.ping_interval + options.ping_timeout
-        self.max_requests = options.max_requests
+        self._max_body = max_body
+        self._go_by(options)
+        server.on_change(self._go_by)
         self.admission = server.admission
         self.outflow = server.outflow
         self.polls_of = server.polls_of
@@ -60,6 +59,24 @@ class Site(_Site):
     def neighbours(self) -> Neighbours | None:
         """`Server.neighbours`."""
         return self._server.neighbours
+
+    @property
+    def forwarder(self) -> Forwarder | None:
+        """`Server.forwarder`."""
+        return self._server.forwarder
+
+    def is_engine(self, target: bytes) -> bool:
+        """Whether a request target is the server's, not the fallback's."""
+        return origin_form(target).startswith(self._path)
+
+    def _go_by(self, options: Options) -> None:
+        self.timeOut = options.idle_timeout  # of the connections to come
+        self.max_body = options.max_payload if self._max_body is None else self._max_body
+        self.header_timeout = options.header_timeout
+        self.body_timeout = options.body_timeout
+        self.close_timeout = options.close_timeout
+        self.unread_timeout = options.unread_timeout
+        self.max_requests = options.max_requests
 
     def log(self, request: object) -> None:
         """Write no access log: request lines hold the secret sids of sessions."""
@@ -88,9 +105,8 @@ class Site(_Site):
 
     def too_large_answer(self, request: Request) -> bytes:
         """The whole answer to a request whose body is too large, as bytes for the connection."""
-        content_type, body = self._too_large
-        if request.uri.startswith(self._path):
-            content_type, body = "text/plain", b""
+        engine = request.uri.startswith(self._path)
+        content_type, body = ("text/plain", b"") if engine else self._too_large(self.max_body)
         origin = (request.requestHeaders.getRawHeaders(b"origin") or [b""])[0].decode("latin-1") or None
         headers = [
             ("Content-Type", content_type),

@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from autobahn.twisted.websocket import WebSocketServerProtocol
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from rtwist.engineio import reasons
-from rtwist.engineio.admission import Admission
 from rtwist.engineio.buckets import Budget
 from rtwist.engineio.deflate import Agreement, Inflater
 from rtwist.engineio.frame import INVALID_DATA, POLICY_VIOLATION, TOO_BIG, TRY_AGAIN_LATER, close_fault
 from rtwist.engineio.inflow import Inflow
-from rtwist.engineio.opening import Silent, accept, configured, forget_opening, handshake_bytes
-from rtwist.engineio.options import WEBSOCKET, Options
-from rtwist.engineio.outflow import Outflow, Outlet
+from rtwist.engineio.opening import Silent, accept, forget_opening, handshake_bytes
+from rtwist.engineio.options import WEBSOCKET
+from rtwist.engineio.outflow import Outlet
 from rtwist.engineio.packet import PIECE, Packet
 from rtwist.engineio.session import Session
+
+if TYPE_CHECKING:
+    from rtwist.engineio.websocketfactory import WebSocketFactory
 
 
 @implementer(IPushProducer)
@@ -360,41 +362,3 @@ def _plain(packet: Packet) -> bytes:
 
 def _compressed(packet: Packet) -> bytes:
     return packet.compressed_frame
-
-
-class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]
-    """Makes WebSocket transports; holds no rules but the limits Autobahn must keep."""
-
-    protocol = WebSocketTransport
-    log = Silent()
-
-    def __init__(self, options: Options, clock: IReactorTime, admission: Admission, outflow: Outflow) -> None:
-        super().__init__(server=None, reactor=clock)
-        self.options = options
-        self.admission = admission
-        self.clock = clock
-        self.outflow = outflow
-        self.setProtocolOptions(
-            versions=[13],
-            webStatus=False,
-            utf8validateIncoming=False,
-            maxFramePayloadSize=options.max_payload,
-            maxMessagePayloadSize=options.max_payload,
-            failByDrop=False,
-            echoCloseCodeReason=True,
-            openHandshakeTimeout=0,
-            closeHandshakeTimeout=0,
-            tcpNoDelay=True,
-            autoPingInterval=0,
-            autoPingTimeout=0,
-            allowedOrigins=["*"],
-            allowNullOrigin=True,
-        )
-        self._configured = configured(WebSocketTransport, self)
-
-    def buildProtocol(self, addr: object) -> WebSocketTransport:
-        """A transport for one connection."""
-        options = self.options
-        budget = Budget(options.max_packets_per_second, options.max_bytes_per_second, self.clock.seconds())
-        made: WebSocketTransport = self._configured(self, budget)
-        return made

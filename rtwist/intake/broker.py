@@ -51,7 +51,7 @@ class Broker:
 
     @property
     def state(self) -> str:
-        """`connected`, `settling`, `blocked: ...` (it takes no messages) or `connecting: ...`, and why."""
+        """`connected`, `settling`, or with a reason `blocked:` (it takes no messages), `held:`, `connecting:`."""
         if self.consuming and self._publisher.blocked is not None:
             return f"blocked: {self._publisher.blocked}"
         return self._consumer.state
@@ -66,10 +66,22 @@ class Broker:
         """Whether what comes by POST /events is to be published."""
         return self._settings.to_broker
 
+    def bound_depth(self, most: int) -> None:
+        """From now on messages may be nested so deep."""
+        self._consumer.max_depth = most
+
     def start(self) -> None:
         """Connect, and keep connected."""
         self._publisher.link.start()
         self._consumer.start()
+
+    def hold(self, why: str) -> None:
+        """Consume nothing until `go_on`, because of `why`; publishing goes on."""
+        self._consumer.hold(why)
+
+    def go_on(self) -> None:
+        """The end of what `hold` began."""
+        self._consumer.go_on()
 
     async def stop(self) -> None:
         """Finish what is in hand, then close: the consumer first, for its dead letters need the publisher."""

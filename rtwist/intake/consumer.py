@@ -79,30 +79,50 @@ class Consumer:
         self._publisher = publisher
         self._counters = counters
         self._now = now
-        self._max_depth = max_depth
+        self.max_depth = max_depth
         self._tasks = Tasks()
         self._session: Session | None = None
         self._tag = ""
         self._failures = 0
         self._begin: IDelayedCall | None = None
         self._settled_at = 0.0
+        self._started = False
+        self._held: str | None = None
+        self._linked = False
+        self._switching = False
         self.link = Link(reactor, settings, name="consumer", prepare=self._prepare, lost=self._lost)
 
     def start(self) -> None:
         """Connect, and keep connected; consume once clients had their time to come back."""
         self._settled_at = self._clock.seconds() + self._settings.settle
         self._intake.pause()
-        self.link.start()
+        self._started = True
+        self._switch_soon()
+
+    def hold(self, why: str) -> None:
+        """Consume nothing until `go_on`; what is not acknowledged goes back to the broker."""
+        self._held = why
+        if self._session is not None:
+            self._session.end()
+        self._switch_soon()
+
+    def go_on(self) -> None:
+        """The end of what `hold` began."""
+        self._held = None
+        self._switch_soon()
 
     @property
     def state(self) -> str:
-        """`connected`, `settling`, or why it is not connected."""
+        """`connected`, `settling`, `held: ` and why, or why it is not connected."""
+        if self._held is not None:
+            return f"held: {self._held}"
         waits = self._begin is not None and self.link.connection is not None
         return SETTLING if waits else self.link.state
 
     async def stop(self) -> None:
         """Handle no more, acknowledge what was handled, close; the rest is the next consumer's."""
         connection, session = self.link.connection, self._session
+        self._started = False
         self._stop_waiting()
         if connection is not None and session is not None and self._tag:
             connection.call_timeout = STOP_SECONDS
@@ -115,6 +135,26 @@ class Consumer:
         self._tasks.stop()
 
     # Coming and going
+
+    def _switch_soon(self) -> None:
+        if not self._switching:
+            self._tasks.start("holding the consumer, or going on", self._switch())
+
+    async def _switch(self) -> None:
+        # One step after the other: a connection that is being closed cannot be asked for anew.
+        self._switching = True
+        try:
+            while self._linked != (wanted := self._started and self._held is None):
+                self._linked = wanted
+                if wanted:
+                    self.link.start()
+                elif self._started:
+                    self._log.info("consuming nothing: {why}", why=self._held)
+                    await self.link.stop()
+                else:
+                    return  # `stop` sees to it
+        finally:
+            self._switching = False
 
     async def _prepare(self, connection: BrokerConnection) -> None:
         settings = self._settings
@@ -233,7 +273,7 @@ class Consumer:
 
     def _decoded(self, delivery: Delivery) -> Any:
         try:
-            return loads(delivery.body.decode("utf-8").removeprefix(_BYTE_ORDER_MARK), self._max_depth)
+            return loads(delivery.body.decode("utf-8").removeprefix(_BYTE_ORDER_MARK), self.max_depth)
         except UnicodeDecodeError:
             wrong = "the body is not UTF-8"
         except RemoteProtocolError as error:

@@ -216,7 +216,7 @@ class Intake:
         elif emission.everyone:
             receivers = root.emit(emission.event, emission.data)
         elif root.adapter.reaches(rooms):
-            receivers = root.to(rooms).emit(emission.event, emission.data)
+            receivers = root.emit_to(rooms, emission.event, emission.data)
         else:
             receivers = 0
         if self._log_payloads:

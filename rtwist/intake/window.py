@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
+
+from rtwist.socketio.jsoncodec import dumps
 
 DEFAULT_SECONDS = 600.0
 DEFAULT_SIZE = 100_000
@@ -78,4 +79,4 @@ class Window:
 
 def key_of(event_id: str) -> str:
     """What `event_id` is called among nodes: ids are any text, lone surrogates too."""
-    return json.dumps(event_id)
+    return dumps(event_id)

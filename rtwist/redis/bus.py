@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.python.failure import Failure
 
 from rtwist.errors import BusCut, BusError, BusFull, LocalProtocolError, RedisBusy, RedisLost
 from rtwist.redis.client import CHANNEL, PATTERN, SHARD, Redis
+from rtwist.redis.wire import Wire
 
 Heard = Callable[[str, bytes], None]
 """Takes the channel and the message."""
@@ -46,7 +46,8 @@ class RedisBus:
         self._command = "SPUBLISH" if sharded else "PUBLISH"
         self._max_waiting = max_waiting
         self._max_waiting_bytes = max_waiting_bytes
-        self._waiting: deque[int] = deque()
+        self._waiting: deque[tuple[int, int]] = deque()
+        self._wire: Wire | None = None
         self._failed = 0
         self._why: BusError = BusCut("nothing failed")
         self._settling: deque[tuple[int, int, Deferred[None]]] = deque()
@@ -77,10 +78,14 @@ class RedisBus:
         ):
             self._drop("full", BusFull(f"{len(self._waiting)} messages wait for Redis to confirm them"))
         else:
+            error = wire.tell(self, self._command, channel, message)
             self.counts["published"] += 1
-            self.waiting_bytes += size
-            self._waiting.append(self.position)
-            wire.call(self._command, channel, message).addBoth(self._answered, self.position, size)
+            if error is None:
+                self.waiting_bytes += size
+                self._waiting.append((self.position, size))
+                self._wire = wire
+            else:
+                self._lose(error, self.position)
         return self._failed != self.position
 
     def settled(self, since: int) -> Deferred[None]:
@@ -121,19 +126,18 @@ class RedisBus:
         answer = await self._redis.call("PUBSUB", counter, channel)
         return int(answer[1])
 
-    def _answered(self, answer: Any, position: int, size: int) -> None:
-        if self._waiting[0] == position:
-            self._waiting.popleft()
-        else:  # it was not even sent
-            self._waiting.pop()
+    def callback(self, answer: Any) -> None:
+        """Redis has answered to the message that waits for longest; see `rtwist.redis.wire.Waiter`."""
+        position, size = self._waiting.popleft()
         self.waiting_bytes -= size
-        if isinstance(answer, Failure):
-            self._lose(answer.value, position)
+        if self._wire is not None and isinstance(answer, Exception):
+            self._lose(self._wire.explained(answer), position)
         else:
             self.counts["confirmed"] += 1
-        first = self._waiting[0] if self._waiting else self.position + 1
-        while self._settling and self._settling[0][1] < first:
-            self._settling.popleft()[2].callback(None)
+        if self._settling:
+            first = self._waiting[0][0] if self._waiting else self.position + 1
+            while self._settling and self._settling[0][1] < first:
+                self._settling.popleft()[2].callback(None)
 
     def _lose(self, error: BaseException | None, position: int) -> None:
         how, why = "lost", BusError(str(error))

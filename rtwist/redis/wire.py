@@ -15,9 +15,10 @@ What is repaired:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -50,6 +51,13 @@ _UNASKED = frozenset((b"unsubscribe", b"punsubscribe", b"sunsubscribe"))
 _WHAT_LOGINS_ARE_TOLD = ("WRONGPASS", "NOAUTH", "NOPERM", "DENIED", "LOADING")
 
 
+class Waiter(Protocol):
+    """What waits for answers, one for each command, in their order."""
+
+    def callback(self, answer: Any) -> object:
+        """The answer; an exception where Redis answers with an error, or none will come."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireOptions:
     """How a connection is kept.
@@ -74,6 +82,7 @@ class Wire(txredisapi.HiredisProtocol):  # type: ignore[misc]  # txredisapi carr
 
     def __init__(self, clock: IReactorTime, options: WireOptions, where: str, host: str = "") -> None:
         super().__init__(charset=None, convertNumbers=False)
+        self.replyQueue.waiting = deque()  # taking the first of a list moves all others
         self.where = where
         self.reason: RedisLost | None = None
         self._clock = clock
@@ -89,9 +98,31 @@ class Wire(txredisapi.HiredisProtocol):  # type: ignore[misc]  # txredisapi carr
 
         Fails with `RedisReplyError`, with `RedisLost` at once when the connection is gone, or with `RedisBusy`.
         """
-        if self.reason is None and len(self.replyQueue.waiting) >= self._options.max_waiting:
-            return fail(RedisBusy(f"{self._options.max_waiting} commands wait for {self.where} to answer"))
+        if self.reason is None and self._is_full():
+            return fail(self._busy())
         return self._send(args)
+
+    def tell(self, waiter: Waiter, *args: str | bytes | int | float) -> RedisError | None:
+        """Send a command as `call` does, without the cost of a Deferred; an error when it was not sent.
+
+        Else `waiter` gets the answer, which `explained` puts into words if it is an exception.
+        """
+        if self.reason is not None:
+            return self.reason
+        if self._is_full():
+            return self._busy()
+        self.transport.write(self._build_command(*args))
+        self.replyQueue.waiting.append(waiter)
+        return None
+
+    def explained(self, error: BaseException | None) -> BaseException | None:
+        """What an exception that was an answer means."""
+        if isinstance(error, txredisapi.ResponseError):
+            code, _, text = str(error).partition(" ")
+            return RedisReplyError(code, text)
+        if isinstance(error, txredisapi.RedisError):
+            return self.reason or RedisLost(str(error))
+        return error
 
     async def enter(self, login: Login, name: str, database: int = 0) -> None:
         """Log in, be called `name` in CLIENT LIST, and select the database; raises as `must` does."""
@@ -155,7 +186,7 @@ class Wire(txredisapi.HiredisProtocol):  # type: ignore[misc]  # txredisapi carr
     def replyReceived(self, reply: Any) -> None:
         """An answer is complete."""
         if self.replyQueue.waiting:
-            self.replyQueue.put(reply)
+            self.replyQueue.waiting.popleft().callback(reply)
         else:  # Redis says so when it has too many clients, or is in protected mode
             said = f": {reply}" if isinstance(reply, Exception) else ""
             self.fail(RedisLost(f"{self.where} sent an answer to nothing{said}"))
@@ -181,13 +212,14 @@ class Wire(txredisapi.HiredisProtocol):  # type: ignore[misc]  # txredisapi carr
         return answer.addErrback(self._in_our_words)
 
     def _in_our_words(self, failure: Failure) -> Failure:
-        error = failure.value
-        if isinstance(error, txredisapi.ResponseError):
-            code, _, text = str(error).partition(" ")
-            return Failure(RedisReplyError(code, text))
-        if isinstance(error, txredisapi.RedisError):
-            return Failure(self.reason or RedisLost(str(error)))
-        return failure
+        explained = self.explained(failure.value)
+        return failure if explained is failure.value else Failure(explained)
+
+    def _is_full(self) -> bool:
+        return len(self.replyQueue.waiting) >= self._options.max_waiting
+
+    def _busy(self) -> RedisBusy:
+        return RedisBusy(f"{self._options.max_waiting} commands wait for {self.where} to answer")
 
     def _alive(self, answer: Any) -> None:
         self._stop_timer()
@@ -205,7 +237,7 @@ class Wire(txredisapi.HiredisProtocol):  # type: ignore[misc]  # txredisapi carr
             return False
         self.reason = reason
         self._stop_timer()
-        waiting, self.replyQueue.waiting = self.replyQueue.waiting, []
+        waiting, self.replyQueue.waiting = self.replyQueue.waiting, deque()
         lost, self._lost = self._lost, []
         for each in waiting:
             each.callback(txredisapi.ConnectionError("lost"))

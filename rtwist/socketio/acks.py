@@ -29,17 +29,17 @@ class Patience:
     def __init__(
         self, clock: IReactorTime, seconds: float | None, note_limit: Callable[[str, str], None]
     ) -> None:
+        self.seconds = seconds
         self._clock = clock
-        self._seconds = seconds
         self._note_limit = note_limit
 
     def limit(self, timeout: float | None, who: str, give_up: Callable[[], None]) -> IDelayedCall | None:
         """Call `give_up` after `timeout` seconds, or after those of the option."""
         if timeout is not None:
             return self._clock.callLater(timeout, give_up)
-        if self._seconds is None:
+        if self.seconds is None:
             return None
-        return self._clock.callLater(self._seconds, self._end, who, give_up)
+        return self._clock.callLater(self.seconds, self._end, who, give_up)
 
     def _end(self, who: str, give_up: Callable[[], None]) -> None:
         self._note_limit("ack_timeout", who)

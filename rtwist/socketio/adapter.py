@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from rtwist.engineio.outbox import IfBehind
@@ -54,7 +54,7 @@ class Adapter:
         """Forget a socket."""
         self.rooms.remove_all(socket)
 
-    def select(self, selection: Selection) -> Iterable[Any]:
+    def select(self, selection: Selection) -> Collection[Any]:
         """The sockets of this node that `selection` means, each once."""
         return self.rooms.members(selection.rooms, selection.excluded)
 
@@ -69,12 +69,7 @@ class Adapter:
 
         A cluster sends nothing with the same `mark` twice.
         """
-        encoded = encode(packet)
-        count = 0
-        for socket in self.select(selection):
-            socket.deliver(encoded, if_behind)
-            count += 1
-        return count
+        return send(packet, self.select(selection), if_behind)
 
     def broadcast_with_ack(self, packet: Packet, selection: Selection, ack: BroadcastAck) -> None:
         """Send `packet`, which has an id, to every selected socket, and have `ack` expect their answers."""
@@ -119,3 +114,11 @@ class Adapter:
         """Disconnect the selected sockets; `close` also ends their connections."""
         for socket in self.select(selection):
             socket.disconnect(close)
+
+
+def send(packet: Packet, receivers: Collection[Receiver], if_behind: IfBehind) -> int:
+    """Send `packet`, encoded once, to each of `receivers`; returns how many they are."""
+    encoded = encode(packet)
+    for receiver in receivers:
+        receiver.deliver(encoded, if_behind)
+    return len(receivers)

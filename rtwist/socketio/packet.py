@@ -83,6 +83,12 @@ def encode(packet: Packet) -> tuple[EnginePacket, ...]:
     return (message("".join(parts)), *map(message, attachments))
 
 
+def encode_plain_event(namespace: str, data: list[Any]) -> tuple[EnginePacket, ...]:
+    """What `encode` makes of an event without an id whose `data` is known to hold no binary."""
+    head = "2" if namespace == ROOT else f"2{namespace},"
+    return (message(head + dumps(data)),)
+
+
 def event_data(event: str, args: tuple[Any, ...]) -> list[Any]:
     """The data of an event packet; `LocalProtocolError` for a name that Socket.IO keeps for itself."""
     if not isinstance(event, str):

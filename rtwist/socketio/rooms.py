@@ -64,7 +64,7 @@ class Rooms(Generic[Member]):
         """All rooms."""
         return frozenset(self._only).union(self._members)
 
-    def members(self, rooms: Iterable[str], excluded: Iterable[str] = ()) -> Iterable[Member]:
+    def members(self, rooms: Iterable[str], excluded: Iterable[str] = ()) -> Collection[Member]:
         """Each member of any of `rooms` once (of all, when `rooms` is empty), but none of an `excluded` room.
 
         The result is a copy: membership may change while it is walked.
@@ -83,7 +83,7 @@ class Rooms(Generic[Member]):
             return members
         return (self._only[room],) if room in self._only else ()
 
-    def _union(self, rooms: Iterable[str]) -> Iterable[Member]:
+    def _union(self, rooms: Iterable[str]) -> Collection[Member]:
         names = tuple(rooms)
         if not names:
             return tuple(self._rooms)

@@ -79,9 +79,15 @@ class Server:
         return namespace
 
     def site(
-        self, fallback: IResource | None = None, *, too_large: tuple[str, bytes] = ("text/plain", b"")
+        self,
+        fallback: IResource | None = None,
+        *,
+        too_large: Callable[[int], tuple[str, bytes]] = lambda most: ("text/plain", b""),
     ) -> Site:
-        """A twisted.web site for an endpoint to listen with: this server at its path, `fallback` elsewhere."""
+        """A twisted.web site for an endpoint to listen with: this server at its path, `fallback` elsewhere.
+
+        `too_large` is given the bytes a body may have, and returns content type and body of the answer to more.
+        """
         dist = self.options.client_dist
         files: Mapping[str, IResource] = {} if dist is None else client_files(dist)
         return Site(self.engine, fallback, files=files, too_large=too_large)
@@ -97,6 +103,7 @@ class Server:
         """Go by `options` from now on, as `rtwist.engineio.Server.reconfigure` tells; `client_dist` stays."""
         self.options = options
         self._behind.use(options.slow_consumers)
+        self._ack_patience.seconds = options.ack_timeout
         self.engine.reconfigure(options)
 
     def admit_no_more(self) -> None:

@@ -1,4 +1,4 @@
-"""What a worker has from its parent: its number, and the sockets it listens with."""
+"""What a worker has from its parent: its number, the sockets it listens with, and orders."""
 
 from __future__ import annotations
 
@@ -15,27 +15,38 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.stdio import StandardIO
+from twisted.python.compat import iterbytes
 from twisted.python.failure import Failure
 
-ENVIRONMENT: Final = "RTWIST_WORKER"
+ENVIRONMENT: Final = "INTERNAL_RTWIST_WORKER"
 """Names the variable in which the parent tells a worker what it is."""
 
 READY_DESCRIPTOR: Final = 3
 """On which a worker tells its parent that it serves; the sockets to listen with follow."""
 
+STOP: Final = b"s"
+AT_ONCE: Final = b"a"
+RELOAD: Final = b"r"
+"""What a parent writes to the standard input of its workers. Not by signals: systemd and terminals signal all
+processes of a service, workers would hear of it twice, and a second SIGTERM ends them at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A worker's place: its `number` of `count`, the `folder` of their UNIX sockets, how many `sockets it got."""
+    """A worker's place: its `number` of `count`, the `folder` of their UNIX sockets, how many `sockets` it got.
+
+    `node` is the mark of the node that they are, "" when other nodes need not know it.
+    """
 
     number: int
     count: int
     sockets: int
     folder: Path
+    node: str = ""
 
     def encode(self) -> str:
         """As the value of an environment variable."""
-        return f"{self.number}/{self.count}/{self.sockets}:{self.folder}"
+        return f"{self.number}/{self.count}/{self.sockets}/{self.node}:{self.folder}"
 
     @property
     def descriptors(self) -> range:
@@ -49,8 +60,9 @@ def place(environment: Mapping[str, str]) -> Place | None:
     if text is None:
         return None
     numbers, _, folder = text.partition(":")
-    number, count, sockets = map(int, numbers.split("/"))
-    return Place(number, count, sockets, Path(folder))
+    *digits, node = numbers.split("/")
+    number, count, sockets = map(int, digits)
+    return Place(number, count, sockets, Path(folder), node)
 
 
 class Inherited(Service):
@@ -90,20 +102,40 @@ def say_ready() -> None:
     os.close(READY_DESCRIPTOR)
 
 
-def follow_parent(reactor: Any, left: Callable[[], None]) -> None:
-    """Call `left` when the parent has died: it holds the other end of the standard input."""
-    StandardIO(_Lifeline(left), reactor=reactor)
+def follow_parent(
+    reactor: Any,
+    stop: Callable[[], None],
+    *,
+    at_once: Callable[[], None] = lambda: None,
+    reload: Callable[[], None] = lambda: None,
+) -> None:
+    """Do what the parent says: `stop` in order, leave `at_once`, or `reload` the configuration.
+
+    It also is to `stop` when the parent has died, which holds the other end of the standard input. `stop` may be
+    called several times.
+    """
+    StandardIO(_Lifeline({STOP: stop, AT_ONCE: at_once, RELOAD: reload}, stop), reactor=reactor)
 
 
 class _Lifeline(Protocol):
-    def __init__(self, left: Callable[[], None]) -> None:
+    def __init__(self, orders: Mapping[bytes, Callable[[], None]], left: Callable[[], None]) -> None:
+        self._orders = orders
         self._left = left
+
+    def dataReceived(self, data: bytes) -> None:
+        for order in iterbytes(data):
+            self._orders[order]()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._left()
 
 
-def worker_arguments(arguments: Sequence[str], executable: str) -> list[str]:
-    """The command of a worker, from the arguments of `rtwist` in the command of its parent."""
-    twistd = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
-    return [executable, "-c", twistd, "-n", "--pidfile=", "rtwist", *arguments]
+def worker_arguments(
+    arguments: Sequence[str], executable: str, twistd: Mapping[str, Any] | None = None
+) -> list[str]:
+    """The command of a worker, from the arguments of `rtwist` in its parent's command, and twistd's options."""
+    program = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
+    own = ["-n", "--pidfile="]
+    if twistd and twistd.get("syslog"):
+        own += ["--syslog", f"--prefix={twistd['prefix']}"]
+    return [executable, "-c", program, *own, "rtwist", *arguments]

@@ -1,4 +1,4 @@
-"""The process that binds the ports, starts the workers, watches them and passes signals on."""
+"""The process that binds the ports, starts the workers, watches them and passes on what it is told."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from rtwist.workers.child import ENVIRONMENT, READY_DESCRIPTOR, Place
+from rtwist.workers.child import AT_ONCE, ENVIRONMENT, READY_DESCRIPTOR, RELOAD, STOP, Place
 from rtwist.workers.restarts import Restarts
 
 STOP_SECONDS: Final = 60.0
-"""For a worker to end after SIGTERM; whoever still runs then is killed."""
+"""For a worker to end once it was told to; whoever still runs then is killed. More than a stop may take."""
 
 
 class Parent(Service):
     """Runs `count` workers by `command`, each listening with all of `sockets`, descriptors of the caller.
 
     `failed` is called once, with the exit status of a worker that ended before any had served: what is wrong
-    then, such as an option, would be wrong again. Later ones are started again, see `Restarts`.
+    then, such as an option, would be wrong again. Later ones are started again, see `Restarts`. `node` is the
+    mark of all of them together, where there are other nodes.
     """
 
     _log = Logger()
@@ -44,12 +45,14 @@ class Parent(Service):
         failed: Callable[[int], None],
         environment: Mapping[str, str] = os.environ,
         stop_seconds: float = STOP_SECONDS,
+        node: str = "",
     ) -> None:
         self.served = False
         self.reactor = reactor
         self.stop_seconds = stop_seconds
+        self._node = node
         self._command = list(command)
-        self._count = count
+        self.count = count
         self._sockets = sockets
         self._failed = failed
         self._environment = environment
@@ -60,24 +63,30 @@ class Parent(Service):
         """Start the workers."""
         super().startService()
         self._folder = Path(tempfile.mkdtemp(prefix="rtwist-"))  # readable by this user alone
-        self._workers = [_Worker(self, number) for number in range(self._count)]
+        self._workers = [_Worker(self, number) for number in range(self.count)]
         for worker in self._workers:
             worker.start()
 
     def stopService(self) -> Deferred[Any]:
-        """Pass SIGTERM on; fires when all workers have ended."""
+        """Have the workers stop in order; fires when all have ended."""
         super().stopService()
         return DeferredList([worker.stop() for worker in self._workers]).addCallback(self._clean)
 
-    def signal(self, name: str) -> None:
-        """Pass a signal on, such as "HUP"."""
+    def stop_at_once(self, why: str) -> None:
+        """Have the workers wait for nobody any more."""
+        self._log.info("the workers leave at once: {why}", why=why)
         for worker in self._workers:
-            worker.signal(name)
+            worker.say(AT_ONCE)
+
+    def reload(self) -> None:
+        """Have the workers read their configuration again; one that has yet to start does so then."""
+        for worker in self._workers:
+            worker.say(RELOAD)
 
     def spawn(self, worker: _Worker) -> Any:
         """A process for `worker`."""
         sockets = self._sockets()
-        place = Place(worker.number, self._count, len(sockets), cast(Path, self._folder))
+        place = Place(worker.number, self.count, len(sockets), cast(Path, self._folder), self._node)
         files: dict[int, int | str] = {0: "w", 1: 1, 2: 2, READY_DESCRIPTOR: "r"}
         files.update(zip(place.descriptors, sockets, strict=True))
         environment = {**self._environment, ENVIRONMENT: place.encode()}
@@ -97,6 +106,17 @@ class Parent(Service):
             number=worker.number,
             pid=worker.pid,
             how=f"by signal {signal}" if signal else f"with status {status}",
+            delay=delay,
+        )
+        worker.start_later(delay)
+
+    def not_started(self, worker: _Worker, error: OSError) -> None:
+        """There is no process for `worker`."""
+        delay = worker.restarts.ended(self.reactor.seconds())
+        self._log.error(
+            "worker {number} cannot be started: {error}; it is tried again in {delay:.1f} s",
+            number=worker.number,
+            error=error,
             delay=delay,
         )
         worker.start_later(delay)
@@ -124,7 +144,11 @@ class _Worker(ProcessProtocol):
         """Start a process."""
         self._timer = None
         self.restarts.started(self._parent.reactor.seconds())
-        self.pid = self._parent.spawn(self).pid
+        try:
+            self.pid = self._parent.spawn(self).pid
+        except OSError as error:  # of processes, files or memory there are too many at the moment
+            self._parent.not_started(self, error)
+            return
         self._log.info("worker {number} started (pid {pid})", number=self.number, pid=self.pid)
 
     def start_later(self, delay: float) -> None:
@@ -139,15 +163,15 @@ class _Worker(ProcessProtocol):
         if self.pid is None:
             return succeed(None)
         self._ended = Deferred()
-        self.signal("TERM")
+        self.say(STOP)
         self._timer = self._parent.reactor.callLater(self._parent.stop_seconds, self._kill)
         return self._ended
 
-    def signal(self, name: str) -> None:
-        """Send the process a signal, if there is one."""
+    def say(self, order: bytes) -> None:
+        """Tell the process, if there is one, one of the orders in `rtwist.workers.child`."""
         if self.pid is not None and self.transport is not None:
-            with contextlib.suppress(ProcessExitedAlready):
-                self.transport.signalProcess(name)
+            with contextlib.suppress(KeyError):  # its standard input is closed: it ends
+                self.transport.writeToChild(0, order)
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N803 - Twisted's name
         """The worker serves."""
@@ -170,4 +194,6 @@ class _Worker(ProcessProtocol):
     def _kill(self) -> None:
         self._timer = None
         self._log.warn("worker {number} (pid {pid}) does not end: it is killed", number=self.number, pid=self.pid)
-        self.signal("KILL")
+        if self.transport is not None:
+            with contextlib.suppress(ProcessExitedAlready):
+                self.transport.signalProcess("KILL")

@@ -390,3 +390,54 @@ def test_which_rooms_have_shard_channels(mode: Mode, rooms: set[str]) -> None:
         private.discard(f"socket.io#/#{other.id}#")
         assert set(cluster.buses[0].names) == usual | private
         cluster.end()
+
+
+@pytest.mark.parametrize("name", ["/a*b", "/a?b", "/[ab]", "/a\\b", "/é", "/#x", "/a b"])
+def test_names_of_namespaces_mean_nothing_to_patterns(cluster: Cluster, name: str) -> None:
+    others = ["/aab", "/a", "/b", "/ab"]
+    for house in cluster.houses:
+        for each in (name, *others):
+            house.io.of(each)
+    cluster.settle()
+    guests = [house.guest() for house in cluster.houses]
+    for guest in guests:
+        for each in (name, *others):
+            guest.enter(f"{each},")
+            guest.hear()
+    cluster.houses[1].io.of(name).emit("event")
+    cluster.houses[1].io.of("/aab").emit("event")
+    cluster.settle()
+    assert [guest.hear() for guest in guests] == [[f'2{name},["event"]', '2/aab,["event"]']] * NODES
+    assert [cluster.adapter(number).counts for number in range(NODES)] == [{}] * NODES
+
+
+@pytest.mark.parametrize("room", ["", "#", "a#b", "*", "é", "\U0001f600", "half \ud83d", "x" * 5000, "1"])
+def test_names_of_rooms_may_be_any(cluster: Cluster, party: Party, room: str) -> None:
+    party.first[1].join(room)
+    cluster.settle()
+    io = cluster.houses[0].io
+    io.to(room).emit("event")
+    cluster.settle()
+    known = "half" not in room and len(room) <= 1000
+    if known:
+        assert party.heard('2["event"]') == {"1"}
+    io.to([room, "even"]).emit("event")
+    party.first[1].leave(room)
+    cluster.settle()
+    heard = party.hear()
+    assert set(heard) - {"1"} == ({"0", "2"} if len(room) <= 1000 else {"0"})
+    io.to(room).emit("event")
+    cluster.settle()
+    assert party.hear() == {}
+
+
+def test_a_room_that_is_called_like_a_node(cluster: Cluster, party: Party) -> None:
+    name = cluster.names[0]
+    party.first[0].join(name)
+    cluster.settle()
+    cluster.houses[1].io.to(name).emit("event")
+    cluster.settle()
+    assert party.heard('2["event"]') == {"0"}
+    party.first[0].leave(name)
+    cluster.settle()
+    assert len(cluster.result(cluster.houses[0].io.root.fetch_sockets())) == len(EVERYBODY)

@@ -8,7 +8,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from rtwist.cluster.answers import NodesTimeout
-from rtwist.errors import RtwistError
+from rtwist.cluster.wire import json, pack
+from rtwist.errors import BusFull, RtwistError
 from rtwist.socketio import AckLost, AckTimeout
 from tests.cluster.clusters import SECONDS, Cluster, Party
 from tests.socketio.test_acks import outcome
@@ -66,6 +67,21 @@ class TestOwnSockets:
         assert [{"new"} & socket.rooms for socket in party.first] == [set()] * 3
         assert [socket.connected for socket in party.first] == [False, True, True]
 
+    def test_own_messages_are_known_in_every_form(self, cluster: Cluster, party: Party) -> None:
+        name, target = cluster.names[0], {"rooms": [], "except": []}
+        packet = {"type": 2, "data": ["event"], "nsp": "/"}
+        join: Any = {"type": 2, "opts": target, "rooms": ["x"], "uid": name}
+        said: Any = {"packet": packet, "opts": {**target, "flags": {"volatile": True}}}
+        requests, broadcast = "socket.io-request#/#", pack([name, packet, said["opts"]])
+        if cluster.sharded:
+            join = {"uid": name, "nsp": "/", "type": 4, "data": {"opts": target, "rooms": ["x"]}}
+            requests, broadcast = "socket.io#/#", json({"uid": name, "nsp": "/", "type": 3, "data": said})
+        cluster.carrier.send(requests, json(join))
+        cluster.carrier.send("socket.io#/#", broadcast.replace(pack(name), b"\xd9\x10" + name.encode()))
+        cluster.settle()
+        assert ["x" in socket.rooms for socket in party.first] == [False, True, True]
+        assert party.heard('2["event"]') == {"1", "1b", "2", "2b"}
+
     def test_nobody_else_is_worth_an_event_then(self, cluster: Cluster, party: Party) -> None:
         adapter = cluster.adapter(0)
         assert adapter.reaches(["odd"])
@@ -116,6 +132,23 @@ class TestAskingWithoutTheBus:
         (error,) = found
         assert isinstance(error, AckTimeout)
         assert error.responses == ["0"]
+
+
+class TestABusThatTakesNoMore:
+    @pytest.fixture(params=["classic by Redis", "sharded by Redis"])
+    def protocol(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    def test_who_asks_is_told_at_once(self, cluster: Cluster, party: Party) -> None:
+        cluster.carrier.buses[0]._max_waiting = 0
+        error = cluster.result(cluster.houses[0].io.root.fetch_sockets())
+        assert isinstance(error, BusFull)
+        found = outcome(cluster.houses[0].io.to("all").emit_with_ack("q"))
+        cluster.settle()
+        answer(party, "0")
+        (lost,) = found
+        assert isinstance(lost, AckLost)
+        assert lost.responses == ["0"]
 
 
 class TestANodeThatDies:

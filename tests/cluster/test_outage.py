@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtwist.cluster.outage import Outage, Standing, Turn, WhileAway, read_choice
-from rtwist.errors import ConfigError
+from rtwist.cluster.outage import Outage, Standing, Turn, WhileAway
 
 
 def after(choice: WhileAway, *turns: Turn) -> tuple[Outage, list[bool]]:
@@ -58,10 +56,3 @@ def test_whatever_happens(choice: WhileAway, turns: list[Turn]) -> None:
         assert outage.waits_for_redis is (outage.standing is not Standing.AWAY)
     if turns and turns[-1] is Turn.LOST:
         assert outage.standing is Standing.AWAY
-
-
-def test_the_operators_words() -> None:
-    assert read_choice("hold") is WhileAway.HOLD
-    assert read_choice("local") is WhileAway.LOCAL
-    with pytest.raises(ConfigError, match=r"'wait' .* hold .* local"):
-        read_choice("wait")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from rtwist.cluster.presence import RETURN_SECONDS
 from rtwist.cluster.roll import SWEEP_USERS, News, Seat, read_news
 from rtwist.domain.emission import Reassign
 from rtwist.errors import Refused, RemoteProtocolError
@@ -122,6 +123,40 @@ def test_all_nodes_know_who_is_connected(cluster: Cluster) -> None:
     b.leave(two)
     assert not result(c.presence.is_present("u1"))
     assert "u1" not in result(a.presence.users())
+
+
+class TestANodeThatStops:
+    def stop(self, node: Node) -> None:
+        for client in node.house.io.clients:
+            node.house.io.send_away(client)
+
+    def test_who_comes_back_elsewhere_has_not_gone(self, cluster: Cluster) -> None:
+        a, b, _ = cluster.alive
+        a.join("u1")
+        a.join("u2")
+        cluster.told()
+        self.stop(a)
+        result(a.presence.leave())
+        cluster.alive.remove(a)
+        b.join("u1")
+        cluster.pass_time(RETURN_SECONDS - 1)
+        assert cluster.told()[1] == []
+        cluster.pass_time(2)
+        assert sorted(cluster.told()[1]) == ["-u2", "-w0"]
+        assert result(b.presence.users()) == ["u1", "w1", "w2"]
+
+    def test_who_does_not_come_back_has_gone_although_the_node_still_stops(self, cluster: Cluster) -> None:
+        a, b, _ = cluster.alive
+        a.join("u1")
+        a.join("u2")
+        cluster.told()
+        self.stop(a)
+        cluster.pass_time(1)
+        b.join("u1")
+        assert cluster.told()[1] == []
+        a.house.clock.advance(RETURN_SECONDS)
+        cluster.pass_time(0.5)
+        assert sorted(cluster.told()[1]) == ["-u2", "-w0"]
 
 
 class TestANodeThatDies:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,16 +10,24 @@ from pathlib import Path
 from tests.support.processes import ROOT, Program, free_port
 
 PROXIES = ("haproxy", "nginx")
+_NGINX_STICKY = "        hash $remote_addr consistent;\n"
+_HAPROXY_STICKY = """\
+    balance source
+    hash-type consistent
+    cookie rtwist insert indirect nocache httponly
+"""
 
 
 class Proxy(Program):
     """A running proxy on `port` of 127.0.0.1, before what listens on the `targets`."""
 
-    def __init__(self, kind: str, targets: Sequence[int], folder: Path) -> None:
+    def __init__(self, kind: str, targets: Sequence[int], folder: Path, *, sticky: bool = True) -> None:
         path = shutil.which(kind) or shutil.which(kind, path="/usr/sbin:/usr/local/sbin")
         assert path, f"{kind} is missing: run `make test`, which installs it"
         self.port = free_port()
         text = configuration(kind, self.port, targets)
+        if not sticky:
+            text = without_stickiness(kind, text)
         file = folder / f"{kind}-{self.port}.conf"
         if kind == "haproxy":
             file.write_text(text)
@@ -45,6 +54,13 @@ def configuration(kind: str, port: int, targets: Sequence[int]) -> str:
     text = _replaced(text, "worker_connections 32768;", "worker_connections 1024;")
     servers = [f"server 127.0.0.1:{target} max_fails=1 fail_timeout=2s;" for target in targets]
     return _replaced(text, "server 127.0.0.1:8009 max_fails=1 fail_timeout=2s;", " ".join(servers))
+
+
+def without_stickiness(kind: str, text: str) -> str:
+    """Each request to the next host, whoever it comes from."""
+    if kind == "nginx":
+        return _replaced(text, _NGINX_STICKY, "")
+    return re.sub(r" cookie s\d+\n", "\n", _replaced(text, _HAPROXY_STICKY, "    balance roundrobin\n"))
 
 
 def _with_folders(text: str, folder: Path) -> str:

@@ -24,7 +24,8 @@ from rtwist.engineio.options import Options
 from rtwist.engineio.outflow import Outflow
 from rtwist.engineio.packet import message
 from rtwist.engineio.session import Session
-from rtwist.engineio.websocket import WebSocketFactory, WebSocketTransport
+from rtwist.engineio.websocket import WebSocketTransport
+from rtwist.engineio.websocketfactory import WebSocketFactory
 from tests.engineio.fakes import handshake
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAA=="

@@ -168,6 +168,43 @@ def test_commands_wait_within_a_bound() -> None:
     assert [outcome(each) for each in answers[:3]] == [[b"0"], [b"1"], [b"2"]]
 
 
+class Answers:
+    """Waits for answers."""
+
+    def __init__(self) -> None:
+        self.all: list[Any] = []
+
+    def callback(self, answer: Any) -> None:
+        self.all.append(answer)
+
+
+def test_answers_without_a_deferred_come_in_the_order_of_all() -> None:
+    wire, transport, _ = wired()
+    answers = Answers()
+    assert wire.tell(answers, "PUBLISH", "c", b"1") is None
+    call = wire.call("GET", "a")
+    assert wire.tell(answers, "PUBLISH", "c", b"2") is None
+    assert transport.value().count(b"PUBLISH") == 2
+    wire.dataReceived(b":1\r\n+a\r\n-NOPERM no permission\r\n")
+    assert outcome(call) == [b"a"]
+    number, error = answers.all
+    assert number == 1
+    explained = wire.explained(error)
+    assert isinstance(explained, RedisReplyError)
+    assert explained.code == "NOPERM"
+
+
+def test_what_is_told_is_within_the_bound_and_is_lost_with_the_connection() -> None:
+    wire, _, _ = wired()
+    answers = Answers()
+    refused = [wire.tell(answers, "PUBLISH", "c", b"1") for _ in range(4)]
+    assert [type(each) for each in refused] == [type(None)] * 3 + [RedisBusy]
+    wire.connectionLost(Failure(ConnectionDone()))
+    assert [wire.explained(each) for each in answers.all] == [wire.reason] * 3
+    assert wire.tell(answers, "PUBLISH", "c", b"1") is wire.reason
+    assert len(answers.all) == 3
+
+
 def test_a_call_that_is_given_up_keeps_its_place() -> None:
     wire, _, _ = wired()
     first, second = wire.call("GET", "a"), wire.call("GET", "b")

@@ -8,57 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.peers import API_KEY, SECRET, SOCKET_IO, Client, token
-from tests.service.servers import ANYWHERE, Service, complaints, granted, refused, twistd
+from tests.service.peers import API_KEY, SECRET, SOCKET_IO, token
+from tests.service.reloads import OTHER, REFUSED, ROUTES, Reloaded, code_of, running
+from tests.service.servers import granted, refused
 from tests.support.wire import HttpClient, WebSocketClient
-
-OTHER = "another-secret-of-the-tests-with-more-than-32-bytes"
-DONE = "the configuration was read again"
-REFUSED = "the new configuration is refused, and the one before stays: "
-ROUTES = '[[route]]\npattern = "parcel.left"\nemit = "{event}"\nrooms = ["user:{{userId}}"]\nfields = "*"\n'
-
-
-class Reloaded:
-    """A service with its settings in a file."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "settings.env"
-        self.settings = {"JWT_SECRET": SECRET, "API_KEY": API_KEY}
-        self.write()
-
-    def write(self, **settings: str) -> None:
-        self.settings |= settings
-        self.file.write_text("".join(f"{name}={value}\n" for name, value in self.settings.items()))
-
-    def take(self, service: Service) -> None:
-        self.service = service
-
-    def reload(self, says: str = DONE) -> str:
-        """Send SIGHUP; the line of the log that holds `says`."""
-        output = self.service.program.output
-        del output[:]
-        self.service.program.process.send_signal(signal.SIGHUP)
-        return self.service.program.wait_for_output(says)
-
-    def change(self, **settings: str) -> None:
-        self.write(**settings)
-        self.reload()
 
 
 @pytest.fixture
 def reloaded(tmp_path: Path) -> Iterator[Reloaded]:
-    made = Reloaded(tmp_path)
-    with twistd("--listen", ANYWHERE, "--env-file", str(made.file), env={}) as program:
-        made.take(Service(program))
+    with running(tmp_path, JWT_SECRET=SECRET, API_KEY=API_KEY) as made:
         yield made
-        made.service.close_clients()
-        assert program.stop() == 0
-    assert complaints(program.output) == []
-
-
-def code_of(client: Client, made: str) -> str | None:
-    refusal = client.connect(made)
-    return None if refusal is None else str(refusal["data"]["code"])
 
 
 def test_a_new_secret_counts_and_who_is_in_stays(reloaded: Reloaded) -> None:

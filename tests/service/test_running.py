@@ -137,8 +137,10 @@ class TestStarting:
         assert "RABBITMQ_URL cannot be used" in said
         assert "the-password" not in said
 
-    def test_a_store_it_would_not_use_stops_it(self) -> None:
-        assert "REDIS_URL is set, but" in self.failed(env={**KEYS, "REDIS_URL": "redis://localhost"})
+    def test_a_url_of_redis_that_means_nothing_stops_it(self) -> None:
+        said = self.failed(env={**KEYS, "REDIS_URL": "localhost:the-password"})
+        assert "REDIS_URL cannot be used" in said
+        assert "the-password" not in said
 
     def test_an_endpoint_that_means_nothing_stops_it(self) -> None:
         assert "--listen is 'tcp:x'" in self.failed("--listen", "tcp:x")

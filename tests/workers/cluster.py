@@ -6,9 +6,13 @@ import json
 import re
 import socket
 import sys
+import time
 
 from tests.support.processes import ROOT, Program, free_port
 
+_NUMBERS = (
+    "pid", "handed", "taken", "sessions", "nodes", "forwarding", "forwarded", "unreachable", "max_forwarded",
+)  # fmt: skip
 POLLING = "/socket.io/?EIO=4&transport=polling"
 PROGRAM = str(ROOT / "tests" / "workers" / "program.py")
 
@@ -95,6 +99,19 @@ class Cluster:
             connection = self.connect()
             if who(connection)["worker"] == worker:
                 return connection
+            connection.close()
+
+    def refuses(self, seconds: float) -> bool:
+        """Whether nobody can connect any more, `seconds` from now at the latest."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                self.connect()
+            except ConnectionRefusedError:
+                return True
+            except ConnectionResetError:  # the port was closed while this one waited there
+                continue
+        return False
 
     def session(self, worker: int) -> str:
         """The sid of a new polling session of `worker`, joined to the namespace /."""
@@ -144,5 +161,5 @@ def who(connection: Connection) -> dict[str, int]:
     worker, *numbers = body.split()
     return {
         "worker": int(worker),
-        **dict(zip(("pid", "handed", "taken", "sessions"), map(int, numbers), strict=True)),
+        **dict(zip(_NUMBERS, map(int, numbers), strict=True)),
     }

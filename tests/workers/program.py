@@ -1,20 +1,31 @@
-"""`examples/echo.py` in several processes, put together as the service does it: PORT COUNT as parent."""
+"""`examples/echo.py` in several processes, put together as the service does it: PORT COUNT as parent.
+
+With NODES_REDIS, the port of a Redis, they are one of several nodes; FORWARD_TIMEOUT, FORWARD_MOST are optional.
+"""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from twisted.internet import reactor as _reactor
-from twisted.internet.error import ReactorNotRunning
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
+from twisted.internet.task import LoopingCall
 from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.web.resource import Resource
 
+from rtwist.cluster.directory import BEATS_PER_LEASE, Directory, directory_limits
+from rtwist.cluster.redisrecords import RedisRecords
+from rtwist.engineio.forwarding import Forwarder
+from rtwist.engineio.nodes import new_mark, read_address
 from rtwist.listening import Listening
+from rtwist.redis.address import read_url
+from rtwist.redis.bus import RedisBus
+from rtwist.redis.client import Redis
+from rtwist.signals import heed_signals, stop_in_order
 from rtwist.socketio import Options, Server
 from rtwist.workers.child import Inherited, Place, follow_parent, place, say_ready
 from rtwist.workers.neighbours import Neighbourhood
@@ -22,32 +33,56 @@ from rtwist.workers.parent import Parent
 from tests.support.protocol_server import echo, greet, say
 
 reactor: Any = _reactor
-OPTIONS = Options(cors_origins="*", ping_interval=5.0, ping_timeout=20.0)
+OPTIONS = Options(
+    cors_origins="*",
+    ping_interval=5.0,
+    ping_timeout=20.0,
+    trusted_proxies=("127.0.0.1",),
+    max_buffered=64_000_000,
+)
+LEASE = 2.0
+CHANNEL = "test:nodes"
 
 
 class Who(Resource):
-    """The worker's number and pid, how many connections it handed over and took, and its sessions."""
+    """The worker's number and pid, how many connections it handed over and took, and its sessions.
+
+    Then how many nodes it knows, and the requests forwarded now, those that were in all, and those that were not.
+    """
 
     isLeaf = True
 
     def __init__(self, neighbours: Neighbourhood, server: Server) -> None:
         super().__init__()
+        self.nodes: Directory | tuple[()] = ()
         self._neighbours = neighbours
         self._server = server
 
     def render_GET(self, request: object) -> bytes:
         known = self._neighbours
         sessions = len(self._server.engine.sessions)
-        return f"{known.mark} {os.getpid()} {known.handed} {known.taken} {sessions}".encode()
+        forwarder = self._server.engine.forwarder
+        counts = {} if forwarder is None else forwarder.as_dict()
+        forwarded = [counts.get(name, 0) for name in ("now", "forwarded", "unreachable", "max_forwarded")]
+        numbers = [os.getpid(), known.handed, known.taken, sessions, len(self.nodes), *forwarded]
+        return " ".join([known.mark[-1], *map(str, numbers)]).encode()
 
 
-def stop() -> None:
-    with suppress(ReactorNotRunning):
-        reactor.stop()
+class Patient:
+    """Stops when it is told to, and then waits to be told to do so at once, if WORKERS_WAIT is set."""
 
+    def __init__(self, number: int) -> None:
+        self._over: Deferred[None] = Deferred()
+        self._number = number
+        reactor.addSystemEventTrigger("before", "shutdown", self._stop)
 
-def stop_on_sigterm() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: reactor.callFromThread(stop))
+    def stop_at_once(self, why: str) -> None:
+        say(f"worker {self._number} leaves at once")
+        self._over.callback(None)
+
+    def _stop(self) -> Deferred[None] | None:
+        say(f"worker {self._number} stops")
+        return self._over if "WORKERS_WAIT" in os.environ else None
 
 
 def work(own: Place) -> None:
@@ -57,18 +92,49 @@ def work(own: Place) -> None:
     io.of("/custom").on("connection", greet)
     fallback = Resource()
     site = io.site(fallback)
-    neighbours = Neighbourhood(reactor, site, number=own.number, count=own.count, folder=own.folder)
-    fallback.putChild(b"who", Who(neighbours, io))
-    fallback.putChild(b"ready", Who(neighbours, io))
+    neighbours = Neighbourhood(
+        reactor, site, number=own.number, count=own.count, folder=own.folder, node=own.node
+    )
+    who = Who(neighbours, io)
+    fallback.putChild(b"who", who)
+    fallback.putChild(b"ready", who)
     io.engine.neighbours = neighbours
+    if own.node:
+        who.nodes = join_nodes(io, own.node)
     ports = [Inherited(reactor, descriptor, site) for descriptor in own.descriptors]
     for service in (neighbours, *ports):
         service.startService()
-    follow_parent(reactor, stop)
-    reactor.callWhenRunning(stop_on_sigterm)
-    signal.signal(signal.SIGHUP, lambda *_: say(f"worker {own.number} got SIGHUP"))
+    for port in ports:
+        reactor.addSystemEventTrigger("before", "shutdown", port.stopService)
+    patient, reloaded = Patient(own.number), partial(say, f"worker {own.number} reads its configuration again")
+    follow_parent(
+        reactor,
+        partial(stop_in_order, reactor),
+        at_once=partial(patient.stop_at_once, "the parent says so"),
+        reload=reloaded,
+    )
+    heed_signals(reactor, patient, reloaded)
     reactor.callWhenRunning(say_ready)
     reactor.run()
+
+
+def join_nodes(io: Server, mark: str) -> Directory:
+    """Be one of several nodes."""
+    redis = Redis(reactor, read_url(f"redis://127.0.0.1:{os.environ['NODES_REDIS']}"))
+    records = RedisRecords(redis, "test-nodes", directory_limits(LEASE), CHANNEL)
+    address = read_address(f"http://127.0.0.1:{sys.argv[1]}")
+    nodes = Directory(records, io.tasks, reactor, mark=mark, address=address, lease=LEASE)
+    RedisBus(redis).subscribe(CHANNEL, lambda *_: nodes.look())
+    redis.watch(lambda connected: nodes.beat() if connected else None)
+    redis.startService()
+    LoopingCall(nodes.beat).start(LEASE / BEATS_PER_LEASE)
+    io.engine.forwarder = Forwarder(
+        reactor,
+        nodes,
+        timeout=float(os.environ.get("FORWARD_TIMEOUT", "5")),
+        most=int(os.environ.get("FORWARD_MOST", "1000")),
+    )
+    return nodes
 
 
 def lead(port: str, count: str) -> int:
@@ -90,15 +156,12 @@ def lead(port: str, count: str) -> int:
         sockets=lambda: [bound],
         failed=failed,
         stop_seconds=float(os.environ.get("WORKERS_STOP_SECONDS", "60")),
+        node=new_mark() if "NODES_REDIS" in os.environ else "",
     )
-
-    def pass_on() -> None:
-        signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(parent.signal, "HUP"))
-
-    reactor.callWhenRunning(pass_on)
+    heed_signals(reactor, parent, parent.reload)
     parent.startService()
-    reactor.addSystemEventTrigger("before", "shutdown", parent.stopService)
-    reactor.callWhenRunning(stop_on_sigterm)
+    for service in (parent, listening):
+        reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.run()
     return statuses[0] if statuses else 0
 

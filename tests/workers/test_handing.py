@@ -169,6 +169,9 @@ class TestAWorkerThatDies:
         status, body = waiting.ask(poll(sid))
         assert (status, json.loads(body)["message"]) == (400, "Session ID unknown")
         assert cluster.pid(0) != pid
+        assert not any("retry" in line for line in cluster.program.output), (
+            "looking for it is not worth a log line"
+        )
         status, body = cluster.to(1).ask(poll(sid))
         assert (status, json.loads(body)["message"]) == (400, "Session ID unknown")
 
@@ -187,7 +190,9 @@ class TestAWorkerThatDies:
         ends = [os.pidfd_open(cluster.pid(worker)) for worker in range(2)]
         cluster.kill()
         for end in ends:
-            assert select.select([end], [], [], 20)[0] == [end]
+            over = select.poll()
+            over.register(end, select.POLLIN)
+            assert [descriptor for descriptor, _ in over.poll(20_000)] == [end]
             os.close(end)
 
 
@@ -207,4 +212,57 @@ class TestTheParent:
     def test_sighup_is_passed_on(self, cluster: Cluster) -> None:
         cluster.program.process.send_signal(signal.SIGHUP)
         for worker in range(2):
-            cluster.program.wait_for_output(f"worker {worker} got SIGHUP")
+            cluster.program.wait_for_output(f"worker {worker} reads its configuration again")
+
+    def test_a_worker_that_still_starts_hears_of_it_then(self) -> None:
+        cluster = Cluster()
+        cluster.program.wait_for_output("worker 1 started")
+        cluster.program.process.send_signal(signal.SIGHUP)
+        for worker in range(2):
+            cluster.program.wait_for_output(f"worker {worker} reads its configuration again")
+        cluster.close()
+
+
+class TestStopping:
+    @pytest.fixture
+    def cluster(self) -> Iterator[Cluster]:
+        cluster = Cluster(WORKERS_WAIT="1")
+        try:
+            cluster.wait()
+            yield cluster
+        finally:
+            cluster.close()
+
+    def test_a_second_signal_is_passed_on(self, cluster: Cluster) -> None:
+        cluster.program.process.send_signal(signal.SIGTERM)
+        for worker in range(2):
+            cluster.program.wait_for_output(f"worker {worker} stops")
+        cluster.program.process.send_signal(signal.SIGTERM)
+        for worker in range(2):
+            cluster.program.wait_for_output(f"worker {worker} leaves at once")
+        assert cluster.program.wait(20) == 0
+
+    @pytest.mark.parametrize("first", ["parent", "workers"])
+    def test_who_signals_all_processes_once_ends_nobody_at_once(self, cluster: Cluster, first: str) -> None:
+        pids = [cluster.program.process.pid, cluster.pid(0), cluster.pid(1)]
+        for pid in pids if first == "parent" else reversed(pids):
+            os.kill(pid, signal.SIGTERM)
+            if pid == pids[0]:
+                for worker in range(2):
+                    cluster.program.wait_for_output(f"worker {worker} stops")
+        # Both have heard of the parent's order by now, for what it says next comes behind that.
+        cluster.program.process.send_signal(signal.SIGHUP)
+        for worker in range(2):
+            cluster.program.wait_for_output(f"worker {worker} reads its configuration again")
+        assert not any("at once" in line for line in cluster.program.output)
+        cluster.program.process.send_signal(signal.SIGTERM)
+        assert cluster.program.wait(20) == 0
+
+    def test_nobody_can_connect_once_the_workers_have_closed_their_ports(self, cluster: Cluster) -> None:
+        # The parent, too, must have closed its own: connections would wait there for nobody.
+        cluster.program.process.send_signal(signal.SIGTERM)
+        for worker in range(2):
+            cluster.program.wait_for_output(f"worker {worker} stops")
+        assert cluster.refuses(20)
+        cluster.program.process.send_signal(signal.SIGTERM)
+        assert cluster.program.wait(20) == 0

@@ -1,6 +1,7 @@
 'use strict';
 // The same service on Node: socket.io, express, jsonwebtoken, amqplib and winston, each as its own guide shows it.
-// PORT, JWT_SECRET, RABBITMQ_URL, LOG_FILE and LOG_LEVEL come from the environment. Prints "ready" once it consumes.
+// PORT, JWT_SECRET, RABBITMQ_URL, LOG_FILE and LOG_LEVEL come from the environment, of a cluster also REDIS_URL and
+// CLUSTER. Prints "ready" once it consumes.
 // Logs what rtwist logs at the same level: who comes and goes, joins and leaves, and each emission with its target.
 // With --expose-gc, SIGUSR2 collects garbage.
 
@@ -11,6 +12,7 @@ const jwt = require('jsonwebtoken');
 const winston = require('winston');
 const { Server } = require('socket.io');
 
+const { clusterAdapter } = require('./cluster');
 const { consume } = require('./consumer');
 const { emissionsOf } = require('./rules');
 
@@ -119,7 +121,10 @@ function handleEvent(routingKey, message) {
 }
 
 process.on('SIGUSR2', () => global.gc?.());
-server.listen(Number(process.env.PORT), '127.0.0.1', async () => {
-  await consume(process.env.RABBITMQ_URL, handleEvent, logger);
-  process.stdout.write('ready\n');
+clusterAdapter(logger).then((adapter) => {
+  if (adapter) io.adapter(adapter);
+  server.listen(Number(process.env.PORT), '127.0.0.1', async () => {
+    await consume(process.env.RABBITMQ_URL, handleEvent, logger);
+    process.stdout.write('ready\n');
+  });
 });

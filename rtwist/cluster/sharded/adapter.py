@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rtwist.cluster.adapter import KEY, REQUESTS_TIMEOUT, ClusterAdapter
 from rtwist.cluster.bus import Bus
@@ -144,8 +144,7 @@ class ShardedAdapter(ClusterAdapter):
 
     def _heard(self, _: str, message: bytes) -> None:
         if not message.endswith(self._own):  # it has come back
-            self.heard(partial(self._of_others, message))
+            self.heard(partial(self._said, message))
 
-    def _of_others(self, message: bytes) -> Any:
-        uid, said = messages.decode(message, self._namespace.name, self._reader)
-        return None if uid == self.node else said
+    def _said(self, message: bytes) -> Message:
+        return messages.decode(message, self._namespace.name, self._reader)[1]

@@ -1,0 +1,108 @@
+"""What becomes of events and clients while Redis is away, and when it is back."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.intake.brokered import Brokered, Names, order, until
+from tests.nodes.conftest import joined, node
+from tests.service.servers import refused
+from tests.support.rabbitmq import RabbitMQ
+from tests.support.redis import Redis
+
+QUICK = ("--redis-heartbeat", "0.3", "--redis-timeout", "0.7", "--redis-check", "0.5", "--redis-lease", "2")
+
+
+def orders(number: int) -> dict[str, object]:
+    return {"type": "order.shipped", "id": f"e{number}", "data": order(number)}
+
+
+def state(running: Brokered) -> tuple[int, str, str]:
+    """The status of /ready, of the broker and of Redis, each by its first word."""
+    answer = running.service.request("GET", "/ready")
+    body = answer.json()
+    return answer.status, body["broker"].partition(":")[0], body["redis"].partition(":")[0]
+
+
+@pytest.fixture
+def redis() -> Iterator[Redis]:
+    with Redis({"appendonly": "no"}) as running:
+        yield running
+
+
+def nodes(rabbitmq: RabbitMQ, redis: Redis, stack: ExitStack, *options: str) -> list[Brokered]:
+    names = Names()
+    found = [node(rabbitmq, redis, names, *QUICK, *options) for _ in range(2)]
+    for one in found:
+        stack.enter_context(one)
+        joined(one)
+    return found
+
+
+def test_events_stay_in_rabbitmq_until_all_nodes_can_hear_of_them(rabbitmq: RabbitMQ, redis: Redis) -> None:
+    with ExitStack() as stack:
+        both = nodes(rabbitmq, redis, stack)
+        clients = [one.join("u1") for one in both]
+        redis.kill()
+        for one in both:
+            until(lambda one=one: state(one) == (503, "held", "connecting"), says=lambda one=one: state(one))
+        for number in range(3):
+            both[0].publish(orders(number))
+        until(lambda: both[0].queued() == 3)
+        assert refused(both[0].service.post("/events", orders(9)))[:2] == (503, "unavailable")
+        redis.start()
+        for client in clients:
+            assert [client.next_event().data["orderId"] for _ in range(3)] == ["o0", "o1", "o2"]
+        for one in both:
+            until(lambda one=one: state(one) == (200, "connected", "connected"), says=lambda one=one: state(one))
+        both[0].publish(orders(4))
+        assert [client.next_event().data["orderId"] for client in clients] == ["o4", "o4"]
+
+
+def test_one_that_stands_still_counts_as_away(rabbitmq: RabbitMQ, redis: Redis) -> None:
+    with ExitStack() as stack:
+        both = nodes(rabbitmq, redis, stack)
+        clients = [one.join("u1") for one in both]
+        redis.signal(signal.SIGSTOP)
+        for one in both:
+            until(lambda one=one: state(one)[:2] == (503, "held"), says=lambda one=one: state(one))
+        both[0].publish(orders(1))
+        until(lambda: both[0].queued() == 1)
+        redis.signal(signal.SIGCONT)
+        assert [client.next_event().data["orderId"] for client in clients] == ["o1", "o1"]
+
+
+def test_with_local_a_node_serves_its_own_clients_meanwhile(rabbitmq: RabbitMQ, redis: Redis) -> None:
+    with ExitStack() as stack:
+        both = nodes(rabbitmq, redis, stack, "--redis-away", "local")
+        clients = [one.join("u1") for one in both]
+        redis.kill()
+        for one in both:
+            until(lambda one=one: state(one) == (200, "connected", "connecting"), says=lambda one=one: state(one))
+        both[0].publish(orders(1))
+        until(lambda: sum(one.counts()["delivered"] for one in both) == 1)
+        assert sum(one.name == "order:status_updated" for client in clients for one in client.events()) == 1
+        redis.start()
+        for one in both:
+            joined(one)
+        both[0].publish(orders(2))
+        until(lambda: all("o2" in [one.data["orderId"] for one in client.events()] for client in clients))
+
+
+def test_a_node_that_starts_without_redis_listens_and_is_not_ready(rabbitmq: RabbitMQ, redis: Redis) -> None:
+    redis.kill()
+    running = node(rabbitmq, redis, Names(), *QUICK)
+    running.start(wait=False)
+    try:
+        until(lambda: state(running) == (503, "held", "connecting"), says=lambda: state(running))
+        client = running.join("u1")
+        redis.start()
+        running.wait_for_broker()
+        running.publish(orders(1))
+        assert client.next_event().data["orderId"] == "o1"
+    finally:
+        running.stop()
