@@ -97,7 +97,9 @@ class Follower:
         """Hear of all that was put before this call; raises `StoreFailed` while the store is away."""
         while True:
             page = await self._records.since(self._serial)
-            if page.epoch == self._epoch or self._epoch is None:
+            # A serial that is smaller: a replica took over that had not got all, or a disk had not.
+            went_back = page.epoch == self._epoch and not page.more and page.serial < self._serial
+            if (page.epoch == self._epoch or self._epoch is None) and not went_back:
                 self._epoch = page.epoch
                 self._follow(page)
                 if not page.more:
