@@ -22,6 +22,7 @@ from rtwist.engineio.nodes import new_mark
 from rtwist.errors import ConfigError
 from rtwist.listening import Listening
 from rtwist.logs import FILE_VARIABLE, log_path
+from rtwist.reloading import log_refused
 from rtwist.signals import heed_signals, stop_in_order
 from rtwist.socketio import Server
 from rtwist.workers.child import Inherited, Place, follow_parent, say_ready, worker_arguments
@@ -40,6 +41,7 @@ class Lead(MultiService):
     def __init__(self, reactor: Any, options: Options, observer: ILogObserver | None) -> None:
         super().__init__()
         config: Config = options["config"]
+        self._options = options
         self._observer = observer
         self._ports = [Listening(endpoint, _Nobody(), reactor) for endpoint in config.listen]
         for port in self._ports:
@@ -53,10 +55,10 @@ class Lead(MultiService):
             sockets=lambda: self._sockets,
             failed=partial(_end_with, reactor),
             environment=_environment(twistd),
-            stop_seconds=config.drain.timeout + STOP_SLACK,
+            stop_seconds=_patience(config),
             node="" if config.cluster is None or config.cluster.advertise is None else new_mark(),
         )
-        heed_signals(reactor, self._workers, self._workers.reload)
+        heed_signals(reactor, self._workers, self._reload)
 
     def setServiceParent(self, parent: object) -> None:
         """Join the application, and tell it where to log."""
@@ -83,6 +85,20 @@ class Lead(MultiService):
         """Fires when all workers have ended."""
         ended = self._workers.stopService()
         return DeferredList([ended, super().stopService()])
+
+    def _reload(self) -> None:
+        # What no worker could read is refused here, once.
+        try:
+            config = self._options.read()
+        except ConfigError as error:
+            log_refused(error)
+            return
+        self._workers.stop_seconds = _patience(config)
+        self._workers.reload()
+
+
+def _patience(config: Config) -> float:
+    return config.drain.timeout + STOP_SLACK
 
 
 def ports(reactor: Any, site: Site, config: Config, own: Place | None) -> list[Listening] | list[Inherited]:

@@ -32,6 +32,7 @@ _FIXED_TOKENS = ("leeway",)
 # The queues of timers are made with the heartbeat, sites with paths, and addresses are counted by who is a proxy.
 _FIXED_SOCKETIO = ("path", "ping_interval", "ping_timeout", "client_dist", "trusted_proxies")
 _NAMES = {
+    "cluster": "--redis-..., --cluster..., --advertise...",
     "broker": "--rabbitmq-...",
     "bind_rules": "--rabbitmq-bind-rules",
     "authorization": "--authorization-...",
@@ -131,13 +132,18 @@ class Running:
 _log = Logger()
 
 
+def log_refused(error: ConfigError) -> None:
+    """Say in the log that there is no new configuration, and why."""
+    _log.error("the new configuration is refused, and the one before stays: {error}", error=error)
+
+
 def reload(running: Running, read: Callable[[], Config]) -> None:
     """Apply what `read` returns, or say in the log why not."""
     try:
         config = read()
         later = running.apply(config)
     except ConfigError as error:
-        _log.error("the new configuration is refused, and the one before stays: {error}", error=error)
+        log_refused(error)
         return
     for warning in config.warnings:
         _log.warn("{warning}", warning=warning)

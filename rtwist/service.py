@@ -47,7 +47,8 @@ class RtwistService(MultiService):
     On stop it lets its clients go in the order of `drain`: /ready says so, after a while nobody can connect any
     more, it consumes no more, and the clients' transports close a few at a time.
 
-    `cluster` is joined first and left last, when the clients are gone.
+    `ports` are what it listens with; `lasting` are services that clients need until they are gone. `cluster` is
+    joined first and left last.
 
     `started` is called once all ports listen. `observer`, when given, becomes the application's log observer.
     """
@@ -62,6 +63,7 @@ class RtwistService(MultiService):
         ports: Sequence[IService],
         *,
         started: Callable[[], None],
+        lasting: Sequence[IService] = (),
         broker: Broker | None = None,
         cluster: Cluster | None = None,
         observer: ILogObserver | None = None,
@@ -76,8 +78,12 @@ class RtwistService(MultiService):
         self._observer = observer
         self.drain = DrainOptions()
         self._over: Deferred[str | None] = Deferred()
+        self._ports = MultiService()
+        self._ports.setServiceParent(self)
         for port in ports:
-            port.setServiceParent(self)
+            port.setServiceParent(self._ports)
+        for service in lasting:
+            service.setServiceParent(self)
 
     def setServiceParent(self, parent: object) -> None:
         """Join the application, and tell it where to log."""
@@ -129,6 +135,7 @@ class RtwistService(MultiService):
         if late.active():
             late.cancel()
         self._io.close()
+        await DeferredList([super().stopService().addTimeout(_LEAVE_SECONDS, self._clock)], consumeErrors=True)
         if self._cluster is not None:
             await self._leave(self._cluster)
         self._io.tasks.stop()
@@ -161,7 +168,7 @@ class RtwistService(MultiService):
             within = (left - 2 * linger) * len(polling) / len(clients)
             await shed(clock, polling, self._io.send_away, rate=drain.rate, within=within)
             await self._wait_for(polling, linger)
-        await DeferredList([super().stopService()])
+        await DeferredList([self._ports.stopService()])
         within = end - linger - clock.seconds()
         forwarder = self._io.engine.forwarder
         passing = [] if forwarder is None else forwarder.lasting

@@ -18,6 +18,7 @@ from rtwist.authorization import (
     DEFAULT_TIMEOUT,
     DEFAULT_TTL,
 )
+from rtwist.cluster.mode import Mode
 from rtwist.cluster.outage import WhileAway
 from rtwist.cluster.settings import PROTOCOLS, ClusterSettings, as_advertised, read_prefix
 from rtwist.domain.owners import DEFAULT_MAX_ORDERS
@@ -133,6 +134,7 @@ _SOCKET = SocketOptions()
 _BROKER = BrokerSettings(addresses=())
 _DRAIN = DrainOptions()
 _CLUSTER = ClusterSettings(address=RedisAddress())
+_FAR = _CLUSTER.limits
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("listen", "where to listen, as a Twisted endpoint string such as tcp:8009 or "
@@ -310,12 +312,18 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("redis-max-waiting", "messages that may wait for Redis to confirm them, and commands for its answers",
             _CLUSTER.max_waiting, as_count),
     Setting("redis-max-waiting-bytes", "the same in bytes of messages", _CLUSTER.max_waiting_bytes, as_count),
+    Setting("redis-keep", "seconds for which Redis keeps what was published for events, for nodes that are cut "
+            "off from it meanwhile", _CLUSTER.keep, as_seconds),
+    Setting("redis-keep-bytes", "bytes of that which Redis keeps", _CLUSTER.keep_bytes, as_count),
     Setting("redis-prefix", "what the names of rtwist's own keys and channels at Redis begin with",
             _CLUSTER.prefix, read_prefix),
     Setting("cluster", "adapter of the Node servers in the cluster: classic (createAdapter) or sharded "
             "(createShardedAdapter, Redis 7)", _CLUSTER.protocol, as_one_of(*PROTOCOLS)),
     Setting("cluster-key", "what the adapter's channels begin with: the Node servers' key, or channelPrefix",
             _CLUSTER.key, read_prefix),
+    Setting("cluster-subscription-mode", "which rooms have shard channels: dynamic (not those of one socket), "
+            "dynamic-private (all) or static (none); subscriptionMode of the Node servers",
+            _CLUSTER.mode.value, as_one_of(*(one.value for one in Mode))),
     Setting("cluster-requests-timeout", "seconds that other nodes may take to answer", _CLUSTER.requests_timeout,
             as_seconds),
     Setting("advertise", "where the other nodes reach this one, for example http://10.0.0.5:8009: they forward "
@@ -327,6 +335,13 @@ SETTINGS: tuple[Setting, ...] = (
             _CLUSTER.forward_timeout, as_seconds),
     Setting("max-forwarded", "requests forwarded to other nodes at a time, WebSockets among them; at most a "
             "quarter of the open files", _CLUSTER.max_forwarded, as_count),
+    Setting("cluster-max-bytes", "bytes of the largest message of another node that is read", _FAR.max_bytes,
+            as_count),
+    Setting("cluster-max-depth", "nesting in such a message", _FAR.max_depth, as_depth),
+    Setting("cluster-max-rooms", "rooms that such a message may name", _FAR.max_rooms, as_count),
+    Setting("cluster-max-room-length", "characters of a room's name in it", _FAR.max_room_length, as_count),
+    Setting("cluster-max-id-length", "characters of the id of a node, a request or a socket in it",
+            _FAR.max_id_length, as_count),
     Setting("workers", "processes that share the ports of --listen; more than one need Redis", 1,
             whole(1, MOST_WORKERS)),
     Setting("cookie", "name of a cookie with the session id, for load balancers; none without it", None,

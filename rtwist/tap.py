@@ -130,10 +130,10 @@ def assemble(
         if development is not None:
             say(development.welcome())
 
-    parts = [*listening, *_timers(reactor, gateway), *neighbourhood(reactor, io, site, own)]
     service = RtwistService(
-        reactor, io, rest, parts, started=started, broker=broker, cluster=nodes, observer=observer
-    )
+        reactor, io, rest, listening, started=started, broker=broker, cluster=nodes, observer=observer,
+        lasting=[*_timers(reactor, gateway), *neighbourhood(reactor, io, site, own)],
+    )  # fmt: skip
     service.drain = config.drain
     changing = (io, verifier, access, router, users, gateway, broker, rest, service, keys)
     return Running(config, *changing, keys=lambda tokens: _keys(reactor, io, tokens), verifier_of=_verifier)
@@ -272,7 +272,7 @@ def _verifier(config: Config, keys: KeySource) -> TokenVerifier:
 
 
 def _intake(io: Server, gateway: Gateway, router: Router, config: Config, nodes: Nodes | None) -> Intake:
-    shares = Shares(gateway.accounts, _window(config)) if nodes is None else nodes.share(config, gateway)
+    shares = Shares(gateway.accounts, _window(config)) if nodes is None else nodes.share(io, config, gateway)
     return Intake(
         io,
         router,

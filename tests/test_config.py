@@ -10,6 +10,7 @@ import pytest
 from rtwist.auth.identity import ClaimNames
 from rtwist.auth.policy import Kind
 from rtwist.auth.settings import TokenSettings
+from rtwist.cluster.mode import Mode
 from rtwist.cluster.outage import WhileAway
 from rtwist.config import MIN_KEY_CHARS, Config, read_broker, read_config
 from rtwist.engineio.nodes import Address
@@ -60,14 +61,22 @@ CLUSTER_ROWS: list[Row] = [
     ("redis-check", "3", "cluster.check", 3.0),
     ("redis-max-waiting", "100", "cluster.max_waiting", 100),
     ("redis-max-waiting-bytes", "1000", "cluster.max_waiting_bytes", 1000),
+    ("redis-keep", "30", "cluster.keep", 30.0),
+    ("redis-keep-bytes", "5000", "cluster.keep_bytes", 5000),
     ("redis-prefix", "shop:events", "cluster.prefix", "shop:events"),
     ("cluster", "sharded", "cluster.protocol", "sharded"),
     ("cluster-key", "shop.io", "cluster.key", "shop.io"),
+    ("cluster-subscription-mode", "static", "cluster.mode", Mode.STATIC),
     ("cluster-requests-timeout", "1", "cluster.requests_timeout", 1.0),
     ("advertise", "https://[::1]:1", "cluster.advertise", Address("::1", 1, secure=True)),
     ("advertise-ca-file", ROUTES, "cluster.advertise_ca_file", Path(ROUTES)),
     ("forward-timeout", "2", "cluster.forward_timeout", 2.0),
     ("max-forwarded", "5", "cluster.max_forwarded", 5),
+    ("cluster-max-bytes", "1000", "cluster.limits.max_bytes", 1000),
+    ("cluster-max-depth", "9", "cluster.limits.max_depth", 9),
+    ("cluster-max-rooms", "8", "cluster.limits.max_rooms", 8),
+    ("cluster-max-room-length", "7", "cluster.limits.max_room_length", 7),
+    ("cluster-max-id-length", "30", "cluster.limits.max_id_length", 30),
     ("workers", "64", "workers", 64),
 ]
 AUTHORIZATION_URL = "https://backend.example/may-join"
@@ -355,6 +364,7 @@ WRONG: list[tuple[str, str]] = [
         for name in ("lease", "heartbeat", "timeout", "check")
         for text in ("x", "0", "-1")
     ),
+    *((f"redis-{name}", text) for name in ("keep", "keep-bytes") for text in ("x", "0", "-1")),
     *((f"redis-{name}", text) for name in ("max-waiting", "max-waiting-bytes") for text in ("x", "0", "-1")),
     *((name, text) for name in ("redis-prefix", "cluster-key") for text in ("a b", "x" * 101, "{a}", "a*", "ä")),
     ("redis-ca-file", "/no/such/file"),
@@ -364,6 +374,9 @@ WRONG: list[tuple[str, str]] = [
     *(("forward-timeout", text) for text in ("x", "0", "-1")),
     *(("max-forwarded", text) for text in ("x", "0", "-1")),
     ("cluster", "streams"),
+    ("cluster-subscription-mode", "on"),
+    *((f"cluster-max-{name}", text) for name in ("bytes", "depth", "rooms") for text in ("x", "0", "-1")),
+    *((f"cluster-max-{name}-length", text) for name in ("room", "id") for text in ("x", "0", "-1")),
     *(("cluster-requests-timeout", text) for text in ("x", "0", "-1")),
     *(("workers", text) for text in ("x", "0", "-1", "65", "1.5")),
     *(("rabbitmq-heartbeat", text) for text in ("x", "65536", "-1", "1.5")),

@@ -21,7 +21,7 @@ from bench.cluster.works import ACTS, FULL, QUICK, Act
 from bench.versus import servers
 from bench.versus.choosing import FILES, ROOT, chosen
 from bench.versus.dialogues import Refused
-from bench.versus.machine import Cores, Process, description, raise_file_limit
+from bench.versus.machine import Cores, description, raise_file_limit
 from bench.versus.publisher import Publisher
 from bench.versus.results import Result, Results
 from bench.versus.stage import Scale
@@ -65,7 +65,7 @@ def acted(act: Act, name: str, ground: Ground, scale: Scale) -> Iterator[tuple[s
     """What one layout of one server costs."""
     with running(name, act.layout, ground) as nodes:
         publisher = Publisher(ground.broker.port)
-        scene = Scene(nodes, Process(ground.redis.pid), publisher, ground.cores, scale)
+        scene = Scene(nodes, ground.redis, publisher, ground.cores, scale)
         yield from act.part(scene)
         scene.crowd.close(scene.crowd.everybody())
         publisher.close()

@@ -64,6 +64,12 @@ def _publish(publisher: socket.socket, nodes: list[socket.socket], messages: int
     poll.close()
 
 
+def memory_used(redis: Redis) -> int:
+    """Bytes that Redis has in use."""
+    lines = redis.cli("INFO", "memory").splitlines()
+    return int(next(line for line in lines if line.startswith("used_memory:")).partition(":")[2])
+
+
 def kernel_bytes() -> float:
     """Bytes of the kernel for one idle TCP connection that epoll watches, one end of it."""
     before = _slab()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from bench.cluster.nodes import ClusterMeter
+from bench.cluster.primitives import memory_used
 from bench.versus import dialogues
 from bench.versus.events import notice
 from bench.versus.machine import Cores, Process
@@ -14,17 +15,19 @@ from bench.versus.meter import Figures
 from bench.versus.publisher import Publisher
 from bench.versus.servers import Server
 from bench.versus.stage import Scale, Stage
+from tests.support.redis import Redis
 
 
 class Scene(Stage):
     """A stage of several nodes, numbered from 1; events come in at the first."""
 
     def __init__(
-        self, nodes: Sequence[Server], redis: Process, publisher: Publisher, cores: Cores, scale: Scale
+        self, nodes: Sequence[Server], redis: Redis, publisher: Publisher, cores: Cores, scale: Scale
     ) -> None:
         super().__init__(nodes[0], publisher, cores, scale)
         self.nodes = nodes
-        self.measure = ClusterMeter([node.process for node in nodes], redis, cores).measure
+        self._redis = redis
+        self.measure = ClusterMeter([node.process for node in nodes], Process(redis.pid), cores).measure
 
     def connect_at(
         self, numbers: Sequence[int], prefix: str, count: int, product: str | None = None
@@ -67,9 +70,12 @@ class Scene(Stage):
         return figures
 
     def connected(self, numbers: Sequence[int], prefix: str, count: int) -> Figures:
-        """What it costs when users come by WebSocket."""
+        """What it costs when users come by WebSocket, and how many bytes Redis keeps for each."""
         self.rest()
-        return self.measure(lambda: len(self.connect_at(numbers, prefix, count)))
+        before = memory_used(self._redis)
+        figures = self.measure(lambda: len(self.connect_at(numbers, prefix, count)))
+        self.rest()
+        return {**figures, "redis bytes": (memory_used(self._redis) - before) / count}
 
     def listen(self, seconds: float) -> None:
         """Hear whatever comes for so long, and answer heartbeats."""

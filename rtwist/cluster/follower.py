@@ -53,11 +53,18 @@ class Follower:
 
     def put(self, key: str, value: bytes) -> None:
         """Put a record soon, in place of an earlier one of the same key that still waits."""
-        self._number += 1
-        self._waiting.pop(key, None)
-        self._waiting[key] = (self._number, value)
-        if len(self._waiting) > self._max_waiting:
-            self._waiting.popitem(last=False)
+        self.put_all(((key, value),))
+
+    def put_all(self, records: Iterable[tuple[str, bytes]]) -> None:
+        """The same for several, in their order."""
+        waiting = self._waiting
+        for key, value in records:
+            self._number += 1
+            if key in waiting:
+                del waiting[key]
+            waiting[key] = (self._number, value)
+        while len(waiting) > self._max_waiting:
+            waiting.popitem(last=False)
             self.dropped += 1
         self.flush()
 
@@ -90,7 +97,9 @@ class Follower:
         """Hear of all that was put before this call; raises `StoreFailed` while the store is away."""
         while True:
             page = await self._records.since(self._serial)
-            if page.epoch == self._epoch or self._epoch is None:
+            # A serial that is smaller: a replica took over that had not got all, or a disk had not.
+            went_back = page.epoch == self._epoch and not page.more and page.serial < self._serial
+            if (page.epoch == self._epoch or self._epoch is None) and not went_back:
                 self._epoch = page.epoch
                 self._follow(page)
                 if not page.more:
@@ -128,6 +137,10 @@ class Follower:
     # Within
 
     def _take(self) -> None:
+        if len(self._waiting) <= DEFAULT_PAGE:
+            self._sending.update(self._waiting)
+            self._waiting.clear()
+            return
         for key in list(islice(self._waiting, DEFAULT_PAGE)):
             self._sending[key] = self._waiting.pop(key)
 

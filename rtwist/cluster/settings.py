@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from rtwist.cluster.deliveries import DEFAULT_KEPT_BYTES, DEFAULT_KEPT_SECONDS
+from rtwist.cluster.mode import Mode
 from rtwist.cluster.outage import WhileAway
 from rtwist.cluster.wire import Limits
 from rtwist.engineio.nodes import DEFAULT_FORWARD_TIMEOUT, DEFAULT_MAX_FORWARDED, Address, read_address
@@ -30,13 +32,15 @@ class ClusterSettings:
     - `heartbeat`, `timeout`: from one PING to the next, and what Redis may take to answer or to let us in.
     - `check`: from one check that what is published is heard here to the next.
     - `max_waiting`, `max_waiting_bytes`: messages that may wait for Redis to confirm them.
+    - `keep`, `keep_bytes`: for how long, and how much of it, what was published for events is kept at Redis.
     - `prefix`: what the names of rtwist's own keys and channels begin with.
     - `lease`: for which a node counts as there after its last sign.
     - `away`: what becomes of events while Redis is away.
     - `advertise`: where the other nodes reach this one, so that they forward to it what is for its sessions;
       `advertise_ca_file` for those that are reached by https.
     - `forward_timeout`, `max_forwarded`: to reach another node, and requests on their way to others at a time.
-    - `protocol`, `key`, `requests_timeout`: of the adapter, as Node servers in the same cluster have them.
+    - `protocol`, `key`, `requests_timeout`, and `mode` where it is sharded: of the adapter, as Node servers in
+      the same cluster have them.
     - `limits`: of what they say.
     """
 
@@ -47,6 +51,8 @@ class ClusterSettings:
     check: float = 5.0
     max_waiting: int = DEFAULT_MAX_WAITING
     max_waiting_bytes: int = DEFAULT_MAX_WAITING_BYTES
+    keep: float = DEFAULT_KEPT_SECONDS
+    keep_bytes: int = DEFAULT_KEPT_BYTES
     prefix: str = "rtwist"
     lease: float = 10.0
     away: WhileAway = WhileAway.HOLD
@@ -56,6 +62,7 @@ class ClusterSettings:
     max_forwarded: int = DEFAULT_MAX_FORWARDED
     protocol: str = CLASSIC
     key: str = "socket.io"
+    mode: Mode = Mode.DYNAMIC
     requests_timeout: float = DEFAULT_REQUESTS_TIMEOUT
     limits: Limits = field(default_factory=Limits)
 
@@ -87,6 +94,8 @@ def cluster_settings(values: Mapping[str, Any]) -> ClusterSettings | None:
         check=values["redis-check"],
         max_waiting=values["redis-max-waiting"],
         max_waiting_bytes=values["redis-max-waiting-bytes"],
+        keep=values["redis-keep"],
+        keep_bytes=values["redis-keep-bytes"],
         prefix=values["redis-prefix"],
         lease=values["redis-lease"],
         away=WhileAway(values["redis-away"]),
@@ -96,7 +105,9 @@ def cluster_settings(values: Mapping[str, Any]) -> ClusterSettings | None:
         max_forwarded=values["max-forwarded"],
         protocol=values["cluster"],
         key=values["cluster-key"],
+        mode=Mode(values["cluster-subscription-mode"]),
         requests_timeout=values["cluster-requests-timeout"],
+        limits=Limits(**{one.name: values[f"cluster-{one.name.replace('_', '-')}"] for one in fields(Limits)}),
     )
 
 

@@ -20,7 +20,6 @@ _INT_BITS = 64
 _REFUSALS = (
     RemoteProtocolError, msgspec.MsgspecError, UnicodeError, ValueError, TypeError, OverflowError, RecursionError,
 )  # fmt: skip
-_TEXT = frozenset({str})
 _LEAVES = frozenset({str, int, float, bool, bytes, type(None)})
 
 MALFORMED: Final = "malformed"
@@ -228,10 +227,13 @@ def _plain(value: Any, depth: int) -> Any:
                 value[index] = _plain(item, depth - 1)
         return value
     if type(value) is dict:
+        texts = True
         for key, item in value.items():
             if type(item) not in _LEAVES:
                 value[key] = _plain(item, depth - 1)
-        return value if _TEXT.issuperset(map(type, value)) else {_key(key): value[key] for key in value}
+            if type(key) is not str:
+                texts = False
+        return value if texts else {_key(key): value[key] for key in value}
     if isinstance(value, datetime):
         return _iso(value)
     raise Unreadable(MALFORMED, f"a value of the unknown type {type(value).__name__}")

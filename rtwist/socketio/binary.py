@@ -8,6 +8,7 @@ from typing import Any
 from rtwist.errors import RemoteProtocolError
 
 _BINARY = (bytes, bytearray, memoryview)
+_LEAVES = frozenset({str, int, float, bool, type(None)})
 
 
 def has_binary(value: Any) -> bool:
@@ -20,8 +21,9 @@ def has_binary(value: Any) -> bool:
     else:
         return isinstance(value, _BINARY)
     for item in items:  # no generator: it would take longer than the walk
-        kind = type(item)
-        if kind is not str and kind is not int and has_binary(item):
+        if type(item) in _LEAVES:
+            continue
+        if has_binary(item):
             return True
     return False
 

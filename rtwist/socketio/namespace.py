@@ -15,7 +15,7 @@ from rtwist.socketio.adapter import Adapter, Selection
 from rtwist.socketio.behind import BehindRules
 from rtwist.socketio.broadcast import BroadcastOperator, RoomNames, names
 from rtwist.socketio.events import Handlers, Subscribable
-from rtwist.socketio.packet import RESERVED_SERVER_EVENTS
+from rtwist.socketio.packet import RESERVED_SERVER_EVENTS, Packet, PacketType, event_data
 from rtwist.socketio.socket import Handshake, Socket
 from rtwist.tasks import Tasks
 
@@ -79,6 +79,11 @@ class Namespace(Subscribable):
     def to(self, room: RoomNames) -> BroadcastOperator:
         """The sockets in `room`, a name or several."""
         return BroadcastOperator(self, Selection(names(room)))
+
+    def emit_to(self, rooms: tuple[str, ...], event: str, data: Any) -> int:
+        """The same as `to(rooms).emit(event, data)`, for those who have no use for an operator."""
+        packet = Packet(PacketType.EVENT, self.name, event_data(event, (data,)))
+        return self.adapter.broadcast(packet, Selection(rooms), self.behind.of(self.name, event, (data,)))
 
     def in_(self, room: RoomNames) -> BroadcastOperator:
         """The same as `to`."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
-from twisted.application.internet import ClientService
-from twisted.application.service import MultiService
+from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import UNIXClientEndpoint
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 
@@ -22,7 +22,7 @@ from rtwist.workers.marks import mark_of, worker_of
 _RETRY_SECONDS: Final = 0.2
 
 
-class Neighbourhood(MultiService):
+class Neighbourhood(Service):
     """The other workers, as one worker sees them; `Neighbours` of its Engine.IO server.
 
     `number` is this worker's of `count`. `folder` holds their UNIX sockets and is this user's alone. `factory`, a
@@ -35,7 +35,6 @@ class Neighbourhood(MultiService):
     def __init__(
         self, reactor: Any, factory: IProtocolFactory, *, number: int, count: int, folder: Path, node: str = ""
     ) -> None:
-        super().__init__()
         self.mark = node + mark_of(number)
         self._node = node
         self.handed = 0
@@ -43,12 +42,12 @@ class Neighbourhood(MultiService):
         self.taken = 0
         self._reactor = reactor
         self._factory = factory
+        self._folder = folder
         self._own = _path(folder, number)
         self._port: IListeningPort | None = None
         self._links: dict[int, Sender] = {}
-        for other in range(count):
-            if other != number:
-                self._follow(other, _path(folder, other))
+        self._timers: dict[int, IDelayedCall] = {}
+        self._others = [other for other in range(count) if other != number]
 
     def startService(self) -> None:
         """Be there for the others, and look for them."""
@@ -56,12 +55,19 @@ class Neighbourhood(MultiService):
             Path(self._own).unlink()  # of a worker that was killed
         self._port = self._reactor.listenUNIX(self._own, _Made(lambda: Receiver(self.adopt)), mode=0o600)
         super().startService()
+        for other in self._others:
+            self._follow(other)
 
     def stopService(self) -> Deferred[Any]:
         """Take and hand over no more."""
+        super().stopService()
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for link in tuple(self._links.values()):
+            link.transport.loseConnection()
         port, self._port = self._port, None
-        stopped = succeed(None) if port is None else maybeDeferred(port.stopListening)
-        return stopped.addCallback(lambda _: maybeDeferred(super(Neighbourhood, self).stopService))
+        return succeed(None) if port is None else maybeDeferred(port.stopListening)
 
     def reach(self, sid: str) -> bool:
         """Whether the session `sid` is another worker's that can be handed a connection now."""
@@ -102,23 +108,29 @@ class Neighbourhood(MultiService):
                 transport.protocol.stay()
             transport.protocol.dataReceived(data)
 
-    def _follow(self, other: int, path: str) -> None:
-        def lost() -> None:
-            self._links.pop(other, None)
-
-        def found(sender: Any) -> None:
-            self._links[other] = sender
-            self._log.info("worker {number} reaches {other}", number=self._number, other=other)
-
-        endpoint = UNIXClientEndpoint(self._reactor, path)
-        service = ClientService(
-            endpoint,
-            _Made(lambda: Sender(self._reactor, self._returned, lost)),
-            retryPolicy=lambda _: _RETRY_SECONDS,
-            clock=self._reactor,
-            prepareConnection=found,
+    def _follow(self, other: int) -> None:
+        # Without Twisted's ClientService, which logs every attempt: a worker may be away for a while.
+        self._timers.pop(other, None)
+        endpoint = UNIXClientEndpoint(self._reactor, _path(self._folder, other))
+        sender = Sender(self._reactor, self._returned, partial(self._lost, other))
+        endpoint.connect(_Made(lambda: sender)).addCallbacks(
+            self._found, lambda _: self._later(other), callbackArgs=(other,)
         )
-        service.setServiceParent(self)
+
+    def _found(self, sender: Any, other: int) -> None:
+        if not self.running:
+            sender.transport.abortConnection()
+            return
+        self._links[other] = sender
+        self._log.info("worker {number} reaches {other}", number=self._number, other=other)
+
+    def _lost(self, other: int) -> None:
+        self._links.pop(other, None)
+        self._later(other)
+
+    def _later(self, other: int) -> None:
+        if self.running:
+            self._timers[other] = self._reactor.callLater(_RETRY_SECONDS, self._follow, other)
 
 
 class _Made(Factory):

@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from rtwist.cluster.answers import NodesTimeout
+from rtwist.cluster.wire import json, pack
 from rtwist.errors import BusFull, RtwistError
 from rtwist.socketio import AckLost, AckTimeout
 from tests.cluster.clusters import SECONDS, Cluster, Party
@@ -65,6 +66,21 @@ class TestOwnSockets:
         cluster.settle()
         assert [{"new"} & socket.rooms for socket in party.first] == [set()] * 3
         assert [socket.connected for socket in party.first] == [False, True, True]
+
+    def test_own_messages_are_known_in_every_form(self, cluster: Cluster, party: Party) -> None:
+        name, target = cluster.names[0], {"rooms": [], "except": []}
+        packet = {"type": 2, "data": ["event"], "nsp": "/"}
+        join: Any = {"type": 2, "opts": target, "rooms": ["x"], "uid": name}
+        said: Any = {"packet": packet, "opts": {**target, "flags": {"volatile": True}}}
+        requests, broadcast = "socket.io-request#/#", pack([name, packet, said["opts"]])
+        if cluster.sharded:
+            join = {"uid": name, "nsp": "/", "type": 4, "data": {"opts": target, "rooms": ["x"]}}
+            requests, broadcast = "socket.io#/#", json({"uid": name, "nsp": "/", "type": 3, "data": said})
+        cluster.carrier.send(requests, json(join))
+        cluster.carrier.send("socket.io#/#", broadcast.replace(pack(name), b"\xd9\x10" + name.encode()))
+        cluster.settle()
+        assert ["x" in socket.rooms for socket in party.first] == [False, True, True]
+        assert party.heard('2["event"]') == {"1", "1b", "2", "2b"}
 
     def test_nobody_else_is_worth_an_event_then(self, cluster: Cluster, party: Party) -> None:
         adapter = cluster.adapter(0)

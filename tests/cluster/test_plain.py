@@ -19,7 +19,7 @@ from rtwist.cluster.wire import Limits, pack
 from rtwist.errors import RemoteProtocolError
 from rtwist.socketio import Server
 from rtwist.socketio.packet import Packet, PacketType, encode, encode_plain_event
-from tests.cluster.test_messages import HOSTILE, IDS, ROOM_LISTS
+from tests.cluster.test_messages import HOSTILE, IDS, NAMES, ROOM_LISTS
 from tests.socketio.strategies import WITH_BINARY
 
 LIMITS = Limits()
@@ -71,6 +71,12 @@ def test_usual_broadcasts_are_read_the_short_way(target: Target) -> None:
     assert plain.read(message, "/other", LIMITS) is None
 
 
+@given(DATA, NAMES, IDS)
+def test_what_is_written_the_short_way_is_the_same_to_the_byte(data: list[Any], room: str, uid: str) -> None:
+    expected = messages.encode_broadcast(Broadcast(uid, data, Target((room,))), "/x")
+    assert plain.Writer(uid, "/x").to_room(data, room) == expected
+
+
 def nested(depth: int) -> Any:
     value: Any = "x"
     for _ in range(depth):
@@ -97,7 +103,14 @@ def test_unusual_broadcasts_are_left_to_careful_reading(message: list[Any]) -> N
 
 
 @pytest.mark.parametrize(
-    "limits", [Limits(max_rooms=1), Limits(max_room_length=4), Limits(max_id_length=5), Limits(max_depth=2)]
+    "limits",
+    [
+        Limits(max_rooms=1),
+        Limits(max_room_length=4),
+        Limits(max_id_length=5),
+        Limits(max_depth=2),
+        Limits(max_bytes=50),
+    ],
 )
 def test_limits_are_left_to_careful_reading(limits: Limits) -> None:
     message = messages.encode_broadcast(Broadcast("abcdef", NOTICE, Target(("a", "other"))), "/")

@@ -35,14 +35,16 @@ def proxied(
 
 @pytest.mark.parametrize("mode", MODES)
 def test_every_scenario(nodes: Nodes, proxied: str, mode: str) -> None:
-    before = [node.state()["forwarded"] for node in nodes.nodes]
+    before = [node.state() for node in nodes.nodes]
     run = run_of(SCRIPT, "4.8", mode, proxied)
     for scenario in SCENARIOS:
         run.check(scenario)
     run.check_complete(SCENARIOS)
-    after = [node.state()["forwarded"] for node in nodes.nodes]
-    if nodes[0].workers == 1 and mode != "websocket":
-        assert all(later > earlier for earlier, later in zip(before, after, strict=True))
+    for earlier, node in zip(before, nodes.nodes, strict=True):
+        later = node.state()
+        assert later["unreachable"] == 0
+        if node.workers == 1 and mode != "websocket":
+            assert later["forwarded"] > earlier["forwarded"]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -23,19 +23,12 @@ def joined(running: Brokered) -> None:
     until(lambda: running.ready()["redis"] == "connected", says=running.ready)
 
 
-@pytest.fixture(scope="session")
-def redis() -> Iterator[Redis]:
-    """One that no test ends."""
-    with Redis() as running:
-        yield running
-
-
 @pytest.fixture
-def two(rabbitmq: RabbitMQ, redis: Redis) -> Iterator[tuple[Brokered, Brokered]]:
+def two(rabbitmq: RabbitMQ, redis_server: Redis) -> Iterator[tuple[Brokered, Brokered]]:
     """Two nodes of a cluster of their own; one of them has the queue."""
     names = Names()
     with ExitStack() as stack:
-        nodes = [node(rabbitmq, redis, names) for _ in range(2)]
+        nodes = [node(rabbitmq, redis_server, names) for _ in range(2)]
         for one in nodes:
             stack.enter_context(one)
             joined(one)

@@ -29,9 +29,9 @@ def reload(one: Brokered) -> list[str]:
 
 
 @pytest.fixture
-def slow(rabbitmq: RabbitMQ, redis: Redis, two: Two) -> Brokered:
+def slow(rabbitmq: RabbitMQ, redis_server: Redis, two: Two) -> Brokered:
     """A third node, which lets its clients go so slowly that a test sees them wait."""
-    one = node(rabbitmq, redis, two[0].names, "--drain-rate", "1", "--drain-timeout", "600")
+    one = node(rabbitmq, redis_server, two[0].names, "--drain-rate", "1", "--drain-timeout", "600")
     one.start()
     joined(one)
     return one

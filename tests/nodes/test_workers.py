@@ -33,9 +33,9 @@ def asked(running: Brokered) -> set[str]:
 
 
 @pytest.fixture
-def running(rabbitmq: RabbitMQ, redis: Redis) -> Iterator[Brokered]:
+def running(rabbitmq: RabbitMQ, redis_server: Redis) -> Iterator[Brokered]:
     """Two workers that serve."""
-    service = node(rabbitmq, redis, Names(), "--workers", "2")
+    service = node(rabbitmq, redis_server, Names(), "--workers", "2")
     service.start(wait=False)
     try:
         lines = service.program.output
@@ -70,9 +70,9 @@ def test_a_worker_that_is_killed_is_started_again(running: Brokered) -> None:
     assert client.next_event().data["orderId"] == "o2"
 
 
-def test_a_fault_that_every_worker_has_ends_it_with_their_status(redis: Redis) -> None:
+def test_a_fault_that_every_worker_has_ends_it_with_their_status(redis_server: Redis) -> None:
     # Only a worker finds out: the parent reads no keys.
-    env = {**KEYS, "REDIS_URL": redis.url, "RTWIST_REDIS_CA_FILE": __file__}
+    env = {**KEYS, "REDIS_URL": redis_server.url, "RTWIST_REDIS_CA_FILE": __file__}
     program = twistd("--listen", "tcp:0:interface=127.0.0.1", "--workers", "2", env=env)
     assert program.wait() == 1
     assert sum("certificate" in line for line in program.output) >= 1, program.output
@@ -86,8 +86,8 @@ def test_a_fault_that_every_worker_has_ends_it_with_their_status(redis: Redis) -
         (("--dev",), "--dev"),
     ],
 )
-def test_what_cannot_be_shared_is_refused(redis: Redis, options: tuple[str, ...], said: str) -> None:
-    program = twistd("--workers", "2", *options, env={**KEYS, "REDIS_URL": redis.url})
+def test_what_cannot_be_shared_is_refused(redis_server: Redis, options: tuple[str, ...], said: str) -> None:
+    program = twistd("--workers", "2", *options, env={**KEYS, "REDIS_URL": redis_server.url})
     assert program.wait() == 1
     assert any(said in line for line in program.output), program.output
 

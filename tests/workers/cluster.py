@@ -109,6 +109,8 @@ class Cluster:
                 self.connect()
             except ConnectionRefusedError:
                 return True
+            except ConnectionResetError:  # the port was closed while this one waited there
+                continue
         return False
 
     def session(self, worker: int) -> str:

@@ -169,6 +169,9 @@ class TestAWorkerThatDies:
         status, body = waiting.ask(poll(sid))
         assert (status, json.loads(body)["message"]) == (400, "Session ID unknown")
         assert cluster.pid(0) != pid
+        assert not any("retry" in line for line in cluster.program.output), (
+            "looking for it is not worth a log line"
+        )
         status, body = cluster.to(1).ask(poll(sid))
         assert (status, json.loads(body)["message"]) == (400, "Session ID unknown")
 

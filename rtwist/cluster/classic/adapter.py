@@ -20,8 +20,10 @@ from rtwist.cluster.messages import (
     Response,
 )
 from rtwist.cluster.wire import Limits, well_formed
-from rtwist.socketio.adapter import Selection
-from rtwist.socketio.packet import encode_plain_event
+from rtwist.engineio.outbox import DROP, IfBehind
+from rtwist.socketio.adapter import Selection, send
+from rtwist.socketio.mark import Mark
+from rtwist.socketio.packet import Packet, encode_plain_event
 
 if TYPE_CHECKING:
     from rtwist.socketio.namespace import Namespace
@@ -53,6 +55,7 @@ class ClassicAdapter(ClusterAdapter):
         super().__init__(namespace, bus, node=node, requests_timeout=requests_timeout, limits=limits)
         name = namespace.name
         self._limits = limits or Limits()
+        self._writer = plain.Writer(node, name)
         self._own_broadcasts = messages.begins_broadcast(node)
         self._own_requests = messages.begins_request(node)
         self._own_response_channels = own_response_channels
@@ -68,15 +71,31 @@ class ClassicAdapter(ClusterAdapter):
         for channel in (self._responses, f"{self._responses}{node}#"):
             bus.subscribe(channel, self._heard_response)
 
+    def broadcast(
+        self, packet: Packet, selection: Selection, if_behind: IfBehind = None, mark: Mark | None = None
+    ) -> int:
+        """See `ClusterAdapter`."""
+        rooms = selection.rooms
+        if len(rooms) != 1 or selection.excluded or selection.local or if_behind is DROP or mark is not None:
+            return super().broadcast(packet, selection, if_behind, mark)
+        count = send(packet, self.select(selection), if_behind) if rooms[0] in self.rooms else 0
+        room = well_formed(rooms[0])
+        self._bus.publish(f"{self._channel}{room}#", self._writer.to_room(packet.data, room))
+        return count
+
     def tell(self, message: Request) -> None:
         """See `ClusterAdapter`."""
         name = self._namespace.name
         if isinstance(message, Broadcast) and message.request_id is None:
             rooms = message.target.rooms
             channel = f"{self._channel}{well_formed(rooms[0])}#" if len(rooms) == 1 else self._channel
-            self._bus.publish(channel, messages.encode_broadcast(message, name))
+            self._publish_broadcast(message, channel, messages.encode_broadcast(message, name))
         else:
             self._bus.publish(self._requests, messages.encode_request(message, name))
+
+    def read_broadcast(self, message: bytes) -> Broadcast:
+        """See `ClusterAdapter`."""
+        return messages.decode_broadcast(message, self._namespace.name, self._reader)
 
     def answer(self, asker: str | None, response: Response) -> None:
         """See `ClusterAdapter`."""
@@ -102,10 +121,11 @@ class ClassicAdapter(ClusterAdapter):
         if (not room or room in self.rooms) and not message.startswith(self._own_broadcasts):
             said = plain.read(message, self._namespace.name, self._limits)
             if said is None or not self._deliver_plain(said):
-                self.heard(partial(self._broadcast_of_others, message))
+                self.heard(partial(messages.decode_broadcast, message, self._namespace.name, self._reader))
 
     def _deliver_plain(self, said: Plain) -> bool:
-        if said.uid == self.node:
+        receivers = self.select(Selection(said.rooms, said.excluded))
+        if said.uid == self.node or not receivers:
             return True
         namespace, data = self._namespace, said.data
         try:
@@ -113,24 +133,16 @@ class ClassicAdapter(ClusterAdapter):
         except TypeError:
             return False
         if_behind = namespace.behind.of(namespace.name, data[0], data[1:])
-        for socket in self.select(Selection(said.rooms, said.excluded)):
+        for socket in receivers:
             socket.deliver(encoded, if_behind)
         return True
 
     def _heard_request(self, _: str, message: bytes) -> None:
         if not message.startswith(self._own_requests):
-            self.heard(partial(self._request_of_others, message))
+            self.heard(partial(messages.decode_request, message, self._namespace.name, self._reader))
 
     def _heard_response(self, _: str, message: bytes) -> None:
         self.heard(partial(messages.decode_response, message, self._reader))
-
-    def _broadcast_of_others(self, message: bytes) -> Request | None:
-        said = messages.decode_broadcast(message, self._namespace.name, self._reader)
-        return None if self.is_own(said) else said
-
-    def _request_of_others(self, message: bytes) -> Request | None:
-        said = messages.decode_request(message, self._namespace.name, self._reader)
-        return None if self.is_own(said) else said
 
     def _on_one(self, said: JoinOne | LeaveOne | DisconnectOne) -> None:
         socket = self._namespace.sockets.get(said.sid)

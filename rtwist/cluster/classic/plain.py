@@ -1,4 +1,4 @@
-"""Broadcasts that hold no more than JSON does, read in a third of the time that careful reading takes; pure."""
+"""What most broadcasts are, to one room and no more than JSON holds, written and read the short way; pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
-from rtwist.cluster.wire import Limits
+from rtwist.cluster.wire import Limits, pack
 from rtwist.socketio.packet import RESERVED_EVENTS, ROOT, PacketType
 
 LONGEST: Final = 16_384
@@ -49,7 +49,7 @@ def read(message: bytes, namespace: str, limits: Limits) -> Plain | None:
     Keys may be of any kind: what has no JSON form for that reason fails when it is encoded.
     """
     size = len(message)
-    if size > LONGEST or len(message.translate(None, _BINARY)) != size:
+    if size > min(LONGEST, limits.max_bytes) or len(message.translate(None, _BINARY)) != size:
         return None
     if size - len(message.translate(None, _NESTING)) > limits.max_depth:
         return None
@@ -69,3 +69,18 @@ def read(message: bytes, namespace: str, limits: Limits) -> Plain | None:
     if any(len(room) > longest for room in rooms) or any(len(room) > longest for room in excluded):
         return None
     return Plain(uid, packet.data, rooms, excluded)
+
+
+class Writer:
+    """Writes broadcasts of the node `uid` in `namespace`: all but the event and the room is always the same."""
+
+    def __init__(self, uid: str, namespace: str) -> None:
+        array_of_3, map_of_3, empty_array, empty_map = b"\x93", b"\x83", b"\x90", b"\x80"
+        packet = map_of_3 + pack("type") + pack(int(PacketType.EVENT)) + pack("data")
+        self._head = array_of_3 + pack(uid) + packet
+        self._middle = pack("nsp") + pack(namespace) + map_of_3 + pack("rooms") + b"\x91"
+        self._tail = pack("except") + empty_array + pack("flags") + empty_map
+
+    def to_room(self, data: list[Any], room: str) -> bytes:
+        """What `encode_broadcast` writes of an event for one room without flags; `TypeError` as from `pack`."""
+        return b"".join((self._head, pack(data), self._middle, pack(room), self._tail))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rtwist.cluster.adapter import KEY, REQUESTS_TIMEOUT, ClusterAdapter
 from rtwist.cluster.bus import Bus
 from rtwist.cluster.messages import Broadcast, Message, Request, Response
+from rtwist.cluster.mode import Mode
 from rtwist.cluster.sharded import messages
 from rtwist.cluster.wire import Limits, well_formed
 from rtwist.socketio.adapter import Adapter, Receiver
@@ -19,17 +19,6 @@ if TYPE_CHECKING:
 
 SID_LENGTH: Final = 20
 """A room whose name is so long is taken for that of one socket."""
-
-
-class Mode(Enum):
-    """Which rooms have channels of their own; all nodes must have the same."""
-
-    STATIC = "static"
-    """None."""
-    DYNAMIC = "dynamic"
-    """All but those of one socket."""
-    DYNAMIC_PRIVATE = "dynamic-private"
-    """All."""
 
 
 class ShardedAdapter(ClusterAdapter):
@@ -107,7 +96,14 @@ class ShardedAdapter(ClusterAdapter):
             rooms = message.target.rooms
             if len(rooms) == 1 and self._has_channel(rooms[0]):
                 channel = self._room_channel(rooms[0])
-        self._publish(channel, message)
+            self._publish_broadcast(message, channel, messages.encode(message, self.node, self._namespace.name))
+        else:
+            self._publish(channel, message)
+
+    def read_broadcast(self, message: bytes) -> Broadcast | None:
+        """See `ClusterAdapter`."""
+        _, said = messages.decode(message, self._namespace.name, self._reader)
+        return said if isinstance(said, Broadcast) else None
 
     def answer(self, asker: str | None, response: Response) -> None:
         """See `ClusterAdapter`."""
@@ -137,8 +133,7 @@ class ShardedAdapter(ClusterAdapter):
 
     def _heard(self, _: str, message: bytes) -> None:
         if not message.endswith(self._own):  # it has come back
-            self.heard(partial(self._of_others, message))
+            self.heard(partial(self._said, message))
 
-    def _of_others(self, message: bytes) -> Any:
-        uid, said = messages.decode(message, self._namespace.name, self._reader)
-        return None if uid == self.node else said
+    def _said(self, message: bytes) -> Message:
+        return messages.decode(message, self._namespace.name, self._reader)[1]
