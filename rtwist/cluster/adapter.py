@@ -323,9 +323,11 @@ class ClusterAdapter(Adapter):
     # Within
 
     def _publish_broadcast(self, message: Broadcast, channel: str, encoded: bytes) -> None:
-        taken = self._bus.publish(channel, encoded)
         if message.flags.mark is not None and self.deliveries is not None:
-            self.deliveries.sent(message.flags.mark, channel, encoded, taken=taken)
+            # It goes out with its event's id, in one step: what is tried again is then published once.
+            self.deliveries.sent(message.flags.mark, channel, encoded, taken=False)
+        else:
+            self._bus.publish(channel, encoded)
 
     async def _ask(self, what: str, kind: type[Response], request: Callable[[str], Request]) -> list[Any]:
         others = await self.server_count() - 1
