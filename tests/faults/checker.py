@@ -86,10 +86,15 @@ def check(
     events = {event.number: event for event in published}
     if emitted is None:
         emitted = first_receptions(histories)
+    into: dict[str, set[Key]] = {}
+    for event in published:
+        for told in event.told:
+            for room in told.rooms:
+                into.setdefault(room, set()).add((event.number, told.name))
     return [
         violation
         for history in histories
-        for violation in (*_miscounted(history, events, emitted), *_reordered(history, events))
+        for violation in (*_miscounted(history, into, emitted), *_reordered(history, events))
     ]
 
 
@@ -117,15 +122,10 @@ def _was_there(history: History, emitted: tuple[float, int] | None) -> bool:
 
 
 def _miscounted(
-    history: History, events: Mapping[int, Published], emitted: Mapping[int, tuple[float, int]]
+    history: History, into: Mapping[str, set[Key]], emitted: Mapping[int, tuple[float, int]]
 ) -> Iterable[Violation]:
     heard: Counter[Key] = Counter((each.number, each.name) for each in history.received())
-    meant = {
-        (event.number, told.name)
-        for event in events.values()
-        for told in event.told
-        if told.rooms & history.rooms
-    }
+    meant: set[Key] = set().union(*(into.get(room, ()) for room in history.rooms))
     for number, name in sorted(meant - heard.keys()):
         if _was_there(history, emitted.get(number)):
             yield Violation("lost", history.client, number, name)
