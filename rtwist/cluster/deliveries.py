@@ -121,6 +121,11 @@ class Deliveries:
 
     # What comes while this node catches up
 
+    @property
+    def holding(self) -> bool:
+        """Whether `hold` takes what comes."""
+        return self._held is not None
+
     def hold_back(self) -> None:
         """From now on `hold` takes what comes, instead of delivering it."""
         if self._held is None:
