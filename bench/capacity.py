@@ -27,6 +27,9 @@ BEGIN, END = ".. The tables are written by bench/capacity.py.\n", ".. End of wha
 
 CLASSIC, SHARDED = "classic", "sharded"
 TIMES = (1, 2)
+MOST = 2_000
+"""Processes; a cluster of more is not looked for."""
+
 SECOND = 1e6
 """In microseconds, as costs are."""
 
@@ -169,7 +172,7 @@ def reconnects(load: Load, costs: Costs, protocol: str, processes: int) -> float
 def plan(load: Load, costs: Costs, protocol: str) -> Plan:
     """The least that is enough; ValueError when no number of processes is."""
     least = math.ceil(load.connections / load.most_connections)
-    processes = next((n for n in range(max(least, 1), 10_000) if _fits(load, costs, protocol, n)), None)
+    processes = next((n for n in range(max(least, 1), MOST) if _fits(load, costs, protocol, n)), None)
     if processes is None:
         raise ValueError(
             f"{protocol}: no number of processes is enough: the one that consumes has too much to do"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from twisted.application.internet import TimerService
@@ -160,8 +161,8 @@ class Nodes(MultiService):
     def adapter(self, namespace: Namespace) -> ClusterAdapter:
         """The rooms of a namespace, here and at the other nodes."""
         settings = self._settings
-        kind = ShardedAdapter if settings.sharded else ClassicAdapter
-        adapter = kind(
+        kind = partial(ShardedAdapter, mode=settings.mode) if settings.sharded else ClassicAdapter
+        adapter: ClusterAdapter = kind(
             namespace,
             self._bus,
             node=self.node,

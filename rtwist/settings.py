@@ -18,6 +18,7 @@ from rtwist.authorization import (
     DEFAULT_TIMEOUT,
     DEFAULT_TTL,
 )
+from rtwist.cluster.mode import Mode
 from rtwist.cluster.outage import WhileAway
 from rtwist.cluster.settings import PROTOCOLS, ClusterSettings, as_advertised, read_prefix
 from rtwist.domain.owners import DEFAULT_MAX_ORDERS
@@ -317,6 +318,9 @@ SETTINGS: tuple[Setting, ...] = (
             "(createShardedAdapter, Redis 7)", _CLUSTER.protocol, as_one_of(*PROTOCOLS)),
     Setting("cluster-key", "what the adapter's channels begin with: the Node servers' key, or channelPrefix",
             _CLUSTER.key, read_prefix),
+    Setting("cluster-subscription-mode", "which rooms have shard channels: dynamic (not those of one socket), "
+            "dynamic-private (all) or static (none); subscriptionMode of the Node servers",
+            _CLUSTER.mode.value, as_one_of(*(one.value for one in Mode))),
     Setting("cluster-requests-timeout", "seconds that other nodes may take to answer", _CLUSTER.requests_timeout,
             as_seconds),
     Setting("advertise", "where the other nodes reach this one, for example http://10.0.0.5:8009: they forward "

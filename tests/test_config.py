@@ -10,6 +10,7 @@ import pytest
 from rtwist.auth.identity import ClaimNames
 from rtwist.auth.policy import Kind
 from rtwist.auth.settings import TokenSettings
+from rtwist.cluster.mode import Mode
 from rtwist.cluster.outage import WhileAway
 from rtwist.config import MIN_KEY_CHARS, Config, read_broker, read_config
 from rtwist.engineio.nodes import Address
@@ -63,6 +64,7 @@ CLUSTER_ROWS: list[Row] = [
     ("redis-prefix", "shop:events", "cluster.prefix", "shop:events"),
     ("cluster", "sharded", "cluster.protocol", "sharded"),
     ("cluster-key", "shop.io", "cluster.key", "shop.io"),
+    ("cluster-subscription-mode", "static", "cluster.mode", Mode.STATIC),
     ("cluster-requests-timeout", "1", "cluster.requests_timeout", 1.0),
     ("advertise", "https://[::1]:1", "cluster.advertise", Address("::1", 1, secure=True)),
     ("advertise-ca-file", ROUTES, "cluster.advertise_ca_file", Path(ROUTES)),
@@ -369,6 +371,7 @@ WRONG: list[tuple[str, str]] = [
     *(("forward-timeout", text) for text in ("x", "0", "-1")),
     *(("max-forwarded", text) for text in ("x", "0", "-1")),
     ("cluster", "streams"),
+    ("cluster-subscription-mode", "on"),
     *((f"cluster-max-{name}", text) for name in ("bytes", "depth", "rooms") for text in ("x", "0", "-1")),
     *((f"cluster-max-{name}-length", text) for name in ("room", "id") for text in ("x", "0", "-1")),
     *(("cluster-requests-timeout", text) for text in ("x", "0", "-1")),

@@ -80,6 +80,7 @@ PURE = (
     "quoting",
     "cluster.wire",
     "cluster.messages",
+    "cluster.mode",
     "cluster.nodetable",
     "cluster.classic.messages",
     "cluster.classic.plain",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from rtwist.cluster.mode import Mode
 from rtwist.cluster.outage import WhileAway
 from rtwist.cluster.wire import Limits
 from rtwist.engineio.nodes import DEFAULT_FORWARD_TIMEOUT, DEFAULT_MAX_FORWARDED, Address, read_address
@@ -36,7 +37,8 @@ class ClusterSettings:
     - `advertise`: where the other nodes reach this one, so that they forward to it what is for its sessions;
       `advertise_ca_file` for those that are reached by https.
     - `forward_timeout`, `max_forwarded`: to reach another node, and requests on their way to others at a time.
-    - `protocol`, `key`, `requests_timeout`: of the adapter, as Node servers in the same cluster have them.
+    - `protocol`, `key`, `requests_timeout`, and `mode` where it is sharded: of the adapter, as Node servers in
+      the same cluster have them.
     - `limits`: of what they say.
     """
 
@@ -56,6 +58,7 @@ class ClusterSettings:
     max_forwarded: int = DEFAULT_MAX_FORWARDED
     protocol: str = CLASSIC
     key: str = "socket.io"
+    mode: Mode = Mode.DYNAMIC
     requests_timeout: float = DEFAULT_REQUESTS_TIMEOUT
     limits: Limits = field(default_factory=Limits)
 
@@ -96,6 +99,7 @@ def cluster_settings(values: Mapping[str, Any]) -> ClusterSettings | None:
         max_forwarded=values["max-forwarded"],
         protocol=values["cluster"],
         key=values["cluster-key"],
+        mode=Mode(values["cluster-subscription-mode"]),
         requests_timeout=values["cluster-requests-timeout"],
         limits=Limits(**{one.name: values[f"cluster-{one.name.replace('_', '-')}"] for one in fields(Limits)}),
     )

@@ -15,7 +15,8 @@ from twisted.python.failure import Failure
 from rtwist.cluster.adapter import ClusterAdapter
 from rtwist.cluster.bus import Bus, Heard, MemoryBus, MemoryHub
 from rtwist.cluster.classic.adapter import ClassicAdapter
-from rtwist.cluster.sharded.adapter import Mode, ShardedAdapter
+from rtwist.cluster.mode import Mode
+from rtwist.cluster.sharded.adapter import ShardedAdapter
 from rtwist.redis.address import read_url
 from rtwist.redis.bus import RedisBus
 from rtwist.redis.client import Redis

@@ -12,8 +12,9 @@ from twisted.logger import capturedLogs
 
 from rtwist.cluster.adapter import ClusterAdapter
 from rtwist.cluster.answers import NodesTimeout
+from rtwist.cluster.mode import Mode
 from rtwist.cluster.remote import RemoteSocket
-from rtwist.cluster.sharded.adapter import Mode, ShardedAdapter
+from rtwist.cluster.sharded.adapter import ShardedAdapter
 from rtwist.errors import LocalProtocolError
 from rtwist.socketio import AckLost, AckTimeout
 from rtwist.socketio.namespace import Namespace

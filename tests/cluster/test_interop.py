@@ -15,8 +15,9 @@ from twisted.internet import reactor as installed
 from twisted.internet.utils import getProcessOutputAndValue
 
 from rtwist.cluster.classic.adapter import ClassicAdapter
+from rtwist.cluster.mode import Mode
 from rtwist.cluster.remote import RemoteSocket
-from rtwist.cluster.sharded.adapter import Mode, ShardedAdapter
+from rtwist.cluster.sharded.adapter import ShardedAdapter
 from rtwist.redis.address import read_url
 from rtwist.redis.bus import RedisBus
 from rtwist.redis.client import Redis

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from rtwist.cluster.adapter import KEY, REQUESTS_TIMEOUT, ClusterAdapter
 from rtwist.cluster.bus import Bus
 from rtwist.cluster.messages import Broadcast, Message, Request, Response
+from rtwist.cluster.mode import Mode
 from rtwist.cluster.sharded import messages
 from rtwist.cluster.wire import Limits, well_formed
 from rtwist.socketio.adapter import Adapter, Receiver
@@ -19,17 +19,6 @@ if TYPE_CHECKING:
 
 SID_LENGTH: Final = 20
 """A room whose name is so long is taken for that of one socket."""
-
-
-class Mode(Enum):
-    """Which rooms have channels of their own; all nodes must have the same."""
-
-    STATIC = "static"
-    """None."""
-    DYNAMIC = "dynamic"
-    """All but those of one socket."""
-    DYNAMIC_PRIVATE = "dynamic-private"
-    """All."""
 
 
 class ShardedAdapter(ClusterAdapter):
