@@ -61,10 +61,8 @@ def read(message: bytes, namespace: str, limits: Limits) -> Plain | None:
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
     name = packet.data[0]
-    if packet.type != PacketType.EVENT or packet.nsp != namespace:
-        return None
-    mark = None
-    if opts.flags and (len(opts.flags) > 1 or (mark := mark_of(opts.flags.get(MARK))) is None):
+    mark = mark_of(opts.flags.get(MARK))
+    if packet.type != PacketType.EVENT or packet.nsp != namespace or len(opts.flags) != (mark is not None):
         return None
     if type(name) is not str or name in RESERVED_EVENTS or not 0 < len(uid) <= limits.max_id_length:
         return None
