@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from twisted.application.internet import TimerService
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -18,12 +17,16 @@ from rtwist.auth.revocation import Revocations, RevokedTokens
 from rtwist.authorities import read_authorities
 from rtwist.cluster.adapter import ClusterAdapter
 from rtwist.cluster.classic.adapter import NODE_BYTES, ClassicAdapter
+from rtwist.cluster.deliveries import Deliveries, KeptLimits
 from rtwist.cluster.directory import BEATS_PER_LEASE, Directory, directory_limits
+from rtwist.cluster.eventlog import NodeLog
 from rtwist.cluster.follower import Follower
+from rtwist.cluster.hearing import Hearing
 from rtwist.cluster.outage import Outage, Standing, Turn
-from rtwist.cluster.peers import AllNodes
+from rtwist.cluster.peers import AllNodes, Published
 from rtwist.cluster.presence import ClusterPresence
 from rtwist.cluster.records import RecordLimits
+from rtwist.cluster.redislog import RedisLog
 from rtwist.cluster.redisrecords import RedisRecords
 from rtwist.cluster.redisroll import RedisRoll
 from rtwist.cluster.roll import RENEWALS_PER_LEASE
@@ -111,7 +114,7 @@ class Nodes(MultiService):
         self._presence: ClusterPresence | None = None
         self._directory: Directory | None = None
         self._forwarder: Forwarder | None = None
-        self._published_until = 0
+        self._hearing: Hearing | None = None
         self._every(FOLLOW_SECONDS, self._look)
 
     # How it stands
@@ -139,6 +142,8 @@ class Nodes(MultiService):
             for name, count in adapter.counts.items():
                 counts[f"unreadable_{name}"] = counts.get(f"unreadable_{name}", 0) + count
         found = {"node": self.node, **self._bus.counts, **counts}
+        if self._hearing is not None:
+            found |= {"late": self._hearing.late, "gaps": self._hearing.gaps}
         if self._directory is not None and self._forwarder is not None:
             found |= {"others": len(self._directory), "forwarding": self._forwarder.as_dict()}
         return found
@@ -185,16 +190,15 @@ class Nodes(MultiService):
         self._follow("owners", self._owners.follower)
         return Truths(self._revocations, self._owners, self._make_presence(io))
 
-    def share(self, config: Config, gateway: Gateway) -> Shares:
+    def share(self, io: Server, config: Config, gateway: Gateway) -> Shares:
         """What the intake shares with the other nodes; `truths` comes before."""
         self._revocations.dismiss = gateway.accounts.dismiss_all_revoked
         self._owners.changed = gateway.accounts.apply
         effects = SharedEffects(self._records("effects", _EFFECTS), self._tasks, gateway.accounts, node=self.node)
         self._follow("effects", effects.follower)
-        ids = self._records("ids", RecordLimits(config.dedup_size, config.dedup_window, IDLE_SECONDS))
-        window = SharedWindow(ids, self._tasks, time.time, config.dedup_window, config.dedup_size)
+        window = self._make_window(io, config)
         followers = (self._revocations.follower, self._owners.follower, effects.follower)
-        return Shares(effects, window, AllNodes(self._outage, window, followers, self._published))
+        return Shares(effects, window, AllNodes(self._outage, window, followers, Published(self._bus)))
 
     def forwarder(self, mark: str, most: int) -> Forwarder | None:
         """The way to the sessions of other nodes, with this one's `mark`; None when they are not to know it.
@@ -220,12 +224,20 @@ class Nodes(MultiService):
         )
         return self._forwarder
 
+    def startService(self) -> None:
+        """Connect, and stay in touch."""
+        super().startService()
+        if self._hearing is not None:
+            self._hearing.start()
+
     async def leave(self) -> None:
         """Tell the others, once the clients are gone, that nobody is here any more."""
         if self._presence is not None:
             await self._presence.leave()
         if self._directory is not None:
             self._directory.stop()
+        if self._hearing is not None:
+            self._hearing.stop()
         self._tasks.stop()
         await self.stopService()
 
@@ -266,9 +278,39 @@ class Nodes(MultiService):
         self._followers.append(follower)
         self._bus.subscribe(self._channel(name), lambda _, __: follower.catch_up_soon())
 
-    def _published(self) -> Deferred[None]:
-        since, self._published_until = self._published_until, self._bus.position
-        return self._bus.settled(since)
+    def _make_window(self, io: Server, config: Config) -> SharedWindow:
+        settings = self._settings
+        kept = KeptLimits(settings.keep, settings.keep_bytes)
+        deliveries = Deliveries(self._reactor.seconds, kept=kept)
+        log = RedisLog(
+            self._redis,
+            f"{settings.prefix}:ids",
+            RecordLimits(config.dedup_size, config.dedup_window, IDLE_SECONDS),
+            self._channel("ids"),
+            kept=kept,
+            publish=self._publish,
+        )
+        window = SharedWindow(
+            NodeLog(log, deliveries),
+            self._tasks,
+            time.time,
+            config.dedup_window,
+            config.dedup_size,
+            deliveries=deliveries,
+        )
+        adapter: Any = io.root.adapter
+        adapter.deliveries = deliveries
+        self._hearing = Hearing(
+            log,
+            self._bus,
+            adapter,
+            deliveries,
+            ids=window.follower,
+            tasks=self._tasks,
+            clock=self._reactor,
+            now=time.time,
+        )
+        return window
 
     def _look(self) -> None:
         standing = self._outage.standing
@@ -281,11 +323,15 @@ class Nodes(MultiService):
     def _redis_changed(self, connected: bool) -> None:
         if connected:
             self._outage.turn(Turn.FOUND)
+            if self._hearing is not None:
+                self._hearing.found()
             if self._directory is not None:
                 self._directory.beat()
             self._tasks.start("catching up with the other nodes", self._catch_up())
         else:
             self._outage.turn(Turn.LOST)
+            if self._hearing is not None:
+                self._hearing.lost()
             if self._presence is not None:
                 self._presence.lost()
 

@@ -312,6 +312,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("redis-max-waiting", "messages that may wait for Redis to confirm them, and commands for its answers",
             _CLUSTER.max_waiting, as_count),
     Setting("redis-max-waiting-bytes", "the same in bytes of messages", _CLUSTER.max_waiting_bytes, as_count),
+    Setting("redis-keep", "seconds for which Redis keeps what was published for events, for nodes that are cut "
+            "off from it meanwhile", _CLUSTER.keep, as_seconds),
+    Setting("redis-keep-bytes", "bytes of that which Redis keeps", _CLUSTER.keep_bytes, as_count),
     Setting("redis-prefix", "what the names of rtwist's own keys and channels at Redis begin with",
             _CLUSTER.prefix, read_prefix),
     Setting("cluster", "adapter of the Node servers in the cluster: classic (createAdapter) or sharded "

@@ -272,7 +272,7 @@ def _verifier(config: Config, keys: KeySource) -> TokenVerifier:
 
 
 def _intake(io: Server, gateway: Gateway, router: Router, config: Config, nodes: Nodes | None) -> Intake:
-    shares = Shares(gateway.accounts, _window(config)) if nodes is None else nodes.share(config, gateway)
+    shares = Shares(gateway.accounts, _window(config)) if nodes is None else nodes.share(io, config, gateway)
     return Intake(
         io,
         router,

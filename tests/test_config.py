@@ -61,6 +61,8 @@ CLUSTER_ROWS: list[Row] = [
     ("redis-check", "3", "cluster.check", 3.0),
     ("redis-max-waiting", "100", "cluster.max_waiting", 100),
     ("redis-max-waiting-bytes", "1000", "cluster.max_waiting_bytes", 1000),
+    ("redis-keep", "30", "cluster.keep", 30.0),
+    ("redis-keep-bytes", "5000", "cluster.keep_bytes", 5000),
     ("redis-prefix", "shop:events", "cluster.prefix", "shop:events"),
     ("cluster", "sharded", "cluster.protocol", "sharded"),
     ("cluster-key", "shop.io", "cluster.key", "shop.io"),
@@ -362,6 +364,7 @@ WRONG: list[tuple[str, str]] = [
         for name in ("lease", "heartbeat", "timeout", "check")
         for text in ("x", "0", "-1")
     ),
+    *((f"redis-{name}", text) for name in ("keep", "keep-bytes") for text in ("x", "0", "-1")),
     *((f"redis-{name}", text) for name in ("max-waiting", "max-waiting-bytes") for text in ("x", "0", "-1")),
     *((name, text) for name in ("redis-prefix", "cluster-key") for text in ("a b", "x" * 101, "{a}", "a*", "ä")),
     ("redis-ca-file", "/no/such/file"),

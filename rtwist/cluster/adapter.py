@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from twisted.logger import Logger
 
 from rtwist.cluster.answers import Answers, FarAcks, NodesTimeout, Relay, forgetting
 from rtwist.cluster.bus import Bus
+from rtwist.cluster.deliveries import Deliveries
+from rtwist.cluster.delivering import deliver, room_names_of, selection_of, target_from
 from rtwist.cluster.messages import (
     Answer,
     AskRooms,
@@ -30,15 +33,15 @@ from rtwist.cluster.messages import (
     RoomsAre,
     ServerSide,
     SocketsAre,
-    Target,
 )
 from rtwist.cluster.remote import RemoteSocket, describe
-from rtwist.cluster.wire import MALFORMED, Limits, Reader, Unreadable, well_formed
+from rtwist.cluster.wire import MALFORMED, Limits, Reader, Unreadable
 from rtwist.engineio.outbox import DROP, IfBehind
 from rtwist.engineio.tally import Tally
 from rtwist.errors import LimitPassed, RemoteProtocolError, RtwistError
 from rtwist.socketio.acks import BroadcastAck
 from rtwist.socketio.adapter import Adapter, Selection, send
+from rtwist.socketio.mark import Mark
 from rtwist.socketio.packet import Packet, PacketType, encode
 
 if TYPE_CHECKING:
@@ -71,6 +74,8 @@ class ClusterAdapter(Adapter):
     """
 
     _log = Logger()
+    deliveries: Deliveries | None = None
+    """What sockets of this node have had; without it, marks are passed over."""
 
     def __init__(
         self,
@@ -93,9 +98,9 @@ class ClusterAdapter(Adapter):
         self._relays: set[Relay] = set()
         self._handlers: dict[type, Callable[[Any], None]] = {
             Broadcast: self._on_broadcast,
-            Join: lambda said: Adapter.join(self, _selection(said.target), said.rooms),
-            Leave: lambda said: Adapter.leave(self, _selection(said.target), said.rooms),
-            Disconnect: lambda said: Adapter.disconnect(self, _selection(said.target), said.close),
+            Join: lambda said: Adapter.join(self, selection_of(said.target), said.rooms),
+            Leave: lambda said: Adapter.leave(self, selection_of(said.target), said.rooms),
+            Disconnect: lambda said: Adapter.disconnect(self, selection_of(said.target), said.close),
             AskSids: self._on_ask_sids,
             AskRooms: self._on_ask_rooms,
             Fetch: self._on_fetch,
@@ -113,6 +118,10 @@ class ClusterAdapter(Adapter):
         """Publish a request to all nodes."""
         raise NotImplementedError
 
+    def read_broadcast(self, message: bytes) -> Broadcast | None:
+        """A broadcast as it was published; raises `RemoteProtocolError`."""
+        raise NotImplementedError
+
     def answer(self, asker: str | None, response: Response) -> None:
         """Publish a response to the node `asker`."""
         raise NotImplementedError
@@ -127,13 +136,25 @@ class ClusterAdapter(Adapter):
         """Another node may have them, if it can be told."""
         return self._bus.connected or super().reaches(rooms)
 
-    def broadcast(self, packet: Packet, selection: Selection, if_behind: IfBehind = None) -> int:
+    def broadcast(
+        self, packet: Packet, selection: Selection, if_behind: IfBehind = None, mark: Mark | None = None
+    ) -> int:
         """Also to the other nodes, which treat clients that are behind by their own rules."""
         receivers = self.select(selection)
+        deliveries = self.deliveries
+        if deliveries is None:
+            mark = None
         # For nobody there is no need of a packet; whether the data has a form shows when the others are told.
-        count = send(packet, receivers, if_behind) if receivers or selection.local else 0
+        count = 0
+        if (receivers or selection.local) and (mark is None or deliveries is None or deliveries.is_new(mark)):
+            count = send(packet, receivers, if_behind)
+        if mark is not None and deliveries is not None:
+            deliveries.add(mark)
         if not selection.local:
-            flags = _VOLATILE if if_behind is DROP else _NO_FLAGS
+            if mark is None:
+                flags = _VOLATILE if if_behind is DROP else _NO_FLAGS
+            else:
+                flags = Flags(volatile=if_behind is DROP, mark=mark)
             self.tell(Broadcast(self.node, packet.data, target_from(selection), flags))
         return count
 
@@ -155,13 +176,13 @@ class ClusterAdapter(Adapter):
         """Also those of other nodes, when they hear of it."""
         super().join(selection, rooms)
         if not selection.local:
-            self.tell(Join(target_from(selection), _names(rooms), self.node))
+            self.tell(Join(target_from(selection), room_names_of(rooms), self.node))
 
     def leave(self, selection: Selection, rooms: tuple[str, ...]) -> None:
         """Also those of other nodes, when they hear of it."""
         super().leave(selection, rooms)
         if not selection.local:
-            self.tell(Leave(target_from(selection), _names(rooms), self.node))
+            self.tell(Leave(target_from(selection), room_names_of(rooms), self.node))
 
     def disconnect(self, selection: Selection, close: bool) -> None:
         """Also those of other nodes, when they hear of it."""
@@ -228,18 +249,38 @@ class ClusterAdapter(Adapter):
             handler(message)
 
     def _on_broadcast(self, said: Broadcast) -> None:
-        namespace, data = self._namespace, said.data
         if said.request_id is not None:
             self._relay(said, said.request_id)
-            return
-        receivers = self.select(_selection(said.target))
-        if receivers:
-            if_behind = DROP if said.flags.volatile else namespace.behind.of(namespace.name, data[0], data[1:])
-            send(Packet(PacketType.EVENT, namespace.name, data), receivers, if_behind)
+        elif said.flags.mark is None or self.deliveries is None:
+            deliver(self, self._namespace, said)
+        elif not self.deliveries.hold(partial(self._deliver_once, said, said.flags.mark)):
+            self._deliver_once(said, said.flags.mark)
+
+    def deliver_late(self, message: bytes, before: float) -> bool:
+        """Deliver what was published when this node could not hear; whether sockets here had not had it.
+
+        `message` is as it was published, the time `before` (seconds since 1970): sockets that came later have no
+        claim to it, or have it from the node where they were.
+        """
+        try:
+            said = self.read_broadcast(message)
+        except RemoteProtocolError as error:
+            self._unreadable(error)
+            return False
+        if said is None or said.flags.mark is None:
+            return False
+        return self._deliver_once(said, said.flags.mark, before)
+
+    def _deliver_once(self, said: Broadcast, mark: Mark, before: float = math.inf) -> bool:
+        is_new = self.deliveries is not None and self.deliveries.is_new(mark)
+        if is_new and self.deliveries is not None:
+            deliver(self, self._namespace, said, before)
+            self.deliveries.add(mark)
+        return is_new
 
     def _relay(self, said: Broadcast, request_id: str) -> None:
         namespace = self._namespace
-        sockets = list(self.select(_selection(said.target)))
+        sockets = list(self.select(selection_of(said.target)))
         packet_id = namespace.next_ack_id()
         encoded = encode(Packet(PacketType.EVENT, namespace.name, said.data, packet_id))
         self.answer(said.uid, ClientCount(request_id, len(sockets)))
@@ -261,7 +302,7 @@ class ClusterAdapter(Adapter):
         self.answer(said.uid, RoomsAre(said.request_id, tuple(self.rooms.names())))
 
     def _on_fetch(self, said: Fetch) -> None:
-        sockets = [describe(socket) for socket in self.select(_selection(said.target))]
+        sockets = [describe(socket) for socket in self.select(selection_of(said.target))]
         self.answer(said.uid, SocketsAre(said.request_id, sockets))
 
     def _on_server_side(self, said: ServerSide) -> None:
@@ -280,6 +321,11 @@ class ClusterAdapter(Adapter):
             far.acknowledged(response.value)
 
     # Within
+
+    def _publish_broadcast(self, message: Broadcast, channel: str, encoded: bytes) -> None:
+        taken = self._bus.publish(channel, encoded)
+        if message.flags.mark is not None and self.deliveries is not None:
+            self.deliveries.sent(message.flags.mark, channel, encoded, taken=taken)
 
     async def _ask(self, what: str, kind: type[Response], request: Callable[[str], Request]) -> list[Any]:
         others = await self.server_count() - 1
@@ -338,22 +384,7 @@ class ClusterAdapter(Adapter):
         return secrets.token_urlsafe(_REQUEST_ID_BYTES)
 
 
-def target_from(selection: Selection) -> Target:
-    """Which sockets other nodes shall take."""
-    return Target(_names(selection.rooms), _names(selection.excluded))
-
-
-def _names(rooms: tuple[str, ...]) -> tuple[str, ...]:
-    if len(rooms) == 1:
-        return (well_formed(rooms[0]),)
-    return tuple(dict.fromkeys(map(well_formed, rooms)))
-
-
 def _cause(error: RemoteProtocolError) -> str:
     if isinstance(error, LimitPassed):
         return error.limit
     return error.cause if isinstance(error, Unreadable) else MALFORMED
-
-
-def _selection(target: Target) -> Selection:
-    return Selection(target.rooms, target.excluded)

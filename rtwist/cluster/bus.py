@@ -23,8 +23,8 @@ class Bus(Protocol):
     meanwhile, and hears again afterwards without subscribing anew.
     """
 
-    def publish(self, channel: str, message: bytes) -> None:
-        """Send `message`; it is dropped, and counted, when too much waits already."""
+    def publish(self, channel: str, message: bytes) -> bool:
+        """Send `message`; whether it was taken over. Else, as when too much waits, it is dropped and counted."""
 
     def subscribe(self, channel: str, heard: Heard) -> None:
         """Call `heard` with each message of `channel` from now on; once for each channel."""
@@ -52,6 +52,12 @@ class Bus(Protocol):
         Fails with `RtwistError` when one of those behind the position `since` was dropped, or may be lost.
         """
 
+    async def synced(self) -> None:
+        """Return once this node has heard all that was published before this call.
+
+        Raises `RtwistError` when this node is cut off, or was while it waited.
+        """
+
 
 class MemoryHub:
     """Joins the buses of several nodes in one process: each message arrives in a turn of its own."""
@@ -59,24 +65,40 @@ class MemoryHub:
     def __init__(self, clock: IReactorTime) -> None:
         self.buses: list[MemoryBus] = []
         self._clock = clock
-        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._waiting: deque[tuple[str, bytes] | Deferred[None]] = deque()
 
     def send(self, channel: str, message: bytes) -> None:
         """Have all buses hear `message` with the next turn."""
         self._waiting.append((channel, message))
         self._clock.callLater(0, self._deliver)
 
+    def passed(self) -> Deferred[None]:
+        """Fires once all that was sent has been heard."""
+        passed: Deferred[None] = Deferred()
+        self._waiting.append(passed)
+        self._clock.callLater(0, self._deliver)
+        return passed
+
     def _deliver(self) -> None:
-        channel, message = self._waiting.popleft()
+        waiting = self._waiting.popleft()
+        if isinstance(waiting, Deferred):
+            waiting.callback(None)
+            return
+        channel, message = waiting
         for bus in tuple(self.buses):
             bus.hear(channel, message)
 
 
 class MemoryBus:
-    """The bus of one node at a `MemoryHub`; `connected` can be taken away and given back."""
+    """The bus of one node at a `MemoryHub`; `connected` can be taken away and given back.
+
+    One that is `deaf` hears nothing, though what it publishes goes out.
+    """
 
     def __init__(self, hub: MemoryHub) -> None:
         self.connected = True
+        self.deaf = False
+        self._missed = 0
         self.position = 0
         self._failed = 0
         self._hub = hub
@@ -84,19 +106,27 @@ class MemoryBus:
         self._patterns: dict[str, Heard] = {}
         hub.buses.append(self)
 
-    def publish(self, channel: str, message: bytes) -> None:
+    def publish(self, channel: str, message: bytes) -> bool:
         """See `Bus`."""
         self.position += 1
         if self.connected:
             self._hub.send(channel, message)
         else:
             self._failed = self.position
+        return self.connected
 
     def settled(self, since: int) -> Deferred[None]:
         """See `Bus`."""
         if self._failed > since:
             return fail(BusCut("a message was dropped while this node was cut off"))
         return succeed(None)
+
+    async def synced(self) -> None:
+        """See `Bus`."""
+        missed = self._missed
+        await self._hub.passed()
+        if self.deaf or not self.connected or self._missed != missed:
+            raise BusCut("this node is cut off, or was")
 
     def subscribe(self, channel: str, heard: Heard) -> None:
         """See `Bus`."""
@@ -119,7 +149,8 @@ class MemoryBus:
 
     def hear(self, channel: str, message: bytes) -> None:
         """The hub brings a message."""
-        if not self.connected:
+        if self.deaf or not self.connected:
+            self._missed += 1
             return
         heard = self._channels.get(channel)
         if heard is not None:

@@ -45,6 +45,7 @@ class Follower:
         self._serial = -1 if begin_now else 0
         self._epoch: str | None = None
         self._number = 0
+        self._active = False
         self._waiting: OrderedDict[str, tuple[int, bytes]] = OrderedDict()
         self._sending: dict[str, tuple[int, bytes]] = {}
         self._settling: deque[tuple[int, Deferred[None]]] = deque()
@@ -70,7 +71,8 @@ class Follower:
 
     def flush(self) -> None:
         """Send what waits, unless that goes on already; after a failure the next call of anything tries again."""
-        if self._waiting and not self._sending:
+        if self._waiting and not self._active:
+            self._active = True
             self._take()
             self._tasks.start("putting shared records", self._send())
 
@@ -79,7 +81,7 @@ class Follower:
         self.flush()
         if not self._waiting and not self._sending:
             return succeed(None)
-        if not self._sending:
+        if not self._active:
             return fail(StoreFailed("shared records wait for Redis"))
         settled: Deferred[None] = Deferred()
         self._settling.append((self._number, settled))
@@ -97,7 +99,9 @@ class Follower:
         """Hear of all that was put before this call; raises `StoreFailed` while the store is away."""
         while True:
             page = await self._records.since(self._serial)
-            if page.epoch == self._epoch or self._epoch is None:
+            # A serial that is smaller: a replica took over that had not got all, or a disk had not.
+            went_back = page.epoch == self._epoch and not page.more and page.serial < self._serial
+            if (page.epoch == self._epoch or self._epoch is None) and not went_back:
                 self._epoch = page.epoch
                 self._follow(page)
                 if not page.more:
@@ -148,12 +152,14 @@ class Follower:
                 await self._records.put([(key, value) for key, (_, value) in self._sending.items()])
             except StoreFailed as error:
                 self._give_back()
+                self._active = False
                 self._unsettle(error)
                 return
             done = max(number for number, _ in self._sending.values())
             self._sending.clear()
-            self._take()
-            self._settle(self._number if not self._sending else done)
+            self._settle(done if self._waiting else self._number)
+            self._take()  # what was put just now, too
+        self._active = False
 
     def _give_back(self) -> None:
         for key, record in reversed(self._sending.items()):

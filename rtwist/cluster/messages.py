@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from rtwist.cluster.wire import FOREIGN, INVALID, Reader, Unreadable, array, boolean, mapping
+from rtwist.socketio.mark import Mark
 from rtwist.socketio.packet import RESERVED_EVENTS, RESERVED_SERVER_EVENTS, PacketType
 
 EMITTER: Final = "emitter"
@@ -19,6 +20,15 @@ EMITTER: Final = "emitter"
 
 MAX_TIMEOUT: Final = 24 * 60 * 60 * 1000.0
 """Milliseconds; a wait that is longer is a mistake."""
+
+MARK: Final = "rtwist"
+"""The flag that Node servers pass over."""
+
+MAX_MARK_NUMBER: Final = 1000
+"""An event causes less than 20 emissions."""
+
+MAX_MARK_KEY: Final = 1600
+"""AMQP's longest message id, 255 characters, each as six in JSON."""
 
 _EVENTS = (PacketType.EVENT, PacketType.BINARY_EVENT)
 
@@ -33,11 +43,12 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Flags(msgspec.Struct, frozen=True):
-    """How an event is to be sent; `timeout`, of acknowledgements, is in milliseconds."""
+    """How an event is to be sent; `timeout`, of acknowledgements, is in milliseconds. `mark` is rtwist's own."""
 
     volatile: bool = False
     compress: bool | None = None
     timeout: int | float | None = None
+    mark: Mark | None = None
 
 
 class Broadcast(msgspec.Struct, frozen=True):
@@ -201,6 +212,8 @@ def flag_fields(flags: Flags) -> dict[str, Any]:
         made["compress"] = flags.compress
     if flags.timeout is not None:
         made["timeout"] = flags.timeout
+    if flags.mark is not None:
+        made[MARK] = (flags.mark.number, flags.mark.key)
     return made
 
 
@@ -222,7 +235,18 @@ def flags_of(opts: Any) -> Flags:
         boolean(flags.get("volatile")),
         compress if isinstance(compress, bool) else None,
         timeout if known else None,
+        _mark_of(flags.get(MARK)),
     )
+
+
+def _mark_of(said: Any) -> Mark | None:
+    """A mark; one that cannot be right is none."""
+    if not isinstance(said, list) or len(said) != 2:
+        return None
+    number, key = said
+    if type(number) is not int or not 0 <= number <= MAX_MARK_NUMBER:
+        return None
+    return Mark(key, number) if isinstance(key, str) and 0 < len(key) <= MAX_MARK_KEY else None
 
 
 def event_of(packet: Mapping[str, Any]) -> list[Any]:

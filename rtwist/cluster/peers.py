@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from twisted.internet.defer import Deferred, FirstError, gatherResults, succeed
+from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults, succeed
 from twisted.python.failure import Failure
 
+from rtwist.cluster.bus import Bus
 from rtwist.cluster.follower import Follower
 from rtwist.cluster.outage import Outage
 from rtwist.cluster.seen import SharedWindow
+
+
+class Published:
+    """For `AllNodes`: whether what was published on `bus` since the last call is on its way."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._since = bus.position
+
+    def __call__(self) -> Deferred[None]:
+        """See `Bus.settled`."""
+        since, self._since = self._since, self._bus.position
+        return self._bus.settled(since)
 
 
 class AllNodes:
@@ -42,10 +57,25 @@ class AllNodes:
         """See `Peers`; fails when it did not become certain, and then the ids are forgotten."""
         if not self._outage.waits_for_redis:
             return None
-        parts = [self._published(), self._window.settled(), *(one.settled() for one in self._followers)]
+        published = self._published()
+        records = [self._window.settled(), *(one.settled() for one in self._followers)]
         # Most have nothing to wait for, and each that is gathered costs as much as a message.
-        open_ones = [part for part in parts if not part.called or isinstance(part.result, Failure)]
-        return gatherResults(open_ones, consumeErrors=True).addCallbacks(lambda _: None, _first)
+        open_ones = [part for part in records if not part.called or isinstance(part.result, Failure)]
+        known = gatherResults(open_ones, consumeErrors=True).addErrback(_first) if open_ones else succeed([])
+        if published.called and not isinstance(published.result, Failure):
+            return known.addCallback(lambda _: None)
+        both: list[Deferred[Any]] = [published, known]
+        return DeferredList(both, consumeErrors=True).addCallback(self._judge)
+
+    def _judge(self, results: list[tuple[bool, Any]]) -> Any:
+        (was_published, why_not), (is_known, why_unknown) = results
+        if not is_known:
+            return why_unknown
+        if was_published:
+            return None
+        # All know the event, so that a redelivery would be left out: its emissions are due to us.
+        again = self._window.publish_again()
+        return why_not if again is None else again
 
 
 def _first(failure: Failure) -> Failure:

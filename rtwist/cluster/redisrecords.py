@@ -9,27 +9,22 @@ from itertools import count
 from rtwist.cluster.records import DEFAULT_PAGE, Page, Record, RecordLimits
 from rtwist.cluster.scripts import NOW, Redis, Script
 
-_EPOCH = """
+EPOCH = """
 redis.call('SET', KEYS[1] .. 'epoch', ARGV[2], 'NX')
 local epoch = redis.call('GET', KEYS[1] .. 'epoch')
 """
 
-_PUT = Script(
-    NOW
-    + _EPOCH
-    + """
+PUT_COMMON = """
 local serials, values, state = KEYS[1] .. 'serials', KEYS[1] .. 'values', KEYS[1] .. 'state'
 local channel, publish = ARGV[3], ARGV[4]
 local size, seconds, idle = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local last = tonumber(redis.call('HGET', state, 'last') or now)
 local age = tonumber(redis.call('HGET', state, 'age') or 0) + math.min(math.max(now - last, 0), idle)
 redis.call('HSET', state, 'last', now, 'age', string.format('%.0f', age))
-local serial
-for index = 8, #ARGV, 2 do
-  serial = redis.call('HINCRBY', state, 'serial', 1)
-  redis.call('HSET', values, ARGV[index], string.format('%.0f', age) .. ' ' .. ARGV[index + 1])
-  redis.call('ZADD', serials, serial, ARGV[index])
-end
+"""
+"""Reads what `RedisRecords._put_common` gives, and sets the `age` of what is put now."""
+
+FORGET_IDS = """
 local count = redis.call('ZCARD', serials)
 while count > 0 do
   local oldest = redis.call('ZRANGE', serials, 0, 0)[1]
@@ -39,6 +34,22 @@ while count > 0 do
   redis.call('HDEL', values, oldest)
   count = count - 1
 end
+"""
+
+_PUT = Script(
+    NOW
+    + EPOCH
+    + PUT_COMMON
+    + """
+local serial
+for index = 8, #ARGV, 2 do
+  serial = redis.call('HINCRBY', state, 'serial', 1)
+  redis.call('HSET', values, ARGV[index], string.format('%.0f', age) .. ' ' .. ARGV[index + 1])
+  redis.call('ZADD', serials, serial, ARGV[index])
+end
+"""
+    + FORGET_IDS
+    + """
 redis.call(publish, channel, serial)
 return serial
 """
@@ -46,7 +57,7 @@ return serial
 
 _SINCE = Script(
     NOW
-    + _EPOCH
+    + EPOCH
     + """
 local latest = tonumber(redis.call('HGET', KEYS[1] .. 'state', 'serial') or 0)
 local serial, most = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -92,11 +103,8 @@ class RedisRecords:
         """See `Records`."""
         if not records:
             return
-        limits = self._limits
         flat = [part for key, value in records for part in (key.encode(), value)]
-        idle = min(limits.idle * 1000, 2.0**52)
-        bounds = (limits.size, limits.seconds * 1000, idle)
-        await _PUT.run(self._redis, self._key, *self._common(), self._channel, self._publish, *bounds, *flat)
+        await _PUT.run(self._redis, self._key, *self._put_common(), *flat)
 
     async def since(self, serial: int) -> Page:
         """See `Records`."""
@@ -106,6 +114,12 @@ class RedisRecords:
         ]
         more = len(found) > DEFAULT_PAGE
         return Page(epoch.decode(), records[-1].serial if more else latest, records, more)
+
+    def _put_common(self) -> tuple[str | float, ...]:
+        limits = self._limits
+        idle = min(limits.idle * 1000, 2.0**52)
+        bounds = (limits.size, limits.seconds * 1000, idle)
+        return (*self._common(), self._channel, self._publish, *bounds)
 
     def _common(self) -> tuple[str, str]:
         # The second names the epoch, should Redis be empty: never a name that it had before.

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
+from rtwist.cluster.deliveries import Deliveries
 from rtwist.cluster.follower import Follower
 from rtwist.cluster.records import Records
-from rtwist.intake.window import DEFAULT_SECONDS, DEFAULT_SIZE, Window
-from rtwist.socketio.jsoncodec import dumps
+from rtwist.intake.window import DEFAULT_SECONDS, DEFAULT_SIZE, Window, key_of
 from rtwist.tasks import Tasks
 
+DOUBTFUL_SECONDS = 15.0
+"""Longer than a connection to Redis takes to be found dead."""
 IDLE_SECONDS = 10.0
 """For `RecordLimits.idle`: ids do not age while nothing is handled, as when the broker is away."""
 
@@ -23,6 +25,7 @@ class SharedWindow(Window):
 
     Nobody need ask for single ids: whoever is about to take events in catches up once before. `commit` has the
     others know what was added; `settled` says when that is certain. `now` returns the seconds that `add` takes.
+    `deliveries` has what was published for the events; `records` are then a `NodeLog` of the same.
     """
 
     def __init__(
@@ -32,8 +35,11 @@ class SharedWindow(Window):
         now: Callable[[], float],
         seconds: float = DEFAULT_SECONDS,
         size: int = DEFAULT_SIZE,
+        *,
+        deliveries: Deliveries | None = None,
     ) -> None:
         super().__init__(seconds, size)
+        self._deliveries = deliveries
         self.follower = Follower(records, tasks, self._heard, mine=self._mine, max_waiting=size)
         self._now = now
         self._fresh: dict[str, None] = {}
@@ -52,7 +58,7 @@ class SharedWindow(Window):
         """Have the others know what was added since the last time."""
         fresh, self._fresh = self._fresh, {}
         if fresh:
-            self.follower.put_all([(_key(event_id), b"") for event_id in fresh])
+            self.follower.put_all([(key_of(event_id), b"") for event_id in fresh])
 
     def settled(self) -> Deferred[None]:
         """Fires when all that was committed is certain.
@@ -63,9 +69,20 @@ class SharedWindow(Window):
 
     def _unsettled(self, failure: Failure) -> Failure:
         if not failure.check(CancelledError):  # whoever waited has left, which says nothing about the ids
-            for key in self.follower.withdraw():
+            keys = self.follower.withdraw()
+            for key in keys:
                 super().forget(json.loads(key))
+            if self._deliveries is not None:
+                self._deliveries.published(keys)
         return failure
+
+    def publish_again(self) -> Deferred[None] | None:
+        """Have published again what may not have been; fires when that is certain. None when it is not kept."""
+        if self._deliveries is None:
+            return None
+        for key in self._deliveries.doubt(DOUBTFUL_SECONDS):
+            self.follower.put(key, b"")
+        return self.follower.settled()
 
     def _heard(self, key: str, value: bytes) -> None:
         try:
@@ -76,9 +93,4 @@ class SharedWindow(Window):
             super().add(event_id, self._now())
 
     def _mine(self) -> list[tuple[str, bytes]]:
-        return [(_key(event_id), b"") for event_id in self._seen]
-
-
-def _key(event_id: str) -> str:
-    # Ids are any text, lone surrogates too.
-    return dumps(event_id)
+        return [(key_of(event_id), b"") for event_id in self._seen]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from rtwist.cluster.deliveries import DEFAULT_KEPT_BYTES, DEFAULT_KEPT_SECONDS
 from rtwist.cluster.mode import Mode
 from rtwist.cluster.outage import WhileAway
 from rtwist.cluster.wire import Limits
@@ -31,6 +32,7 @@ class ClusterSettings:
     - `heartbeat`, `timeout`: from one PING to the next, and what Redis may take to answer or to let us in.
     - `check`: from one check that what is published is heard here to the next.
     - `max_waiting`, `max_waiting_bytes`: messages that may wait for Redis to confirm them.
+    - `keep`, `keep_bytes`: for how long, and how much of it, what was published for events is kept at Redis.
     - `prefix`: what the names of rtwist's own keys and channels begin with.
     - `lease`: for which a node counts as there after its last sign.
     - `away`: what becomes of events while Redis is away.
@@ -49,6 +51,8 @@ class ClusterSettings:
     check: float = 5.0
     max_waiting: int = DEFAULT_MAX_WAITING
     max_waiting_bytes: int = DEFAULT_MAX_WAITING_BYTES
+    keep: float = DEFAULT_KEPT_SECONDS
+    keep_bytes: int = DEFAULT_KEPT_BYTES
     prefix: str = "rtwist"
     lease: float = 10.0
     away: WhileAway = WhileAway.HOLD
@@ -90,6 +94,8 @@ def cluster_settings(values: Mapping[str, Any]) -> ClusterSettings | None:
         check=values["redis-check"],
         max_waiting=values["redis-max-waiting"],
         max_waiting_bytes=values["redis-max-waiting-bytes"],
+        keep=values["redis-keep"],
+        keep_bytes=values["redis-keep-bytes"],
         prefix=values["redis-prefix"],
         lease=values["redis-lease"],
         away=WhileAway(values["redis-away"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
@@ -14,9 +15,12 @@ from rtwist.domain.event import DomainEvent, read_event
 from rtwist.domain.owners import Owners, OwnersChanged
 from rtwist.errors import BadEvent, PartlyEmitted
 from rtwist.intake.report import EVERYONE, Emitted, cause, report
-from rtwist.intake.window import Window
+from rtwist.intake.window import Window, key_of
 from rtwist.quoting import quoted
 from rtwist.socketio import Server
+from rtwist.socketio.mark import Mark
+
+_MADE_UP_BYTES = 12
 
 
 class Routing(Protocol):
@@ -102,7 +106,7 @@ class Intake:
         for index, value in enumerate(values):
             try:
                 event = read_event(value, now=now, routing_key=routing_key)
-                ids = _ids(event.id, message_id)
+                ids = _ids(event.id, message_id) or self._made_up()
                 if self._is_known(event, ids, known, now):
                     continue
                 known.update(ids)
@@ -182,10 +186,13 @@ class Intake:
     def _carry_out(self, event: DomainEvent, ids: Sequence[str], answers: Sequence[Answer]) -> Sequence[Emitted]:
         emitted: list[Emitted] = []
         done = 0
+        # By its first id: a redelivery has the same.
+        key = None if self._peers is None else key_of(ids[0])
         try:
             for answer in answers:
                 if isinstance(answer, Emission):
-                    emitted.append(self._emit(answer))
+                    mark = None if key is None else Mark(key, len(emitted))
+                    emitted.append(self._emit(answer, mark))
                 elif isinstance(answer, Note):
                     self._log.info("{cause}: {note}", cause=cause(event), note=answer.text)
                 else:
@@ -202,9 +209,11 @@ class Intake:
                 report(self._reports, event, emitted)
         return emitted
 
-    def _emit(self, emission: Emission) -> Emitted:
+    def _emit(self, emission: Emission, mark: Mark | None) -> Emitted:
         root, rooms = self._io.root, emission.rooms
-        if emission.everyone:
+        if mark is not None:
+            receivers = root.to(rooms).marked(mark).emit(emission.event, emission.data)
+        elif emission.everyone:
             receivers = root.emit(emission.event, emission.data)
         elif root.adapter.reaches(rooms):
             receivers = root.emit_to(rooms, emission.event, emission.data)
@@ -213,6 +222,10 @@ class Intake:
         if self._log_payloads:
             self._log.debug("payload of {event}: {data}", event=emission.event, data=emission.data)
         return Emitted(emission.event, EVERYONE if emission.everyone else rooms, receivers)
+
+    def _made_up(self) -> Sequence[str]:
+        # Other nodes know an event by an id.
+        return () if self._peers is None else (secrets.token_urlsafe(_MADE_UP_BYTES),)
 
     def _affect(self, event: DomainEvent, effect: Effect) -> None:
         if self._live is None:

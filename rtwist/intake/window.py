@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from rtwist.socketio.jsoncodec import dumps
+
 DEFAULT_SECONDS = 600.0
 DEFAULT_SIZE = 100_000
 
@@ -73,3 +75,8 @@ class Window:
     def forget(self, event_id: str) -> None:
         """As if `event_id` had never been added."""
         self._seen.pop(event_id, None)
+
+
+def key_of(event_id: str) -> str:
+    """What `event_id` is called among nodes: ids are any text, lone surrogates too."""
+    return dumps(event_id)

@@ -63,8 +63,11 @@ class RedisBus:
         """How many messages wait for Redis to confirm them."""
         return len(self._waiting)
 
-    def publish(self, channel: str, message: bytes) -> None:
-        """Send `message`; it is dropped, and counted, while there is no connection or too much waits."""
+    def publish(self, channel: str, message: bytes) -> bool:
+        """Send `message`; whether it was taken over.
+
+        It is dropped, and counted, while there is no connection or too much waits.
+        """
         self.position += 1
         size = len(message)
         wire = self._redis.commands.wire
@@ -83,6 +86,7 @@ class RedisBus:
                 self._wire = wire
             else:
                 self._lose(error, self.position)
+        return self._failed != self.position
 
     def settled(self, since: int) -> Deferred[None]:
         """Fires when Redis has confirmed all that was published up to now.
@@ -96,6 +100,10 @@ class RedisBus:
         settling: Deferred[None] = Deferred()
         self._settling.append((since, self.position, settling))
         return settling
+
+    async def synced(self) -> None:
+        """Return once all has been heard that Redis had published before this call; `RedisLost` if that fails."""
+        await self._redis.subscribed()
 
     def subscribe(self, channel: str, heard: Heard) -> None:
         """Call `heard` with each message of `channel` from now on; once for each channel."""

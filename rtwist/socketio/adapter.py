@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from rtwist.engineio.outbox import IfBehind
 from rtwist.engineio.packet import Packet as EnginePacket
 from rtwist.socketio.acks import BroadcastAck
+from rtwist.socketio.mark import Mark
 from rtwist.socketio.packet import Packet, encode
 from rtwist.socketio.rooms import Rooms
 
@@ -61,8 +62,13 @@ class Adapter:
         """Whether what is sent to `rooms` can reach anybody, so that it is worth encoding."""
         return any(room in self.rooms for room in rooms)
 
-    def broadcast(self, packet: Packet, selection: Selection, if_behind: IfBehind = None) -> int:
-        """Send `packet`, encoded once, to every selected socket; returns how many there are on this node."""
+    def broadcast(
+        self, packet: Packet, selection: Selection, if_behind: IfBehind = None, mark: Mark | None = None
+    ) -> int:
+        """Send `packet`, encoded once, to every selected socket; returns how many there are on this node.
+
+        A cluster sends nothing with the same `mark` twice.
+        """
         return send(packet, self.select(selection), if_behind)
 
     def broadcast_with_ack(self, packet: Packet, selection: Selection, ack: BroadcastAck) -> None:

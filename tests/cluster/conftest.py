@@ -8,7 +8,7 @@ import pytest
 from twisted.logger import capturedLogs
 
 from tests.cluster.clusters import PROTOCOLS, Cluster, Ends, Party
-from tests.cluster.stores import CHANNEL, DirectRedis, Stores
+from tests.cluster.stores import DirectRedis, Stores
 from tests.socketio.fakes import only_new_garbage
 from tests.support.redis import Redis
 
@@ -27,7 +27,7 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
         yield Stores(None)
         return
     redis, subscriber = (DirectRedis(request.getfixturevalue("redis_port")) for _ in range(2))
-    subscriber.subscribe(CHANNEL)
+    subscriber.subscribe()
     stores = Stores(redis, subscriber)
     stores.lose()
     yield stores

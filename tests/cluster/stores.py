@@ -10,8 +10,11 @@ import hiredis
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
-from rtwist.cluster.bus import Bus, MemoryBus, MemoryHub
+from rtwist.cluster.bus import MemoryBus, MemoryHub
+from rtwist.cluster.deliveries import KeptLimits
+from rtwist.cluster.eventlog import EventLog, MemoryLog
 from rtwist.cluster.records import MemoryRecords, RecordLimits, Records
+from rtwist.cluster.redislog import RedisLog
 from rtwist.cluster.redisrecords import RedisRecords
 from rtwist.cluster.redisroll import RedisRoll
 from rtwist.cluster.roll import MemoryRoll, Roll
@@ -36,12 +39,12 @@ class DirectRedis:
             return fail(answer)
         return succeed(answer)
 
-    def subscribe(self, channel: str) -> None:
+    def subscribe(self) -> None:
         """From now on this connection only hears."""
-        self.call("SUBSCRIBE", channel)
+        self.call("PSUBSCRIBE", "*")
 
-    def heard(self) -> list[bytes]:
-        """All that was published before this call, and not heard yet."""
+    def heard(self) -> list[tuple[str, bytes]]:
+        """The channel and text of all that was published before this call, and not heard yet."""
         self._socket.sendall(hiredis.pack_command(("PING",)))
         messages = []
         while True:
@@ -49,7 +52,7 @@ class DirectRedis:
                 self._reader.feed(self._socket.recv(65536))
             if answer[0] == b"pong":
                 return messages
-            messages.append(answer[2])
+            messages.append((answer[2].decode(), answer[3]))
 
     def close(self) -> None:
         self._socket.close()
@@ -64,6 +67,8 @@ class Door:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
+        if not callable(method):
+            return method
 
         async def through(*args: Any) -> Any:
             if self._stores.away:
@@ -87,7 +92,7 @@ class Stores:
         self._memory: list[MemoryRecords] = []
         self._roll: MemoryRoll | None = None
 
-    def new_bus(self) -> Bus:
+    def new_bus(self) -> MemoryBus:
         return MemoryBus(self.hub)
 
     def records(
@@ -99,6 +104,15 @@ class Stores:
             return Door(self, self._memory[-1])
         return Door(self, RedisRecords(self.redis, name, limits, CHANNEL, now=self.clock.seconds))
 
+    def log(
+        self, kept: KeptLimits | None = None, size: int = 1000, seconds: float = 600, idle: float = float("inf")
+    ) -> EventLog:
+        limits = RecordLimits(size, seconds, idle)
+        if self.redis is None:
+            self._memory.append(MemoryLog(limits, self.clock.seconds, self.bus, CHANNEL, kept))
+            return Door(self, self._memory[-1])
+        return Door(self, RedisLog(self.redis, "log", limits, CHANNEL, kept=kept, now=self.clock.seconds))
+
     def roll(self, lease: float = 10.0) -> Roll:
         if self.redis is None:
             self._roll = MemoryRoll(self.clock.seconds, self.bus, CHANNEL, lease)
@@ -108,9 +122,9 @@ class Stores:
     def deliver(self) -> None:
         """What was published arrives."""
         if self._subscriber is not None:
-            for message in self._subscriber.heard():
-                self.bus.publish(CHANNEL, message)
-        while self.clock.getDelayedCalls():
+            for channel, message in self._subscriber.heard():
+                self.bus.publish(channel, message)
+        while any(call.getTime() <= self.clock.seconds() for call in self.clock.getDelayedCalls()):
             self.clock.advance(0)
 
     def lose(self) -> None:

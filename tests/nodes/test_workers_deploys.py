@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ from tests.service.servers import complaints
 from tests.service.test_deploys import departures
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.redis import Redis
+from tests.support.wire import HttpClient
 
 WORKERS = 2
 
@@ -92,3 +95,27 @@ class TestSighup:
         until(lambda: said(running, DONE) == WORKERS)
         assert said(running, REFUSED) == 1
         assert running.service.open().connect(token("u1")) is None
+
+
+POLLING = "/socket.io/?EIO=4&transport=polling"
+
+
+def test_who_polls_by_a_connection_to_another_worker_is_told_to_leave(running: Brokered) -> None:
+    port = running.service.port
+    sid = ""
+    while not sid.startswith("0"):  # a session of worker 0
+        if sid:
+            assert running.service.request("POST", f"{POLLING}&sid={sid}", (), b"1").status == 200
+        sid = json.loads(running.service.request("GET", POLLING, ()).text[1:])["sid"]
+    others = [HttpClient(port) for _ in range(20)]
+    (name,) = re.findall(r"\[worker 1: .*; node (\S+) of those at", "\n".join(running.program.output))
+    other = next(one for one in others if one.request("GET", "/ready").json()["cluster"]["node"] == name)
+    for _ in range(40):
+        running.join(fresh("u"))
+    running.program.process.send_signal(signal.SIGTERM)
+    until(lambda: any("[worker 1: " in line and "Closed" in line for line in running.program.output))
+    answer = other.request("GET", f"{POLLING}&sid={sid}")
+    assert (answer.status, answer.text) == (200, "1")
+    running.program.process.send_signal(signal.SIGTERM)
+    for one in others:
+        one.close()

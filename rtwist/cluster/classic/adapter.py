@@ -22,6 +22,7 @@ from rtwist.cluster.messages import (
 from rtwist.cluster.wire import Limits, well_formed
 from rtwist.engineio.outbox import DROP, IfBehind
 from rtwist.socketio.adapter import Selection, send
+from rtwist.socketio.mark import Mark
 from rtwist.socketio.packet import Packet, encode_plain_event
 
 if TYPE_CHECKING:
@@ -70,11 +71,13 @@ class ClassicAdapter(ClusterAdapter):
         for channel in (self._responses, f"{self._responses}{node}#"):
             bus.subscribe(channel, self._heard_response)
 
-    def broadcast(self, packet: Packet, selection: Selection, if_behind: IfBehind = None) -> int:
+    def broadcast(
+        self, packet: Packet, selection: Selection, if_behind: IfBehind = None, mark: Mark | None = None
+    ) -> int:
         """See `ClusterAdapter`."""
         rooms = selection.rooms
-        if len(rooms) != 1 or selection.excluded or selection.local or if_behind is DROP:
-            return super().broadcast(packet, selection, if_behind)
+        if len(rooms) != 1 or selection.excluded or selection.local or if_behind is DROP or mark is not None:
+            return super().broadcast(packet, selection, if_behind, mark)
         count = send(packet, self.select(selection), if_behind) if rooms[0] in self.rooms else 0
         room = well_formed(rooms[0])
         self._bus.publish(f"{self._channel}{room}#", self._writer.to_room(packet.data, room))
@@ -86,9 +89,13 @@ class ClassicAdapter(ClusterAdapter):
         if isinstance(message, Broadcast) and message.request_id is None:
             rooms = message.target.rooms
             channel = f"{self._channel}{well_formed(rooms[0])}#" if len(rooms) == 1 else self._channel
-            self._bus.publish(channel, messages.encode_broadcast(message, name))
+            self._publish_broadcast(message, channel, messages.encode_broadcast(message, name))
         else:
             self._bus.publish(self._requests, messages.encode_request(message, name))
+
+    def read_broadcast(self, message: bytes) -> Broadcast:
+        """See `ClusterAdapter`."""
+        return messages.decode_broadcast(message, self._namespace.name, self._reader)
 
     def answer(self, asker: str | None, response: Response) -> None:
         """See `ClusterAdapter`."""

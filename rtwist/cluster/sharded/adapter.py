@@ -96,7 +96,14 @@ class ShardedAdapter(ClusterAdapter):
             rooms = message.target.rooms
             if len(rooms) == 1 and self._has_channel(rooms[0]):
                 channel = self._room_channel(rooms[0])
-        self._publish(channel, message)
+            self._publish_broadcast(message, channel, messages.encode(message, self.node, self._namespace.name))
+        else:
+            self._publish(channel, message)
+
+    def read_broadcast(self, message: bytes) -> Broadcast | None:
+        """See `ClusterAdapter`."""
+        _, said = messages.decode(message, self._namespace.name, self._reader)
+        return said if isinstance(said, Broadcast) else None
 
     def answer(self, asker: str | None, response: Response) -> None:
         """See `ClusterAdapter`."""
