@@ -314,9 +314,11 @@ class ClusterAdapter(Adapter):
     # Within
 
     def _publish_broadcast(self, mark: Mark | None, channel: str, encoded: bytes) -> None:
-        taken = self._bus.publish(channel, encoded)
         if mark is not None and self.deliveries is not None:
-            self.deliveries.sent(mark, channel, encoded, taken=taken)
+            # It goes out with its event's id, in one step: what is tried again is then published once.
+            self.deliveries.sent(mark, channel, encoded, taken=False)
+        else:
+            self._bus.publish(channel, encoded)
 
     def _send_here(
         self, packet: Packet, selection: Selection, if_behind: IfBehind, mark: Mark | None

@@ -137,6 +137,19 @@ class TestANodeThatWasCutOff:
         nodes[1].come_back()
         assert client.heard() == [2]
 
+    def test_who_joins_a_room_later_does_not_hear_what_was_there_to_be_heard(
+        self, start: Start, stores: Stores
+    ) -> None:
+        nodes = start()
+        client = Client(nodes[1], "a")
+        nodes[1].leave()
+        nodes[1].come_back()
+        assert nodes[0].take(event(1, "b"))
+        client.socket.join("b")
+        pass_time(stores, nodes, 5)
+        assert nodes[0].take(event(2, "b"))
+        assert client.heard() == [2]
+
     def test_what_comes_while_it_reads_waits_for_its_turn(self, start: Start) -> None:
         nodes = start()
         client = Client(nodes[1])
