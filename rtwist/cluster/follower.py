@@ -23,7 +23,7 @@ class Follower:
     by another of the same key; not for keys that this node is about to put itself, whose value counts. After the
     store has lost everything, what `mine` gives is put again. `begin_now` leaves out what was put before the
     first reading. While the store is away at most `max_waiting` records wait; the oldest go first, `dropped`
-    counts them.
+    counts them. With `waits` a put waits for the next call of `flush`, `settled` or `catch_up_soon`.
     """
 
     def __init__(
@@ -35,8 +35,10 @@ class Follower:
         mine: Callable[[], Iterable[tuple[str, bytes]]] = lambda: (),
         begin_now: bool = False,
         max_waiting: int = DEFAULT_MAX_WAITING,
+        waits: bool = False,
     ) -> None:
         self.dropped = 0
+        self._waits = waits
         self._records = records
         self._tasks = tasks
         self._heard = heard
@@ -67,7 +69,8 @@ class Follower:
         while len(waiting) > self._max_waiting:
             waiting.popitem(last=False)
             self.dropped += 1
-        self.flush()
+        if not self._waits:
+            self.flush()
 
     def flush(self) -> None:
         """Send what waits, unless that goes on already; after a failure the next call of anything tries again."""
@@ -76,10 +79,15 @@ class Follower:
             self._take()
             self._tasks.start("putting shared records", self._send())
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was put is certain."""
+        return not self._waiting and not self._sending
+
     def settled(self) -> Deferred[None]:
         """Fires once all that was put before is certain; fails with `StoreFailed` when Redis goes away."""
         self.flush()
-        if not self._waiting and not self._sending:
+        if self.is_settled:
             return succeed(None)
         if not self._active:
             return fail(StoreFailed("shared records wait for Redis"))
