@@ -10,13 +10,14 @@ empty :=
 export TOX_DISCOVER := $(subst $(empty) $(empty),:,$(wildcard $(PYENV)/versions/*/bin/python3.1[0-4]))
 SOURCES := setup.py $(shell find rtwist twisted -name '*.py' -o -name '*.html')
 
-.PHONY: help run test prepare soak day bench bench-cluster capacity profile isolation fuzz lint types format clean
+.PHONY: help run test prepare soak day cluster bench bench-cluster capacity profile isolation fuzz lint types format clean
 
 help:
 	@echo "make run        install into $(VENV), start the service in development mode on port $(PORT)"
 	@echo "make test       install what the tests need, then run everything (15 minutes or more)"
 	@echo "make soak       100,000 connections of all kinds; must leave nothing behind"
 	@echo "make day        a day of a shop platform at 5,000 events a second, and what the service used"
+	@echo "make cluster    three nodes and a Node server, 2,000 clients, 1,000 events a second, and all that can happen to them"
 	@echo "make bench      rtwist beside Node and python-socketio, into docs/benchmarks; QUICK=1 for 3 minutes, into .bench"
 	@echo "make bench-cluster  two nodes over Redis beside two of Node, into docs/benchmarks; QUICK=1 for small, into .bench"
 	@echo "make capacity   what a million connections need, from measured costs (docs/capacity.rst)"
@@ -46,6 +47,9 @@ soak: prepare
 
 day: prepare
 	$(VENV)-test/bin/tox run -e day
+
+cluster: prepare
+	$(VENV)-test/bin/tox run -e cluster
 
 bench: prepare
 	$(VENV)-test/bin/tox run -e bench -- $(if $(QUICK),--quick)

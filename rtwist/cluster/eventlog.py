@@ -20,10 +20,11 @@ READ_EVENTS = 1000
 
 
 class Logged(NamedTuple):
-    """What was published for one event, and how many seconds ago that was."""
+    """What was published for one event, how many seconds ago that was, and whether it was when this was put."""
 
     age: float
     messages: Sequence[bytes]
+    live: bool = False
 
 
 class LogPage(NamedTuple):
@@ -43,7 +44,8 @@ class LogPage(NamedTuple):
 class EventLog(Protocol):
     """Event ids as `Records` keep them, and behind each what was published for it.
 
-    What an entry still has to publish is published in the same step, before its id is known. What is late then
+    What is to be published and is known already is left out, for who puts it may have put it before. What an entry
+    still has to publish is published in the same step, before its id is known. What is late then
     is not: a message on `late_channel` tells the nodes to read it, as it does of what is put once more.
     """
 
@@ -111,10 +113,11 @@ class MemoryLog(MemoryRecords):
         super().lose()
         self._blanked = 0
         self._bytes = 0
-        self._bodies: OrderedDict[int, tuple[float, float, tuple[bytes, ...]]] = OrderedDict()
+        self._bodies: OrderedDict[int, tuple[float, float, tuple[bytes, ...], bool]] = OrderedDict()
 
     async def put_events(self, entries: Sequence[Entry]) -> None:
         """See `EventLog`."""
+        entries = [entry for entry in entries if not (entry.publish and self._knows(entry.key))]
         late = False
         for entry in entries:
             if entry.waited > LATE_SECONDS:
@@ -127,7 +130,8 @@ class MemoryLog(MemoryRecords):
         for serial, entry in enumerate(entries, first):
             if entry.messages:
                 messages = tuple(sent.message for sent in entry.messages)
-                self._bodies[serial] = (self._age, self._now() - entry.waited, messages)
+                live = entry.publish and entry.waited <= LATE_SECONDS
+                self._bodies[serial] = (self._age, self._now() - entry.waited, messages, live)
                 self._bytes += _size(messages)
         self._blank()
         if late:
@@ -142,17 +146,21 @@ class MemoryLog(MemoryRecords):
         last = min(self._serial, serial + READ_EVENTS)
         for number in range(serial + 1, last + 1):
             if number in self._bodies:
-                _, at, messages = self._bodies[number]
-                found.append(Logged(max(self._now() - at, 0.0), messages))
+                _, at, messages, live = self._bodies[number]
+                found.append(Logged(max(self._now() - at, 0.0), messages, live))
                 size += _size(messages)
                 if size >= READ_BYTES:
                     last = number
                     break
         return LogPage(self._epoch, last, self._blanked, found, more=last < self._serial)
 
+    def _knows(self, key: str) -> bool:
+        found = self._records.get(key)
+        return found is not None and self._age - found[0] < self._limits.seconds
+
     def _blank(self) -> None:
         while self._bodies:
-            serial, (age, _, messages) = next(iter(self._bodies.items()))
+            serial, (age, _, messages, _) = next(iter(self._bodies.items()))
             if self._bytes <= self._kept.bytes and self._age - age < self._kept.seconds:
                 return
             del self._bodies[serial]

@@ -124,7 +124,7 @@ class Hearing:
             if self._behind:
                 await self._catch_up()
             elif self._clock.seconds() < self._more_until:
-                await self._read()
+                await self._read(heard=True)
             else:
                 await self._move()
         except RtwistError:
@@ -157,7 +157,8 @@ class Hearing:
             self._more_until = self._clock.seconds() + MORE_SECONDS
             self._deliveries.let_go()
 
-    async def _read(self) -> None:
+    async def _read(self, *, heard: bool = False) -> None:
+        """`heard` says that what was published live meanwhile has been heard, or is on its way."""
         anew = False
         while True:
             page = await self._events.read(self._serial)
@@ -166,16 +167,22 @@ class Hearing:
                 continue
             if page.blanked > self._serial and not anew:
                 self._tell_gap(page)
-            self._deliver(page)
+            self._deliver(page, heard=heard)
+            if heard:
+                await self._bus.synced()
             self._serial = max(self._serial, page.serial)
             if not page.more:
                 return
 
-    def _deliver(self, page: LogPage) -> None:
+    def _deliver(self, page: LogPage, *, heard: bool) -> None:
         clock, now = self._clock.seconds(), self._now()
         for event in page.events:
             # Nodes put again what a store has lost, also what was heard here so long ago that nobody remembers.
             if clock - event.age < self._deliveries.forgot_until + DRIFT_SECONDS:
+                continue
+            if (
+                heard and event.live
+            ):  # for rooms without sockets here, too; who joined since then is not to get it
                 continue
             for message in event.messages:
                 self.late += self._adapter.deliver_late(message, now - event.age)

@@ -22,10 +22,12 @@ local bytes = tonumber(redis.call('HGET', state, 'bytes') or 0)
 local late, serial, puts, index = false, 0, 0, 12
 while index <= #ARGV do
   local key, waited, count = ARGV[index], tonumber(ARGV[index + 1]), tonumber(ARGV[index + 3])
-  local live = ARGV[index + 2] == '1' and waited <= late_after
-  late = late or (count > 0 and waited > late_after)
+  local found = ARGV[index + 2] == '1' and redis.call('HGET', values, key)
+  local known = found and age - tonumber(string.match(found, '^%d+') or 0) < seconds
+  local live = ARGV[index + 2] == '1' and not known and waited <= late_after
+  late = late or (count > 0 and not known and waited > late_after)
   index = index + 4
-  local body = {string.format('%.0f', age), ' ', string.format('%.0f', now - waited), ' '}
+  local body = {string.format('%.0f', age), ' ', string.format('%.0f', now - waited), live and ' 1 ' or ' 0 '}
   for _ = 1, count do
     local message = ARGV[index + 1]
     if live then redis.call(publish, ARGV[index], message) end
@@ -33,11 +35,13 @@ while index <= #ARGV do
     table.insert(body, message)
     index = index + 2
   end
-  puts = puts + 1
-  serial = redis.call('HINCRBY', state, 'serial', 1)
-  redis.call('HSET', values, key, string.format('%.0f', age) .. ' ')
-  redis.call('ZADD', serials, serial, key)
-  if count > 0 then
+  if not known then
+    puts = puts + 1
+    serial = redis.call('HINCRBY', state, 'serial', 1)
+    redis.call('HSET', values, key, string.format('%.0f', age) .. ' ')
+    redis.call('ZADD', serials, serial, key)
+  end
+  if count > 0 and not known then
     local text = table.concat(body)
     redis.call('HSET', bodies, serial, text)
     bytes = bytes + #text
@@ -132,7 +136,7 @@ class RedisLog(RedisRecords):
 def _logged(body: bytes, now: int) -> Logged | None:
     """What the script wrote, None for what it cannot have: who else writes to Redis is not trusted."""
     try:
-        _, at, rest = body.split(b" ", 2)
+        _, at, live, rest = body.split(b" ", 3)
         messages = []
         start = 0
         while start < len(rest):
@@ -142,6 +146,6 @@ def _logged(body: bytes, now: int) -> Logged | None:
                 return None
             messages.append(rest[colon + 1 : end])
             start = end
-        return Logged(max(now - int(at), 0) / 1000, messages)
+        return Logged(max(now - int(at), 0) / 1000, messages, live == b"1")
     except ValueError:
         return None

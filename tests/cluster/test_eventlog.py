@@ -67,6 +67,17 @@ class TestTheLog:
             stores.deliver()
             assert [channel for channel, _ in heard] == [CHANNEL, log.late_channel]
 
+    def test_what_is_known_is_not_published_once_more(self, stores: Stores) -> None:
+        log = stores.log()
+        heard: list[tuple[str, bytes]] = []
+        stores.new_bus().subscribe("news", lambda *said: heard.append(said))
+        put(log, entry("a", b"1", publish=True))
+        put(log, entry("a", b"1", publish=True), entry("b", b"2", publish=True))
+        stores.deliver()
+        assert heard == [("news", b"1"), ("news", b"2")]
+        assert messages(log) == [[b"1"], [b"2"]]
+        assert [logged.live for logged in read(log).events] == [True, True]
+
     def test_what_was_published_is_kept_for_a_time(self, stores: Stores) -> None:
         log = stores.log(KeptLimits(seconds=10))
         put(log, entry("a", b"1"))

@@ -19,13 +19,15 @@ _HAPROXY_STICKY = """\
 
 
 class Proxy(Program):
-    """A running proxy on `port` of 127.0.0.1, before what listens on the `targets`."""
+    """A running proxy on `port` of 127.0.0.1, before what listens on the `targets`; of so many `connections`."""
 
-    def __init__(self, kind: str, targets: Sequence[int], folder: Path, *, sticky: bool = True) -> None:
+    def __init__(
+        self, kind: str, targets: Sequence[int], folder: Path, *, sticky: bool = True, connections: int = 1000
+    ) -> None:
         path = shutil.which(kind) or shutil.which(kind, path="/usr/sbin:/usr/local/sbin")
         assert path, f"{kind} is missing: run `make test`, which installs it"
         self.port = free_port()
-        text = configuration(kind, self.port, targets)
+        text = configuration(kind, self.port, targets, connections)
         if not sticky:
             text = without_stickiness(kind, text)
         file = folder / f"{kind}-{self.port}.conf"
@@ -39,13 +41,13 @@ class Proxy(Program):
         self.wait_for_port(self.port)
 
 
-def configuration(kind: str, port: int, targets: Sequence[int]) -> str:
+def configuration(kind: str, port: int, targets: Sequence[int], connections: int = 1000) -> str:
     """The file of deploy/, on free ports."""
     if kind == "haproxy":
         text = (ROOT / "deploy" / "haproxy.cfg").read_text()
         text = _replaced(text, "bind :80\n", f"bind 127.0.0.1:{port}\n")
         # Two hosts in one: what it may take is more than a test's machine allows to open.
-        text = text.replace("maxconn 100000", "maxconn 1000")
+        text = text.replace("maxconn 100000", f"maxconn {connections}")
         servers = [f"    server s{target} 127.0.0.1:{target} cookie s{target}\n" for target in targets]
         return _replaced(text, "    server one 127.0.0.1:8009 cookie one\n", "".join(servers))
     text = (ROOT / "deploy" / "nginx.conf").read_text()

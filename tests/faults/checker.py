@@ -42,12 +42,15 @@ class Connection:
     """One connection of a client: in which life of the server, since when, and what came.
 
     `left` is when the client itself ended it. A server's death has no time: what was emitted by then is owed.
+    `settled` is when the client had all that it asked for, and `ended` when it noticed the end, whoever ended it.
     """
 
     life: int
     began: float
     received: list[Received] = field(default_factory=list)
     left: float = float("inf")
+    settled: float = float("inf")
+    ended: float = float("inf")
 
 
 @dataclass
@@ -74,10 +77,15 @@ class Violation(NamedTuple):
 Key = tuple[int, str]
 
 
-def check(published: Sequence[Published], histories: Sequence[History]) -> list[Violation]:
-    """Every violation, client by client."""
+def check(
+    published: Sequence[Published],
+    histories: Sequence[History],
+    emitted: Mapping[int, tuple[float, int]] | None = None,
+) -> list[Violation]:
+    """Every violation, client by client; `emitted`: when, in which life, if not with the first reception."""
     events = {event.number: event for event in published}
-    emitted = _first_receptions(histories)
+    if emitted is None:
+        emitted = first_receptions(histories)
     return [
         violation
         for history in histories
@@ -90,7 +98,8 @@ def owed(history: History, events: Iterable[Published]) -> int:
     return sum(bool(told.rooms & history.rooms) for event in events for told in event.told)
 
 
-def _first_receptions(histories: Sequence[History]) -> dict[int, tuple[float, int]]:
+def first_receptions(histories: Iterable[History]) -> dict[int, tuple[float, int]]:
+    """When, and in which life of the server, each event was first received."""
     first: dict[int, tuple[float, int]] = {}
     for history in histories:
         for connection in history.connections:

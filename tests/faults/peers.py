@@ -7,7 +7,8 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from tests.faults.checker import Connection, History, Received
 from tests.faults.traffic import Identity, number_in
@@ -19,15 +20,34 @@ FIRST_DELAY, LONGEST_DELAY = 0.1, 0.5
 """Seconds before it comes back, doubled each time, half as much more or less by chance: `reconnectionDelay`."""
 
 
-class Peer:
-    """One client. `life` tells which life of the server it is connected to."""
+class Channel(Protocol):
+    """What a client speaks through, once it is open: packets as text."""
 
-    def __init__(self, name: str, port: int, identity: Identity) -> None:
+    def say(self, text: str) -> None: ...
+
+    async def hear(self) -> str: ...
+
+    async def hear_until(self, start: str) -> str: ...
+
+    def abort(self) -> None: ...
+
+
+class Peer:
+    """One client. `life` tells which life of the server it is connected to, `open_to` reaches it at a port."""
+
+    def __init__(
+        self,
+        name: str,
+        port: int,
+        identity: Identity,
+        open_to: Callable[[int], Awaitable[Channel]] = WebSocket.open,
+    ) -> None:
         self.history = History(name, identity.rooms)
         self.heard: set[tuple[int, str]] = set()
         self.is_in = asyncio.Event()
         self.faults: list[str] = []
         self.life = 0
+        self._open_to = open_to
         self._port = port
         self._identity = identity
         self._token = token(identity.user, identity.company, *identity.shops, role=identity.role, lifetime=3600)
@@ -37,49 +57,64 @@ class Peer:
         attempts = 0
         while True:
             with contextlib.suppress(Gone, OSError):
-                socket = await WebSocket.open(self._port)
+                channel = await self._open_to(self._port)
                 try:
-                    await self._stay(socket)
+                    await self._stay(channel)
                 finally:
-                    socket.writer.transport.abort()
+                    with contextlib.suppress(OSError):  # it is closed already
+                        channel.abort()
                     attempts = 0 if self.is_in.is_set() else attempts
                     self.is_in.clear()
             delay = min(LONGEST_DELAY, FIRST_DELAY * 2**attempts)
             attempts += 1
             await asyncio.sleep(delay * random.uniform(0.5, 1.5))
 
-    async def _stay(self, socket: WebSocket) -> None:
-        socket.say("40" + json.dumps({"token": self._token}))
-        await socket.hear_until("40{")
+    async def _stay(self, channel: Channel) -> None:
+        channel.say("40" + json.dumps({"token": self._token}))
+        await channel.hear_until("40{")
         asked = [
             *(("subscribe_order", str(number)) for number in self._identity.orders),
             *(("subscribe_inventory", str(number)) for number in self._identity.products),
         ]
         for number, request in enumerate(asked):
-            socket.say(f"42{number}{json.dumps(request)}")
+            channel.say(f"42{number}{json.dumps(request)}")
         connection = Connection(self.life, time.monotonic())
-        missing = len(asked)
         self.history.connections.append(connection)
+        try:
+            await self._listen(channel, connection, len(asked))
+        finally:
+            connection.ended = time.monotonic()
+
+    async def _listen(self, channel: Channel, connection: Connection, missing: int) -> None:
         if not missing:
-            self.is_in.set()
+            self._settle(connection)
         while True:
-            text = await socket.hear()
+            text = await channel.hear()
             if text.startswith("43"):
                 self._check_answer(text)
                 missing -= 1
                 if not missing:
-                    self.is_in.set()
+                    self._settle(connection)
             elif text.startswith("42"):
                 self._keep(connection, *json.loads(text[2:]))
             elif text[0] in "14":
                 raise Gone(text)
+
+    def _settle(self, connection: Connection) -> None:
+        connection.settled = time.monotonic()
+        self.is_in.set()
 
     def _check_answer(self, text: str) -> None:
         (answer,) = json.loads(text[text.index("[") :])
         if answer["success"] is not True and answer["error"]["code"] != "forbidden":
             self.faults.append(text)
 
+    def presence(self, name: str, data: dict[str, object]) -> None:
+        """News of who comes and goes, which are not part of the history."""
+
     def _keep(self, connection: Connection, name: str, data: dict[str, object]) -> None:
+        if name.startswith("presence:"):
+            self.presence(name, data)
         if name == "connected" or name.startswith("presence:"):
             return
         number = number_in(name, data)

@@ -8,11 +8,27 @@ from typing import Any, NamedTuple
 
 from tests.faults.checker import Published, Told
 
-ORDERS, USERS, COMPANIES, SHOPS = 300, 16, 4, 8
 STATUSES = ("confirmed", "processing", "packed", "shipped", "delivered")
 EVERYONE = "*"
 FOR_ALL = 105
-"""Of two hundred events this one goes to everyone."""
+"""Of `Platform.for_all` events this one goes to everyone."""
+
+
+class Platform(NamedTuple):
+    """How much there is of everything; one of `for_all` events is for everyone."""
+
+    orders: int = 300
+    users: int = 16
+    companies: int = 4
+    shops: int = 8
+    for_all: int = 200
+
+    def owners(self, order: int) -> tuple[str, str, str]:
+        """The customer, company and shop of an order; shops belong to companies in turn."""
+        return f"u{order % self.users}", f"c{order % self.companies}", f"s{order % self.shops}"
+
+
+SMALL = Platform()
 
 
 class Identity(NamedTuple):
@@ -24,6 +40,7 @@ class Identity(NamedTuple):
     role: str | None = None
     orders: tuple[int, ...] = ()
     products: tuple[int, ...] = ()
+    platform: Platform = SMALL
 
     @property
     def rooms(self) -> frozenset[str]:
@@ -37,26 +54,24 @@ class Identity(NamedTuple):
         return frozenset(rooms | {f"product:{number}" for number in self.products})
 
     def _may_see(self, number: int) -> bool:
-        user, company, shop = owners(number)
+        user, company, shop = self.platform.owners(number)
         return self.user == user or self.company == company or shop in self.shops or self.role == "super_admin"
 
 
-def owners(order: int) -> tuple[str, str, str]:
-    """The customer, company and shop of an order; shops belong to companies in turn."""
-    return f"u{order % USERS}", f"c{order % COMPANIES}", f"s{order % SHOPS}"
-
-
-def population() -> list[Identity]:
-    """Some forty clients: customers with one device or two, shops, companies, super admins, and strangers."""
+def population(platform: Platform = SMALL) -> list[Identity]:
+    """Customers with one device or two, shops, companies, super admins, and strangers; some forty in all."""
+    _, users, companies, shops, _ = platform
+    every_order = range(platform.orders)
     customers = [
-        Identity(f"u{number}", orders=tuple(range(number, ORDERS, USERS))[:8]) for number in range(USERS)
+        Identity(f"u{number}", orders=tuple(every_order[number::users])[:8], platform=platform)
+        for number in range(users)
     ]
     managers = [
-        Identity(f"m{number}", f"c{number % COMPANIES}", (f"s{number}",),
-                 orders=tuple(range(number, ORDERS, SHOPS))[-4:], products=(number,))
-        for number in range(SHOPS)
+        Identity(f"m{number}", f"c{number % companies}", (f"s{number}",),
+                 orders=tuple(every_order[number::shops])[-4:], products=(number,), platform=platform)
+        for number in range(shops)
     ]  # fmt: skip
-    accountants = [Identity(f"a{number}", f"c{number}") for number in range(COMPANIES)]
+    accountants = [Identity(f"a{number}", f"c{number}") for number in range(companies)]
     admins = [Identity(f"admin{number}", role="super_admin", orders=(0, 1, 2)) for number in range(2)]
     # They follow orders that are none of theirs, by ids which they have guessed.
     strangers = [Identity(f"x{number}", "elsewhere", ("away",), orders=tuple(range(20))) for number in range(4)]
@@ -76,7 +91,7 @@ class Event:
         return self.published.number
 
 
-def event(number: int, *, with_bad: bool = False) -> Event:
+def event(number: int, *, with_bad: bool = False, platform: Platform = SMALL) -> Event:
     """The event of this number; each tells it in a field that every audience gets.
 
     `with_bad`, one in a hundred cannot be used and becomes a dead letter.
@@ -84,13 +99,13 @@ def event(number: int, *, with_bad: bool = False) -> Event:
     if with_bad and number % 100 == 50:
         return _made(number, "order.shipped", "dead letters", {"orderNumber": str(number)})
     if number % 10 == 7:
-        return _stock(number)
+        return _stock(number, platform)
     if number % 20 == 3:
-        return _notification(number)
-    if number % 200 == FOR_ALL:
+        return _notification(number, platform)
+    if number % platform.for_all == FOR_ALL:
         return _made(number, "announcement.created", "announcements", {"content": str(number)},
                      ("announcement:new", {EVERYONE}))  # fmt: skip
-    return _order(number)
+    return _order(number, platform)
 
 
 def number_in(name: str, data: dict[str, Any]) -> int:
@@ -99,9 +114,9 @@ def number_in(name: str, data: dict[str, Any]) -> int:
     return int(data[field])
 
 
-def _order(number: int) -> Event:
-    order, turn = number % ORDERS, number // ORDERS
-    user, company, shop = owners(order)
+def _order(number: int, platform: Platform) -> Event:
+    order, turn = number % platform.orders, number // platform.orders
+    user, company, shop = platform.owners(order)
     status = STATUSES[turn % len(STATUSES)] if turn else "created"
     body = {
         "orderId": str(order),
@@ -115,9 +130,9 @@ def _order(number: int) -> Event:
     return _made(number, f"order.{status}", f"order {order}", body, *(told if turn else news + told))
 
 
-def _stock(number: int) -> Event:
-    shop = number // 10 % SHOPS
-    company = f"c{shop % COMPANIES}"
+def _stock(number: int, platform: Platform) -> Event:
+    shop = number // 10 % platform.shops
+    company = f"c{shop % platform.companies}"
     body = {"productId": str(shop), "quantity": number, "companyId": company, "shopId": f"s{shop}"}
     return _made(
         number, "inventory.updated", f"product {shop}", body,
@@ -127,8 +142,8 @@ def _stock(number: int) -> Event:
     )  # fmt: skip
 
 
-def _notification(number: int) -> Event:
-    user = f"u{number // 20 % USERS}"
+def _notification(number: int, platform: Platform) -> Event:
+    user = f"u{number // 20 % platform.users}"
     body = {"userId": user, "subject": "news", "content": str(number)}
     return _made(number, "notification.created", f"user {user}", body, ("notification:new", {f"user:{user}"}))
 

@@ -65,14 +65,23 @@ class Names:
 
 
 class Brokered:
-    """`twistd rtwist` on `node`; as a context manager it is started, consumes, and is stopped."""
+    """`twistd rtwist` on `node`; as a context manager it is started, consumes, and is stopped.
+
+    `port` is where the options have it listen, if its log is not to tell.
+    """
 
     launcher: Sequence[str] = (TWISTD,)
 
     def __init__(
-        self, node: RabbitMQ, *options: str, names: Names | None = None, env: Mapping[str, str] | None = None
+        self,
+        node: RabbitMQ,
+        *options: str,
+        names: Names | None = None,
+        env: Mapping[str, str] | None = None,
+        port: int | None = None,
     ) -> None:
         self.node = node
+        self._port = port
         self.names = Names() if names is None else names
         self.env = {**KEYS, "RABBITMQ_URL": node.url, **self.names.env, **(env or {})}
         self._options = options if "--listen" in options else ("--listen", ANYWHERE, *options)
@@ -94,7 +103,7 @@ class Brokered:
     def start(self, *, wait: bool = True) -> None:
         """Start it; `wait` until it consumes."""
         self._program = twistd(*self._options, env=self.env, launcher=self.launcher)
-        self._service = Service(self._program)
+        self._service = Service(self._program, self._port)
         if wait:
             try:
                 self.wait_for_broker()
