@@ -35,7 +35,10 @@ PACKETS = st.fixed_dictionaries(
     {"type": st.sampled_from([2, 2, 2, 5, 3, 0]), "data": DATA},
     optional={"nsp": st.sampled_from(["/", "/", "/other"])},
 )
-FLAG_FIELDS = st.sampled_from([{}, {}, {}, {"volatile": True}, {"compress": False}])
+FLAG_FIELDS = st.sampled_from(
+    [{}, {}, {"volatile": True}, {"compress": False}, {"rtwist": [0, "k"]}, {"rtwist": [-1, "k"]}, {"rtwist": 5},
+     {"rtwist": [0, "k"], "volatile": True}]
+)  # fmt: skip
 OPTIONS = st.fixed_dictionaries({"rooms": ROOM_LISTS, "except": ROOM_LISTS, "flags": FLAG_FIELDS})
 MESSAGES = st.tuples(st.one_of(IDS, HOSTILE), st.one_of(PACKETS, HOSTILE), st.one_of(OPTIONS, HOSTILE))
 NOTICE = ["notification:new", {"subject": "Your parcel", "count": 3, "metadata": None, "parts": [1.5, True]}]
