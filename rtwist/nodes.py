@@ -197,8 +197,9 @@ class Nodes(MultiService):
         effects = SharedEffects(self._records("effects", _EFFECTS), self._tasks, gateway.accounts, node=self.node)
         self._follow("effects", effects.follower)
         window = self._make_window(io, config)
-        followers = (self._revocations.follower, self._owners.follower, effects.follower)
-        return Shares(effects, window, AllNodes(self._outage, window, followers, Published(self._bus)))
+        followers = (self._revocations.follower, self._owners.follower)
+        published, behind = Published(self._bus), (effects.follower,)
+        return Shares(effects, window, AllNodes(self._outage, window, followers, published, behind=behind))
 
     def forwarder(self, mark: str, most: int) -> Forwarder | None:
         """The way to the sessions of other nodes, with this one's `mark`; None when they are not to know it.

@@ -300,7 +300,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("redis-ca-file", "PEM file of the authorities to trust for rediss instead of the system's", None,
             as_file),
     Setting("redis-away", "what becomes of events while Redis is away: hold (they stay in RabbitMQ until all "
-            "nodes can hear of them) or local (this node's clients get them, the others may not)",
+            "nodes can hear of them) or local (this node's clients get them at once, those of others late)",
             _CLUSTER.away.value, as_one_of(*(one.value for one in WhileAway))),
     Setting("redis-lease", "seconds after which the users of a node that has died are told to be offline",
             _CLUSTER.lease, as_seconds),

@@ -16,9 +16,10 @@ TWO = (
 )
 WORKERS = (
     "``--workers 2`` with Redis against one process without; both may use all cores of the machine, with "
-    "the generator, the broker and Redis: of its two cores the generator alone takes up to one. CPU in "
-    "microseconds is that of all processes; with two workers half of the requests of a polling client "
-    "come to the one that does not have its session, and are handed over."
+    "the generator, the broker and Redis: of its two cores the generator alone takes up to one, so that "
+    "twice as much cannot be seen here. CPU in microseconds is that of all processes. A request of polling "
+    "that comes to the worker that does not have its session is handed over with its connection: half of "
+    "those that upgrade to WebSocket, for a polling client keeps to its connection."
 )
 ELSE = (
     "Redis gets ten messages of 250 bytes in one write, and all nodes subscribe to a pattern that fits, "

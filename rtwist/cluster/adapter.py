@@ -140,16 +140,7 @@ class ClusterAdapter(Adapter):
         self, packet: Packet, selection: Selection, if_behind: IfBehind = None, mark: Mark | None = None
     ) -> int:
         """Also to the other nodes, which treat clients that are behind by their own rules."""
-        receivers = self.select(selection)
-        deliveries = self.deliveries
-        if deliveries is None:
-            mark = None
-        # For nobody there is no need of a packet; whether the data has a form shows when the others are told.
-        count = 0
-        if (receivers or selection.local) and (mark is None or deliveries is None or deliveries.is_new(mark)):
-            count = send(packet, receivers, if_behind)
-        if mark is not None and deliveries is not None:
-            deliveries.add(mark)
+        count, mark = self._send_here(packet, selection, if_behind, mark)
         if not selection.local:
             if mark is None:
                 flags = _VOLATILE if if_behind is DROP else _NO_FLAGS
@@ -322,12 +313,25 @@ class ClusterAdapter(Adapter):
 
     # Within
 
-    def _publish_broadcast(self, message: Broadcast, channel: str, encoded: bytes) -> None:
-        if message.flags.mark is not None and self.deliveries is not None:
+    def _publish_broadcast(self, mark: Mark | None, channel: str, encoded: bytes) -> None:
+        if mark is not None and self.deliveries is not None:
             # It goes out with its event's id, in one step: what is tried again is then published once.
-            self.deliveries.sent(message.flags.mark, channel, encoded, taken=False)
+            self.deliveries.sent(mark, channel, encoded, taken=False)
         else:
             self._bus.publish(channel, encoded)
+
+    def _send_here(
+        self, packet: Packet, selection: Selection, if_behind: IfBehind, mark: Mark | None
+    ) -> tuple[int, Mark | None]:
+        """Send it to sockets of this node that have not had it; how many, and the mark if that counts here."""
+        receivers, deliveries = self.select(selection), self.deliveries
+        # For nobody there is no need of a packet; whether the data has a form shows when the others are told.
+        if mark is None or deliveries is None:
+            return (send(packet, receivers, if_behind) if receivers or selection.local else 0), None
+        is_new = deliveries.is_new(mark)
+        count = send(packet, receivers, if_behind) if receivers and is_new else 0
+        deliveries.add(mark)
+        return count, mark
 
     async def _ask(self, what: str, kind: type[Response], request: Callable[[str], Request]) -> list[Any]:
         others = await self.server_count() - 1

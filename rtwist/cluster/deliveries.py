@@ -48,12 +48,13 @@ class Entry(NamedTuple):
 
 
 class _Own:
-    __slots__ = ("at", "messages", "publish", "since", "size")
+    __slots__ = ("at", "last", "messages", "publish", "since", "size")
 
     def __init__(self, at: float, since: float) -> None:
         self.at = at
         self.since = since
-        self.messages: dict[int, Sent] = {}
+        self.last = -1
+        self.messages: list[Sent] = []
         self.publish = False
         self.size = 0
 
@@ -121,6 +122,11 @@ class Deliveries:
 
     # What comes while this node catches up
 
+    @property
+    def holding(self) -> bool:
+        """Whether `hold` takes what comes."""
+        return self._held is not None
+
     def hold_back(self) -> None:
         """From now on `hold` takes what comes, instead of delivering it."""
         if self._held is None:
@@ -153,22 +159,31 @@ class Deliveries:
 
     def sent(self, mark: Mark, channel: str, message: bytes, *, taken: bool) -> None:
         """Keep what was published; unless it was `taken` over, it is still to be."""
-        own = self._own.get(mark.key)
-        if own is None or mark.number in own.messages:  # the event came again
-            self._forget(mark.key)
-            own = self._own[mark.key] = _Own(self._now(), self._age())
-        own.messages[mark.number] = Sent(channel, message)
-        own.size += len(message)
-        own.publish |= not taken
-        self.kept_bytes += len(message)
-        self._drop_own()
+        key, number = mark
+        own = self._own.get(key)
+        if own is None or number <= own.last:  # the event came again
+            if own is not None:
+                self._forget(key)
+            now = self._now()
+            age = (now if self._paused is None else self._paused) - self._left_out
+            own = self._own[key] = _Own(now, age)
+            self._drop_own(age)
+        size = len(message)
+        own.last = number
+        own.messages.append(Sent(channel, message))
+        own.size += size
+        if not taken:
+            own.publish = True
+        self.kept_bytes += size
+        if self.kept_bytes > self.kept.bytes:
+            self._drop_own(own.since)
 
     def entry(self, key: str) -> Entry:
         """The event of that key as others are to know it; without messages that are kept no more."""
         own = self._own.get(key)
         if own is None:
             return Entry(key)
-        return Entry(key, tuple(own.messages.values()), max(self._now() - own.at, 0.0), own.publish)
+        return Entry(key, tuple(own.messages), max(self._now() - own.at, 0.0), own.publish)
 
     def published(self, keys: Iterable[str]) -> None:
         """Nothing of these is to be published any more, or it is by whoever gets the event next."""
@@ -198,8 +213,7 @@ class Deliveries:
     def _age(self) -> float:
         return (self._now() if self._paused is None else self._paused) - self._left_out
 
-    def _drop_own(self) -> None:
-        age = self._age()
+    def _drop_own(self, age: float) -> None:
         while self._own:
             key, own = next(iter(self._own.items()))
             if self.kept_bytes <= self.kept.bytes and age - own.since < self.kept.seconds:

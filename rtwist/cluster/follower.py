@@ -23,7 +23,7 @@ class Follower:
     by another of the same key; not for keys that this node is about to put itself, whose value counts. After the
     store has lost everything, what `mine` gives is put again. `begin_now` leaves out what was put before the
     first reading. While the store is away at most `max_waiting` records wait; the oldest go first, `dropped`
-    counts them.
+    counts them. With `waits` a put waits for the next call of `flush`, `settled` or `catch_up_soon`.
     """
 
     def __init__(
@@ -35,8 +35,10 @@ class Follower:
         mine: Callable[[], Iterable[tuple[str, bytes]]] = lambda: (),
         begin_now: bool = False,
         max_waiting: int = DEFAULT_MAX_WAITING,
+        waits: bool = False,
     ) -> None:
         self.dropped = 0
+        self._waits = waits
         self._records = records
         self._tasks = tasks
         self._heard = heard
@@ -45,6 +47,7 @@ class Follower:
         self._serial = -1 if begin_now else 0
         self._epoch: str | None = None
         self._number = 0
+        self._active = False
         self._waiting: OrderedDict[str, tuple[int, bytes]] = OrderedDict()
         self._sending: dict[str, tuple[int, bytes]] = {}
         self._settling: deque[tuple[int, Deferred[None]]] = deque()
@@ -66,20 +69,27 @@ class Follower:
         while len(waiting) > self._max_waiting:
             waiting.popitem(last=False)
             self.dropped += 1
-        self.flush()
+        if not self._waits:
+            self.flush()
 
     def flush(self) -> None:
         """Send what waits, unless that goes on already; after a failure the next call of anything tries again."""
-        if self._waiting and not self._sending:
+        if self._waiting and not self._active:
+            self._active = True
             self._take()
             self._tasks.start("putting shared records", self._send())
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was put is certain."""
+        return not self._waiting and not self._sending
 
     def settled(self) -> Deferred[None]:
         """Fires once all that was put before is certain; fails with `StoreFailed` when Redis goes away."""
         self.flush()
-        if not self._waiting and not self._sending:
+        if self.is_settled:
             return succeed(None)
-        if not self._sending:
+        if not self._active:
             return fail(StoreFailed("shared records wait for Redis"))
         settled: Deferred[None] = Deferred()
         self._settling.append((self._number, settled))
@@ -150,12 +160,14 @@ class Follower:
                 await self._records.put([(key, value) for key, (_, value) in self._sending.items()])
             except StoreFailed as error:
                 self._give_back()
+                self._active = False
                 self._unsettle(error)
                 return
             done = max(number for number, _ in self._sending.values())
             self._sending.clear()
-            self._take()
-            self._settle(self._number if not self._sending else done)
+            self._settle(done if self._waiting else self._number)
+            self._take()  # what was put just now, too
+        self._active = False
 
     def _give_back(self) -> None:
         for key, record in reversed(self._sending.items()):

@@ -235,11 +235,11 @@ def flags_of(opts: Any) -> Flags:
         boolean(flags.get("volatile")),
         compress if isinstance(compress, bool) else None,
         timeout if known else None,
-        _mark_of(flags.get(MARK)),
+        mark_of(flags.get(MARK)),
     )
 
 
-def _mark_of(said: Any) -> Mark | None:
+def mark_of(said: Any) -> Mark | None:
     """A mark; one that cannot be right is none."""
     if not isinstance(said, list) or len(said) != 2:
         return None

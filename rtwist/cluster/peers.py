@@ -30,7 +30,8 @@ class Published:
 class AllNodes:
     """The `Peers` of an intake whose window is `window`.
 
-    An event counts as handled once Redis has its emissions, the ids, and what `followers` put because of it.
+    An event counts as handled once Redis has its emissions, the ids, and what `followers` put because of it;
+    those `behind` put theirs after the emissions, which is what they wait for.
     `published` says when it has the emissions: they must be sent before ids are, over one connection. While the
     operator wants only this node served, nothing is waited for.
     """
@@ -41,7 +42,10 @@ class AllNodes:
         window: SharedWindow,
         followers: Sequence[Follower],
         published: Callable[[], Deferred[None]] = lambda: succeed(None),
+        *,
+        behind: Sequence[Follower] = (),
     ) -> None:
+        self._behind = behind
         self._outage = outage
         self._window = window
         self._followers = followers
@@ -50,7 +54,7 @@ class AllNodes:
     async def catch_up(self) -> None:
         """Know what other nodes have handled; raises `StoreFailed` if it is to wait for Redis."""
         if self._outage.waits_for_redis:
-            for follower in (self._window.follower, *self._followers):
+            for follower in (self._window.follower, *self._followers, *self._behind):
                 await follower.catch_up()
 
     def settled(self) -> Deferred[None] | None:
@@ -62,10 +66,16 @@ class AllNodes:
         # Most have nothing to wait for, and each that is gathered costs as much as a message.
         open_ones = [part for part in records if not part.called or isinstance(part.result, Failure)]
         known = gatherResults(open_ones, consumeErrors=True).addErrback(_first) if open_ones else succeed([])
+        if not all(one.is_settled for one in self._behind):
+            known.addCallback(lambda _: self._settle_behind())
         if published.called and not isinstance(published.result, Failure):
             return known.addCallback(lambda _: None)
         both: list[Deferred[Any]] = [published, known]
         return DeferredList(both, consumeErrors=True).addCallback(self._judge)
+
+    def _settle_behind(self) -> Deferred[Any]:
+        settling = [one.settled() for one in self._behind]
+        return gatherResults(settling, consumeErrors=True).addErrback(_first)
 
     def _judge(self, results: list[tuple[bool, Any]]) -> Any:
         (was_published, why_not), (is_known, why_unknown) = results

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from itertools import count
 
 from rtwist.cluster.records import DEFAULT_PAGE, Page, Record, RecordLimits
 from rtwist.cluster.scripts import NOW, Redis, Script
@@ -95,6 +96,8 @@ class RedisRecords:
         self._channel = channel
         self._publish = publish
         self._now = now
+        self._token = secrets.token_hex(8)
+        self._numbers = count()
 
     async def put(self, records: Sequence[tuple[str, bytes]]) -> None:
         """See `Records`."""
@@ -119,4 +122,5 @@ class RedisRecords:
         return (*self._common(), self._channel, self._publish, *bounds)
 
     def _common(self) -> tuple[str, str]:
-        return ("" if self._now is None else str(int(self._now() * 1000)), secrets.token_hex(8))
+        # The second names the epoch, should Redis be empty: never a name that it had before.
+        return ("" if self._now is None else str(int(self._now() * 1000)), f"{self._token}.{next(self._numbers)}")

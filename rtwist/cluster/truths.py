@@ -111,7 +111,8 @@ class SharedEffects:
 
     def __init__(self, records: Records, tasks: Tasks, local: LiveSockets, *, node: str) -> None:
         self.unreadable = Tally()
-        self.follower = Follower(records, tasks, self._heard, begin_now=True)
+        # Nobody is to be disconnected before the emissions of the same event are out.
+        self.follower = Follower(records, tasks, self._heard, begin_now=True, waits=True)
         self._local = local
         self._node = node
         self._number = 0

@@ -97,6 +97,7 @@ class RedisBus:
             return fail(self._why)
         if not self._waiting:
             return succeed(None)
+        self._redis.flush()  # who waits for it need not wait for the reactor's next turn
         settling: Deferred[None] = Deferred()
         self._settling.append((since, self.position, settling))
         return settling

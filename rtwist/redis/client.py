@@ -137,6 +137,12 @@ class Redis(Service):
         """Publish; once Redis confirms it, how many connections it went to there. Fails as `call` does."""
         return self.call("SPUBLISH" if sharded else "PUBLISH", channel, message)
 
+    def flush(self) -> None:
+        """Hand what was sent in this turn of the reactor to the operating system, as far as it takes it now."""
+        wire = self.commands.wire
+        if wire is not None:
+            wire.flush()
+
     async def evaluate(self, script: str, keys: Sequence[str] = (), args: Sequence[Argument] = ()) -> Any:
         """Run a Lua script by its digest, or by its text where Redis does not have it (any more)."""
         digest = self._digests.get(script)

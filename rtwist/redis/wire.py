@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -114,6 +115,16 @@ class Wire(txredisapi.HiredisProtocol):  # type: ignore[misc]  # txredisapi carr
         self.transport.write(self._build_command(*args))
         self.replyQueue.waiting.append(waiter)
         return None
+
+    def flush(self) -> None:
+        """Hand what was sent in this turn of the reactor to the operating system, as far as it takes it now.
+
+        Otherwise that takes another turn. A connection over TLS waits for that.
+        """
+        transport = self.transport
+        plain = isinstance(transport, FileDescriptor) and not getattr(transport, "TLS", False)
+        if plain and self.reason is None and self._waits_to_leave():
+            transport.doWrite()  # what goes wrong is found by the reactor
 
     def explained(self, error: BaseException | None) -> BaseException | None:
         """What an exception that was an answer means."""
@@ -214,6 +225,10 @@ class Wire(txredisapi.HiredisProtocol):  # type: ignore[misc]  # txredisapi carr
     def _in_our_words(self, failure: Failure) -> Failure:
         explained = self.explained(failure.value)
         return failure if explained is failure.value else Failure(explained)
+
+    def _waits_to_leave(self) -> bool:
+        # Private to Twisted, so not relied upon to be there.
+        return bool(getattr(self.transport, "_tempDataBuffer", ()) or getattr(self.transport, "dataBuffer", b""))
 
     def _is_full(self) -> bool:
         return len(self.replyQueue.waiting) >= self._options.max_waiting

@@ -17,7 +17,7 @@ from rtwist.cluster.outage import WhileAway
 from rtwist.cluster.sharded.adapter import ShardedAdapter
 from rtwist.errors import BusError
 from tests.cluster.eventnodes import Client, Make, Node, event, pass_time
-from tests.cluster.stores import Stores
+from tests.cluster.stores import Stores, result
 
 Start = Callable[..., list[Node]]
 
@@ -102,6 +102,7 @@ class TestANodeThatWasCutOff:
         clients = [Client(node) for node in nodes]
         nodes[1].deafen()
         assert nodes[0].take(event(1))
+        pass_time(stores, nodes, 6)
         nodes[1].lost()
         nodes[1].come_back()
         assert all_heard(clients) == [[1]] * 3
@@ -220,6 +221,7 @@ class TestRedelivery:
         nodes[0].cut()
         assert nodes[0].handle(event(1)) == ["StoreFailed"]
         assert all_heard(clients) == [[1], [], []]
+        assert not nodes[0].deliveries.entry('"e1"').publish, "whoever gets it next does"
         nodes[0].lost()
         if again == 0:
             nodes[0].come_back()
@@ -287,6 +289,17 @@ class TestAStoreThatLost:
         pass_time(stores, nodes, MORE_SECONDS)
         assert [sorted(heard) for heard in all_heard(clients)] == [[0, 1, 2]] * 3
 
+    def test_one_that_was_emptied_while_its_nodes_were_connected(self, start: Start, stores: Stores) -> None:
+        nodes = start()
+        client = Client(nodes[1])
+        nodes[1].leave()
+        assert nodes[0].take(event(1))
+        stores.lose()
+        nodes[1].come_back()
+        assert client.heard() == []
+        pass_time(stores, nodes, 10)
+        assert client.heard() == [1]
+
     def test_what_was_heard_long_ago_is_not_heard_again(self, start: Start, stores: Stores) -> None:
         nodes = start()
         clients = [Client(node) for node in nodes]
@@ -312,6 +325,9 @@ class TestAStoreThatLost:
         fall_back(stores)
         for node in nodes:
             node.come_back()
+        fresh = Node(stores, type(nodes[0].adapter), nodes[0].reach._log, 9)
+        result(fresh.intake.catch_up())
+        assert fresh.intake.accept([event(2)]).duplicates == 1
         nodes[1].leave()
         assert nodes[2].take(event(9))
         nodes[1].come_back()

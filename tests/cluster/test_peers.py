@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
 
+from rtwist.cluster.follower import Follower
 from rtwist.cluster.outage import Outage, Turn, WhileAway
 from rtwist.cluster.peers import AllNodes
 from rtwist.cluster.records import Records
@@ -20,6 +22,7 @@ from rtwist.errors import StoreFailed
 from rtwist.intake.intake import Intake
 from rtwist.tasks import Tasks
 from tests.cluster.stores import Stores, result
+from tests.cluster.test_records import SlowRecords
 from tests.socketio.fakes import House
 
 EVENT = {"id": "e1", "type": "order.created", "data": {"orderId": "o1", "userId": "u1", "companyId": "c1"}}
@@ -101,3 +104,29 @@ def test_emissions_are_waited_for(stores: Stores) -> None:
     assert not settled.called
     published.callback(None)
     assert settled.called
+
+
+def test_effects_are_put_behind_the_emissions(stores: Stores) -> None:
+    slow = SlowRecords(stores.records())
+    window = SharedWindow(slow, Tasks(), time.time)
+    put: list[str] = []
+    effects = Follower(Told(put), Tasks(), lambda *_: None, waits=True)  # type: ignore[arg-type]
+    window.add("e1", time.time())
+    window.commit(time.time())
+    effects.put("disconnect", b"u1")
+    settled = AllNodes(Outage(WhileAway.HOLD), window, [], behind=[effects]).settled()
+    assert settled is not None
+    assert put == [], "the emissions go out with the id"
+    slow.waiting.pop().callback(None)
+    assert put == ["disconnect"]
+    assert settled.called
+
+
+class Told:
+    """Records that take everything."""
+
+    def __init__(self, put: list[str]) -> None:
+        self._put = put
+
+    async def put(self, records: Sequence[tuple[str, bytes]]) -> None:
+        self._put.extend(key for key, _ in records)

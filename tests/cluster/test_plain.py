@@ -18,6 +18,7 @@ from rtwist.cluster.messages import Broadcast, Flags, Target
 from rtwist.cluster.wire import Limits, pack
 from rtwist.errors import RemoteProtocolError
 from rtwist.socketio import Server
+from rtwist.socketio.mark import Mark
 from rtwist.socketio.packet import Packet, PacketType, encode, encode_plain_event
 from tests.cluster.test_messages import HOSTILE, IDS, NAMES, ROOM_LISTS
 from tests.socketio.strategies import WITH_BINARY
@@ -34,7 +35,10 @@ PACKETS = st.fixed_dictionaries(
     {"type": st.sampled_from([2, 2, 2, 5, 3, 0]), "data": DATA},
     optional={"nsp": st.sampled_from(["/", "/", "/other"])},
 )
-FLAG_FIELDS = st.sampled_from([{}, {}, {}, {"volatile": True}, {"compress": False}])
+FLAG_FIELDS = st.sampled_from(
+    [{}, {}, {"volatile": True}, {"compress": False}, {"rtwist": [0, "k"]}, {"rtwist": [-1, "k"]}, {"rtwist": 5},
+     {"rtwist": [0, "k"], "volatile": True}]
+)  # fmt: skip
 OPTIONS = st.fixed_dictionaries({"rooms": ROOM_LISTS, "except": ROOM_LISTS, "flags": FLAG_FIELDS})
 MESSAGES = st.tuples(st.one_of(IDS, HOSTILE), st.one_of(PACKETS, HOSTILE), st.one_of(OPTIONS, HOSTILE))
 NOTICE = ["notification:new", {"subject": "Your parcel", "count": 3, "metadata": None, "parts": [1.5, True]}]
@@ -53,28 +57,35 @@ def carefully(message: bytes) -> Broadcast | None:
 @example(("a", {"type": 2, "data": ["x", msgspec.msgpack.Ext(5, b"1")]}, {"rooms": ["r"]}))
 @example(("a", {"type": 2, "data": ["x", datetime(2026, 1, 5, tzinfo=timezone.utc)]}, {"rooms": ["r"]}))
 @example(("a", {"type": 2, "data": ["connect"]}, {"rooms": ["r"]}))
+@example(("a", {"type": 2, "data": ["x"]}, {"rooms": ["r"], "flags": {"rtwist": [0, "e"]}}))
+@example(("a", {"type": 2, "data": ["x"]}, {"rooms": ["r"], "flags": {"rtwist": [0, "e"], "volatile": True}}))
+@example(("a", {"type": 2, "data": ["x"]}, {"rooms": ["r"], "flags": {"rtwist": [0]}}))
 def test_what_is_read_the_short_way_is_the_same(parts: Any) -> None:
     message = pack(parts)
     found = plain.read(message, "/", LIMITS)
     if found is not None:
         said = carefully(message)
         assert said is not None
-        assert (said.uid, said.target, said.flags) == (found.uid, Target(found.rooms, found.excluded), Flags())
+        target = Target(found.rooms, found.excluded)
+        assert (said.uid, said.target, said.flags) == (found.uid, target, Flags(mark=found.mark))
         expected = encode(Packet(PacketType.EVENT, "/", said.data))
         assert [each.frame for each in encode_plain_event("/", found.data)] == [each.frame for each in expected]
 
 
 @pytest.mark.parametrize("target", [Target(), Target(("user:u1",)), Target(("a", "b"), ("c",))])
 def test_usual_broadcasts_are_read_the_short_way(target: Target) -> None:
-    message = messages.encode_broadcast(Broadcast("abcdef", NOTICE, target), "/")
-    assert plain.read(message, "/", LIMITS) == ("abcdef", NOTICE, target.rooms, target.excluded)
+    for mark in (None, Mark('"e1"', 2)):
+        message = messages.encode_broadcast(Broadcast("abcdef", NOTICE, target, Flags(mark=mark)), "/")
+        assert plain.read(message, "/", LIMITS) == ("abcdef", NOTICE, target.rooms, target.excluded, mark)
     assert plain.read(message, "/other", LIMITS) is None
 
 
-@given(DATA, NAMES, IDS)
-def test_what_is_written_the_short_way_is_the_same_to_the_byte(data: list[Any], room: str, uid: str) -> None:
-    expected = messages.encode_broadcast(Broadcast(uid, data, Target((room,))), "/x")
-    assert plain.Writer(uid, "/x").to_room(data, room) == expected
+@given(DATA, NAMES, IDS, st.none() | st.builds(Mark, IDS, st.integers(0, 1000)))
+def test_what_is_written_the_short_way_is_the_same_to_the_byte(
+    data: list[Any], room: str, uid: str, mark: Mark | None
+) -> None:
+    expected = messages.encode_broadcast(Broadcast(uid, data, Target((room,)), Flags(mark=mark)), "/x")
+    assert plain.Writer(uid, "/x").to_room(data, room, mark) == expected
 
 
 def nested(depth: int) -> Any:

@@ -221,6 +221,25 @@ class TestAFollower:
         slow.waiting.pop().callback(None)
         assert settled.called
 
+    def test_what_is_put_when_something_settles_is_put_once_and_settles(self, stores: Stores) -> None:
+        slow = SlowRecords(stores.records())
+        node = Node(slow)
+        said: list[str] = []
+
+        def settled(_: object) -> None:
+            said.append("first")
+            node.follower.put("b", b"2")
+            node.follower.settled().addCallbacks(lambda _: said.append("second"), lambda _: said.append("failed"))
+
+        node.follower.put("a", b"1")
+        node.follower.settled().addCallback(settled)
+        slow.waiting.pop().callback(None)
+        assert said == ["first"]
+        (answered,) = slow.waiting
+        answered.callback(None)
+        assert said == ["first", "second"]
+        assert node.catch_up() == [("a", b"1"), ("b", b"2")]
+
     def test_what_fails_is_put_again_and_not_settled(self, stores: Stores) -> None:
         records = stores.records()
         slow = SlowRecords(records)

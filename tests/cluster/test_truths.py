@@ -160,13 +160,16 @@ class TestEffects:
         nodes = [SharedEffects(records, Tasks(), one, node=f"n.{i}") for i, one in enumerate(sockets)]
         follow(*nodes)
         nodes[0].apply(effect)
+        nodes[0].follower.flush()
         follow(*nodes)
         follow(*nodes)
         assert [one.applied for one in sockets] == [[effect]] * 3
 
     def test_a_node_that_starts_later_has_no_such_sockets(self, stores: Stores) -> None:
         records = stores.records()
-        SharedEffects(records, Tasks(), Sockets(), node="a").apply(Disconnect("u1"))
+        earlier = SharedEffects(records, Tasks(), Sockets(), node="a")
+        earlier.apply(Disconnect("u1"))
+        earlier.follower.flush()
         sockets = Sockets()
         later = SharedEffects(records, Tasks(), sockets, node="b")
         follow(later)

@@ -90,7 +90,7 @@ def test_what_is_late_because_redis_is_away_is_owed_to_those_who_stay_until_it_i
     left = history(connection(*all_but(3, 4, 5, 6, 7, 8), ended=52.0))
     assert found(left) == [("lost", "a#0", 3)]
     assert found(left, away=[(38.0, 45.0)]) == []
-    assert found(left, away=[(46.0, 60.0)]) == [("lost", "a#0", 3)]
+    assert found(left, away=[(50.0, 60.0)]) == [("lost", "a#0", 3)]
     assert found(history(connection(*all_but(3))), away=[(38.0, 45.0)]) == [("lost", "a#0", 3)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.defer import gatherResults
@@ -10,6 +12,7 @@ from rtwist.errors import BusFull, RedisLost, RedisReplyError
 from rtwist.redis.bus import RedisBus
 from rtwist.redis.client import CHANNEL, RedisOptions
 from rtwist.redis.wire import WireOptions
+from tests.cluster.stores import DirectRedis
 from tests.redis.ends import connected
 from tests.support.redis import Redis as Server
 
@@ -44,6 +47,22 @@ async def test_a_script_is_run_whether_redis_has_it_or_not(redis_server: Server)
         assert "cmdstat_eval:calls=2" in redis_server.cli("INFO", "commandstats")
         with pytest.raises(RedisReplyError, match="oh no"):
             await redis.evaluate("return redis.error_reply('MINE oh no')")
+
+
+@ensureDeferred
+async def test_what_is_flushed_leaves_before_the_reactor_turns(redis_server: Server) -> None:
+    direct = DirectRedis(redis_server.port)
+    async with connected(redis_server.url) as redis:
+        answer = redis.call("SET", "flushed", "now")
+        redis.flush()
+        redis.flush()
+        deadline = time.monotonic() + 20
+        while await direct.call("GET", "flushed") != b"now":  # answered before it returns: nothing turns here
+            assert time.monotonic() < deadline
+        assert await answer == b"OK"
+        redis.flush()
+    redis.flush()
+    direct.close()
 
 
 @ensureDeferred

@@ -21,7 +21,7 @@ from rtwist.cluster.messages import (
 )
 from rtwist.cluster.wire import Limits, well_formed
 from rtwist.engineio.outbox import DROP, IfBehind
-from rtwist.socketio.adapter import Selection, send
+from rtwist.socketio.adapter import Selection
 from rtwist.socketio.mark import Mark
 from rtwist.socketio.packet import Packet, encode_plain_event
 
@@ -76,11 +76,11 @@ class ClassicAdapter(ClusterAdapter):
     ) -> int:
         """See `ClusterAdapter`."""
         rooms = selection.rooms
-        if len(rooms) != 1 or selection.excluded or selection.local or if_behind is DROP or mark is not None:
+        if len(rooms) != 1 or selection.excluded or selection.local or if_behind is DROP:
             return super().broadcast(packet, selection, if_behind, mark)
-        count = send(packet, self.select(selection), if_behind) if rooms[0] in self.rooms else 0
+        count, mark = self._send_here(packet, selection, if_behind, mark)
         room = well_formed(rooms[0])
-        self._bus.publish(f"{self._channel}{room}#", self._writer.to_room(packet.data, room))
+        self._publish_broadcast(mark, f"{self._channel}{room}#", self._writer.to_room(packet.data, room, mark))
         return count
 
     def tell(self, message: Request) -> None:
@@ -89,7 +89,7 @@ class ClassicAdapter(ClusterAdapter):
         if isinstance(message, Broadcast) and message.request_id is None:
             rooms = message.target.rooms
             channel = f"{self._channel}{well_formed(rooms[0])}#" if len(rooms) == 1 else self._channel
-            self._publish_broadcast(message, channel, messages.encode_broadcast(message, name))
+            self._publish_broadcast(message.flags.mark, channel, messages.encode_broadcast(message, name))
         else:
             self._bus.publish(self._requests, messages.encode_request(message, name))
 
@@ -124,8 +124,20 @@ class ClassicAdapter(ClusterAdapter):
                 self.heard(partial(messages.decode_broadcast, message, self._namespace.name, self._reader))
 
     def _deliver_plain(self, said: Plain) -> bool:
+        if said.uid == self.node:
+            return True
+        if said.mark is None or self.deliveries is None:
+            return self._deliver_at_once(said)
+        if not self.deliveries.is_new(said.mark):
+            return True
+        if self.deliveries.holding or not self._deliver_at_once(said):
+            return False
+        self.deliveries.add(said.mark)
+        return True
+
+    def _deliver_at_once(self, said: Plain) -> bool:
         receivers = self.select(Selection(said.rooms, said.excluded))
-        if said.uid == self.node or not receivers:
+        if not receivers:
             return True
         namespace, data = self._namespace, said.data
         try:

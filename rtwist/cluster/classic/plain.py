@@ -6,7 +6,9 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
+from rtwist.cluster.messages import MARK, mark_of
 from rtwist.cluster.wire import Limits, pack
+from rtwist.socketio.mark import Mark
 from rtwist.socketio.packet import RESERVED_EVENTS, ROOT, PacketType
 
 LONGEST: Final = 16_384
@@ -20,12 +22,13 @@ _NESTING: Final = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
 
 
 class Plain(NamedTuple):
-    """An event of the node `uid` whose `data` has a JSON form as it is; no flags are set."""
+    """An event of the node `uid` whose `data` has a JSON form as it is; no flags are set but perhaps a mark."""
 
     uid: str
     data: list[Any]
     rooms: tuple[str, ...]
     excluded: tuple[str, ...]
+    mark: Mark | None = None
 
 
 class _Packet(msgspec.Struct):
@@ -58,7 +61,8 @@ def read(message: bytes, namespace: str, limits: Limits) -> Plain | None:
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
     name = packet.data[0]
-    if packet.type != PacketType.EVENT or packet.nsp != namespace or opts.flags:
+    mark = mark_of(opts.flags.get(MARK))
+    if packet.type != PacketType.EVENT or packet.nsp != namespace or len(opts.flags) != (mark is not None):
         return None
     if type(name) is not str or name in RESERVED_EVENTS or not 0 < len(uid) <= limits.max_id_length:
         return None
@@ -68,7 +72,7 @@ def read(message: bytes, namespace: str, limits: Limits) -> Plain | None:
     longest = limits.max_room_length
     if any(len(room) > longest for room in rooms) or any(len(room) > longest for room in excluded):
         return None
-    return Plain(uid, packet.data, rooms, excluded)
+    return Plain(uid, packet.data, rooms, excluded, mark)
 
 
 class Writer:
@@ -79,8 +83,11 @@ class Writer:
         packet = map_of_3 + pack("type") + pack(int(PacketType.EVENT)) + pack("data")
         self._head = array_of_3 + pack(uid) + packet
         self._middle = pack("nsp") + pack(namespace) + map_of_3 + pack("rooms") + b"\x91"
-        self._tail = pack("except") + empty_array + pack("flags") + empty_map
+        flags = pack("except") + empty_array + pack("flags")
+        self._tail = flags + empty_map
+        self._marked_tail = flags + b"\x81" + pack(MARK)
 
-    def to_room(self, data: list[Any], room: str) -> bytes:
+    def to_room(self, data: list[Any], room: str, mark: Mark | None = None) -> bytes:
         """What `encode_broadcast` writes of an event for one room without flags; `TypeError` as from `pack`."""
-        return b"".join((self._head, pack(data), self._middle, pack(room), self._tail))
+        tail = self._tail if mark is None else self._marked_tail + pack((mark.number, mark.key))
+        return b"".join((self._head, pack(data), self._middle, pack(room), tail))

@@ -96,7 +96,9 @@ class ShardedAdapter(ClusterAdapter):
             rooms = message.target.rooms
             if len(rooms) == 1 and self._has_channel(rooms[0]):
                 channel = self._room_channel(rooms[0])
-            self._publish_broadcast(message, channel, messages.encode(message, self.node, self._namespace.name))
+            self._publish_broadcast(
+                message.flags.mark, channel, messages.encode(message, self.node, self._namespace.name)
+            )
         else:
             self._publish(channel, message)
 
