@@ -44,15 +44,9 @@ class LogPage(NamedTuple):
 class EventLog(Protocol):
     """Event ids as `Records` keep them, and behind each what was published for it.
 
-    <<<<<<< HEAD
-        What an entry still has to publish is published in the same step, before its id is known. What is known
-        already is left out: who puts it may have put it before, and not heard so. What is late then is not published:
-        a message on `late_channel` tells the nodes to read it, as it does of what is put once more.
-    =======
-        What is to be published and is known already is left out, for who puts it may have put it before. What an
-        entry still has to publish is published in the same step, before its id is known. What is late then is not: a
-        message on `late_channel` tells the nodes to read it, as it does of what is put once more.
-    >>>>>>> six
+    What is to be published and is known already is left out, for who puts it may have put it before. What an
+    entry still has to publish is published in the same step, before its id is known. What is late then is not: a
+    message on `late_channel` tells the nodes to read it, as it does of what is put once more.
     """
 
     late_channel: str

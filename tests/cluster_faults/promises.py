@@ -26,7 +26,7 @@ from dataclasses import replace
 from tests.faults.checker import Connection, History, Published, Violation, check, first_receptions
 
 MARGIN = 8.0
-"""Seconds: for so long a node that stops waits for who polls to come and hear of it, and what clients lag behind."""
+"""Seconds: so long a node that stops waits for who polls to come and hear of it, and what clients lag behind."""
 Times = Sequence[tuple[float, float]]
 
 
