@@ -49,7 +49,13 @@ def configuration(kind: str, port: int, targets: Sequence[int], connections: int
         # Two hosts in one: what it may take is more than a test's machine allows to open.
         text = text.replace("maxconn 100000", f"maxconn {connections}")
         servers = [f"    server s{target} 127.0.0.1:{target} cookie s{target}\n" for target in targets]
-        return _replaced(text, "    server one 127.0.0.1:8009 cookie one\n", "".join(servers))
+        text = _replaced(text, "    server one 127.0.0.1:8009 cookie one\n", "".join(servers))
+        anyway = [
+            f"    server s{target}-anyway 127.0.0.1:{target} cookie s{target} backup no-check\n"
+            for target in targets
+        ]
+        line = "    server one-anyway 127.0.0.1:8009 cookie one backup no-check\n"
+        return _replaced(text, line, "".join(anyway))
     text = (ROOT / "deploy" / "nginx.conf").read_text()
     text = _replaced(text, "listen 80;", f"listen 127.0.0.1:{port};")
     text = _replaced(text, "worker_rlimit_nofile 65536;", "worker_rlimit_nofile 4096;")
@@ -62,7 +68,7 @@ def without_stickiness(kind: str, text: str) -> str:
     """Each request to the next host, whoever it comes from."""
     if kind == "nginx":
         return _replaced(text, _NGINX_STICKY, "")
-    return re.sub(r" cookie s\d+\n", "\n", _replaced(text, _HAPROXY_STICKY, "    balance roundrobin\n"))
+    return re.sub(r" cookie s\d+", "", _replaced(text, _HAPROXY_STICKY, "    balance roundrobin\n"))
 
 
 def _with_folders(text: str, folder: Path) -> str:

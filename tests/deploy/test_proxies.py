@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.proxies import PROXIES, Proxy
-from tests.service.servers import ANYWHERE, Service, twistd
+from tests.service.servers import ANYWHERE, KEYS, Service, twistd
 from tests.support.clients import MODES, run_of, scenarios_in
+from tests.support.processes import free_port
 from tests.workers.cluster import POLLING, Cluster, Connection, get
 
 SCRIPT = "echo_scenarios.js"
@@ -83,6 +84,18 @@ class TestTheService:
             assert other.stop() == 0
             for host in range(12, 32):
                 assert Guest(proxy.port, f"127.0.0.{host}").ask(get(POLLING))[0] == 200
+
+    def test_clients_get_through_while_no_host_is_ready(self, kind: str, tmp_path: Path) -> None:
+        away = {**KEYS, "REDIS_URL": f"redis://127.0.0.1:{free_port()}"}
+        with twistd(*OPTIONS, env=away) as one, twistd(*OPTIONS, env=away) as other:
+            hosts = [Service(one), Service(other)]
+            assert [host.request("GET", "/ready").status for host in hosts] == [503, 503]
+            with Proxy(kind, [host.port for host in hosts], tmp_path) as proxy:
+                if kind == "haproxy":
+                    for checked in hosts:
+                        proxy.wait_for_output(f"/s{checked.port} is DOWN")
+                for host in range(2, 12):
+                    assert Guest(proxy.port, f"127.0.0.{host}").ask(get(POLLING))[0] == 200
 
     def test_what_the_service_says_comes_through(self, kind: str, service: Service, tmp_path: Path) -> None:
         with Proxy(kind, [service.port], tmp_path) as proxy:
