@@ -14,7 +14,7 @@ SOURCES := setup.py $(shell find rtwist twisted -name '*.py' -o -name '*.html')
 
 help:
 	@echo "make run        install into $(VENV), start the service in development mode on port $(PORT)"
-	@echo "make test       install what the tests need, then run everything (15 minutes or more)"
+	@echo "make test       install what the tests need, then run everything (25 minutes or more)"
 	@echo "make soak       100,000 connections of all kinds; must leave nothing behind"
 	@echo "make day        a day of a shop platform at 5,000 events a second, and what the service used"
 	@echo "make cluster    three nodes and a Node server, 2,000 clients, 1,000 events a second, and all that can happen to them"

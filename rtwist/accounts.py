@@ -69,7 +69,10 @@ class Accounts:
         """Call tokens back, and disconnect the sockets that came with them; returns how many there were."""
         effect = dated(effect, self._now())
         self._revocations.add(effect, self._now())
-        return self.dismiss_all_revoked(effect)
+        count = self.dismiss_all_revoked(effect)
+        if not count:
+            self._log.info("{effect}: nobody is connected with those tokens", effect=quoted(str(effect)))
+        return count
 
     def dismiss_all_revoked(self, effect: Revoke) -> int:
         """Disconnect the sockets whose tokens `effect` calls back; returns how many there were."""
@@ -78,8 +81,9 @@ class Accounts:
         concerned = [one for one in sockets if covers(effect, one.data["identity"], leeway=self._leeway)]
         for socket in concerned:
             self.dismiss_revoked(socket)
-        told = quoted(str(effect))
-        self._log.info("{effect}: {count} sockets disconnected", effect=told, count=len(concerned))
+        if concerned:
+            told = quoted(str(effect))
+            self._log.info("{effect}: {count} sockets disconnected", effect=told, count=len(concerned))
         return len(concerned)
 
     def dismiss_revoked(self, socket: Socket) -> None:

@@ -177,6 +177,10 @@ def _weak_points(values: Mapping[str, Any], *, dev: bool) -> Iterator[str]:
             f"API_KEY has {len(key)} characters, and may be guessed: who finds it can publish anything; "
             'make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
         )
+    if values["redis-url"] is None:
+        for setting in SETTINGS:
+            if setting.name.startswith(("redis-", "cluster")) and values[setting.name] != setting.default:
+                yield f"--{setting.name} has no effect without REDIS_URL: this is one node"
     if values["redis-url"] is not None and values["state-directory"] is not None:
         yield "--state-directory is not used: with REDIS_URL the ids of handled events are kept at Redis"
     if values["jwt-jwks-url"] is not None and not values["jwt-audience"]:

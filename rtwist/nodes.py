@@ -48,6 +48,7 @@ from rtwist.redis.wire import WireOptions
 from rtwist.socketio import Server
 from rtwist.socketio.namespace import Namespace
 from rtwist.tasks import Tasks
+from rtwist.trouble import Trouble
 
 FOLLOW_SECONDS = 2.5
 """From one look at what other nodes have put to the next, in case the message that tells of it was lost."""
@@ -115,15 +116,18 @@ class Nodes(MultiService):
         self._directory: Directory | None = None
         self._forwarder: Forwarder | None = None
         self._hearing: Hearing | None = None
+        self._told = Trouble()
+        self._why = ""
         self._every(FOLLOW_SECONDS, self._look)
 
     # How it stands
 
     @property
     def state(self) -> str:
-        """`connected`, `catching up`, or `connecting: ` and why it is not."""
-        standing = self._outage.standing
-        return standing.value if standing is Standing.CATCHING_UP else self._redis.state
+        """`connected`, `catching up`, with the reason when that fails, or `connecting: ` and why it is not."""
+        if self._outage.standing is not Standing.CATCHING_UP:
+            return self._redis.state
+        return f"catching up: {self._why}" if self._why else "catching up"
 
     @property
     def address(self) -> str:
@@ -267,7 +271,9 @@ class Nodes(MultiService):
         return "SPUBLISH" if self._settings.sharded else "PUBLISH"
 
     def _channel(self, name: str) -> str:
-        return f"{self._settings.prefix}:{name}:news"
+        # Messages know no databases: those of another one would tell of its users.
+        database = self._settings.address.database
+        return f"{self._settings.prefix}:{f'{database}:' if database else ''}{name}:news"
 
     def _records(self, name: str, limits: RecordLimits) -> RedisRecords:
         channel = self._channel(name)
@@ -342,8 +348,13 @@ class Nodes(MultiService):
                 await follower.catch_up()
                 follower.flush()
         except StoreFailed as error:
-            self._log.warn("what the other nodes know cannot be read yet: {error}", error=error)
+            self._why = str(error)
+            if self._told.is_news(self._why, self._reactor.seconds()):
+                text = "what the other nodes know cannot be read yet, and is tried again: {error}"
+                self._log.warn(text, error=self._why)
             return
+        self._told.over()
+        self._why = ""
         self._outage.turn(Turn.CAUGHT_UP)
         if self._presence is not None:
             self._presence.beat()

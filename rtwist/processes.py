@@ -43,7 +43,7 @@ class Lead(MultiService):
         config: Config = options["config"]
         self._options = options
         self._observer = observer
-        self._ports = [Listening(endpoint, _Nobody(), reactor) for endpoint in config.listen]
+        self._ports = [Listening(endpoint, Workers(), reactor) for endpoint in config.listen]
         for port in self._ports:
             port.setServiceParent(self)
         self._sockets: list[int] = []
@@ -124,8 +124,8 @@ def obey(reactor: Any, stop_at_once: Callable[[str], None], reload: Callable[[],
     reactor.callWhenRunning(say_ready)
 
 
-class _Nobody(Factory[Protocol]):
-    """For connections that others accept."""
+class Workers(Factory[Protocol]):
+    """Takes the place of who accepts the connections: the workers do."""
 
     noisy = False
 

@@ -24,7 +24,7 @@ URL = "amqp://shop:the-password@mq.example/live"
 KEY = {"JWT_SECRET": SECRET}
 URLS = {
     "RABBITMQ_URL": URL,
-    "REDIS_URL": "redis://localhost",
+    "REDIS_URL": "rediss://localhost",
     "RTWIST_AUTHORIZATION_URL": "http://backend.example/",
 }
 ROUTES = str(ROOT / "examples" / "routes.toml")
@@ -656,6 +656,17 @@ class TestMistakes:
             wrong = next((text for name, text in WRONG if name == setting.name and text), None)
             if wrong is not None:
                 assert error({}, {variable: wrong}).startswith(f"{variable} is {wrong!r}: ")
+
+    def test_authorities_for_a_connection_that_has_no_tls_are_refused(self) -> None:
+        said = error({"redis-ca-file": ROUTES}, {"REDIS_URL": "redis://localhost"})
+        assert said.startswith("--redis-ca-file is given, but ")
+
+    def test_what_has_no_effect_without_redis_is_told(self) -> None:
+        warnings = read({"cluster": "sharded", "redis-lease": "3"}, {"REDIS_URL": ""}).warnings
+        assert [one.partition(" has no effect without REDIS_URL")[0] for one in warnings] == [
+            "--redis-lease",
+            "--cluster",
+        ]
 
     def test_workers_need_redis(self) -> None:
         assert error({"workers": "2"}, {"REDIS_URL": ""}).startswith("--workers is 2, but ")

@@ -16,6 +16,7 @@ FLOORS = {
     "entries": 0,
     "collector": 0,
     "authorities": 1,
+    "trouble": 0,
     "tasks": 1,
     "engineio": 2,
     "redis": 2,

@@ -86,6 +86,11 @@ def cluster_settings(values: Mapping[str, Any]) -> ClusterSettings | None:
                 "for example redis://localhost, or leave --advertise out"
             )
         return None
+    if values["redis-ca-file"] is not None and not values["redis-url"].secure:
+        raise ConfigError(
+            "--redis-ca-file is given, but the URL of Redis is not rediss://: nothing would be encrypted; "
+            "write rediss:// or leave the file out"
+        )
     return ClusterSettings(
         address=values["redis-url"],
         ca_file=values["redis-ca-file"],

@@ -16,6 +16,7 @@ from zope.interface import implementer
 from rtwist.errors import BrokerError, BrokerUntrusted, RtwistError
 from rtwist.intake.amqp import BrokerConnection, BrokerEndpoint, BrokerFactory, BrokerOptions
 from rtwist.intake.settings import BrokerSettings
+from rtwist.trouble import Trouble
 
 CONNECTED = "connected"
 FIRST_PAUSE = 0.2
@@ -68,6 +69,9 @@ class Link:
         self.connection: BrokerConnection | None = None
         self.trouble = "not started"
         self.made = 0
+        self._told = Trouble()
+        self._clock = reactor
+        self._brokers = ", ".join(map(str, settings.addresses))
         self._name = name
         self._prepare = prepare
         self._lost = lost
@@ -103,6 +107,7 @@ class Link:
         await self._prepare(connection)
         self.connection = connection
         self.made += 1
+        self._told.over()
         self._log.info("{name}: connected to {address}", name=self._name, address=str(connection.address))
         connection.when_lost().addCallback(self._gone, connection)
 
@@ -114,11 +119,16 @@ class Link:
         self._log.warn("{name}: the connection ended: {reason}", name=self._name, reason=reason)
         self._lost()
 
+    def _tell(self) -> None:
+        if self._told.is_news(self.trouble, self._clock.seconds()):
+            text = "{name}: cannot connect to {brokers}, and tries again and again: {trouble}"
+            self._log.error(text, name=self._name, brokers=self._brokers, trouble=self.trouble)
+
     def _failed(self, failure: Failure) -> Failure:
         if failure.check(CancelledError) is None:
             self.trouble = in_words(failure.value)
             if failure.check(RtwistError, OSError) or failure.type.__module__.startswith("twisted."):
-                self._log.error("{name}: cannot connect: {trouble}", name=self._name, trouble=self.trouble)
+                self._tell()
             else:
                 self._log.failure("{name}: cannot connect", failure=failure, name=self._name)
         return failure

@@ -19,7 +19,7 @@ _HOST = re.compile(r"[A-Za-z0-9._~-]+")
 _IPV6 = re.compile(r"\[(?P<host>[0-9A-Fa-f:.]+(?:%25[A-Za-z0-9._~-]+)?)\](?::(?P<port>.*))?")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _MAX_DATABASE = 65535
-_FORM = "redis://user:password@host:6379/0"
+_FORM = "redis://user:password@host:6379/0 (rediss:// with TLS)"
 _SENTINEL_FORM = "redis+sentinel://user:password@host1:26379,host2:26379/service/0"
 _UNIX_FORM = "unix://user:password@/path/to/redis.sock?db=0"
 _PERCENT = "with / ? # @ : and % in user and password as %2F and so on"

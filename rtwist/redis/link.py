@@ -14,8 +14,9 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from rtwist.errors import RedisLost, RedisTimeout, RedisUntrusted, RtwistError
+from rtwist.errors import RedisLost, RedisRefused, RedisTimeout, RedisUntrusted, RtwistError
 from rtwist.redis.ways import Made, MakeWire, Ways
+from rtwist.trouble import Trouble
 
 CONNECTED = "connected"
 FIRST_PAUSE = 0.2
@@ -61,6 +62,7 @@ class Link(Generic[Made]):
         self._prepare = prepare
         self._changed = changed
         self._pause = pauses()
+        self._told = Trouble()
         self._keeping: Deferred[Any] | None = None
 
     @property
@@ -121,6 +123,7 @@ class Link(Generic[Made]):
         self.wire = wire
         self.made += 1
         self.since = self._reactor.seconds()
+        self._told.over()
         self._log.info("Redis, {name}: connected to {where}", name=self._name, where=wire.where)
         wire.beat()
         self._changed()
@@ -133,12 +136,24 @@ class Link(Generic[Made]):
         self._changed()
 
     def _failed(self, error: Exception) -> None:
-        hint = "; see --redis-ca-file" if isinstance(error, RedisUntrusted) else ""
-        self.trouble = f"{error}{hint}"
+        self.trouble = f"{error}{self._hint(error)}"
         if isinstance(error, (RtwistError, OSError)) or type(error).__module__.startswith("twisted."):
-            self._log.error("Redis, {name}: cannot connect: {trouble}", name=self._name, trouble=self.trouble)
+            if self._told.is_news(self.trouble, self._reactor.seconds()):
+                text = "Redis, {name}: cannot connect to {address}, and tries again and again: {trouble}"
+                self._log.error(text, name=self._name, address=self._ways.address, trouble=self.trouble)
         else:
             self._log.failure("Redis, {name}: cannot connect", failure=Failure(error), name=self._name)
+
+    def _hint(self, error: Exception) -> str:
+        """What may help."""
+        if isinstance(error, RedisUntrusted):
+            return "; see --redis-ca-file"
+        if isinstance(error, RedisRefused) and "NOPERM" in str(error):
+            return "; docs/cluster.rst lists the rights that are needed"
+        if not self.made and (isinstance(error, RedisTimeout) or type(error) is RedisLost):
+            secure = self._ways.address.secure
+            return "; redis: is for servers without TLS" if secure else "; rediss: is for servers with TLS"
+        return ""
 
     def _ended(self, failure: Failure) -> None:
         failure.trap(CancelledError)

@@ -53,7 +53,7 @@ class Neighbourhood(Service):
         """Be there for the others, and look for them."""
         with contextlib.suppress(FileNotFoundError):
             Path(self._own).unlink()  # of a worker that was killed
-        self._port = self._reactor.listenUNIX(self._own, _Made(lambda: Receiver(self.adopt)), mode=0o600)
+        self._port = self._reactor.listenUNIX(self._own, Links(lambda: Receiver(self.adopt)), mode=0o600)
         super().startService()
         for other in self._others:
             self._follow(other)
@@ -113,7 +113,7 @@ class Neighbourhood(Service):
         self._timers.pop(other, None)
         endpoint = UNIXClientEndpoint(self._reactor, _path(self._folder, other))
         sender = Sender(self._reactor, self._returned, partial(self._lost, other))
-        endpoint.connect(_Made(lambda: sender)).addCallbacks(
+        endpoint.connect(Links(lambda: sender)).addCallbacks(
             self._found, lambda _: self._later(other), callbackArgs=(other,)
         )
 
@@ -133,7 +133,7 @@ class Neighbourhood(Service):
             self._timers[other] = self._reactor.callLater(_RETRY_SECONDS, self._follow, other)
 
 
-class _Made(Factory):
+class Links(Factory):
     """Protocols that are made by a function."""
 
     noisy = False
@@ -142,6 +142,7 @@ class _Made(Factory):
         self._made = made
 
     def buildProtocol(self, _: object) -> Protocol:
+        """One for each connection."""
         return self._made()
 
 

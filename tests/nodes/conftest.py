@@ -12,9 +12,13 @@ from tests.support.rabbitmq import RabbitMQ
 from tests.support.redis import Redis
 
 
-def node(rabbitmq: RabbitMQ, redis: Redis, names: Names, *options: str) -> Brokered:
+def node(rabbitmq: RabbitMQ, redis: Redis, names: Names, *options: str, database: int = 0) -> Brokered:
     """A node of the cluster of `names`, to be started."""
-    env = {"REDIS_URL": redis.url, "RTWIST_REDIS_PREFIX": names.queue, "RTWIST_CLUSTER_KEY": names.queue}
+    env = {
+        "REDIS_URL": f"{redis.url}/{database}",
+        "RTWIST_REDIS_PREFIX": names.queue,
+        "RTWIST_CLUSTER_KEY": names.queue,
+    }
     return Brokered(rabbitmq, *options, names=names, env=env)
 
 

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.intake.brokered import Brokered, order, until
+from tests.intake.brokered import Brokered, Names, order, until
+from tests.nodes.conftest import joined, node
 from tests.service.peers import Client
 from tests.service.servers import granted
+from tests.support.rabbitmq import RabbitMQ
+from tests.support.redis import Redis
 
 Two = tuple[Brokered, Brokered]
 
@@ -149,3 +152,17 @@ class TestWhatBecomesOfUsers:
         owner, stranger = two[1].join("u1"), two[1].join("u2")
         until(lambda: "pending" not in owner.succeed("subscribe_order", "o7"))
         assert stranger.call("subscribe_order", "o7")["success"] is False
+
+
+def test_another_database_is_another_clusters(rabbitmq: RabbitMQ, redis_server: Redis) -> None:
+    names = Names()
+    here = node(rabbitmq, redis_server, names)
+    there = node(rabbitmq, redis_server, names, "--cluster-key", "another", database=1)
+    with here, there:
+        joined(here)
+        joined(there)
+        watcher = here.service.join("boss", "c1")
+        there.service.join("u1", "c1")
+        until(lambda: users(there) == ["u1"])
+        here.service.join("u2", "c1")
+        assert watcher.wait_for_presence() == ("online", "u2"), "nobody of the other cluster"
