@@ -140,7 +140,7 @@ class Link(Generic[Made]):
         if isinstance(error, (RtwistError, OSError)) or type(error).__module__.startswith("twisted."):
             if self._told.is_news(self.trouble, self._reactor.seconds()):
                 text = "Redis, {name}: cannot connect to {address}, and tries again and again: {trouble}"
-                self._log.error(text, name=self._name, address=self._ways.address, trouble=self.trouble)
+                self._log.error(text, name=self._name, address=str(self._ways.address), trouble=self.trouble)
         else:
             self._log.failure("Redis, {name}: cannot connect", failure=Failure(error), name=self._name)
 
