@@ -64,7 +64,7 @@ class Deliveries:
 
     `now` returns seconds. Between `pause` and `resume` nothing gets older. What came before `forgot_until` may be
     remembered no more. `kept` bounds what this node keeps of its own emissions, to tell them to others until
-    these have them.
+    these have them; what has yet to be published is kept besides, except between `pause` and `resume`.
     """
 
     def __init__(
@@ -217,5 +217,7 @@ class Deliveries:
         while self._own:
             key, own = next(iter(self._own.items()))
             if self.kept_bytes <= self.kept.bytes and age - own.since < self.kept.seconds:
+                return
+            if own.publish and self._paused is None:  # others know its id soon, and would never have the rest
                 return
             self._forget(key)
