@@ -17,6 +17,8 @@ DEFAULT_KEPT_SECONDS = 60.0
 """How long what was published is kept: longer than Redis is away for a restart, a failover or a hung disk."""
 DEFAULT_KEPT_BYTES = 64 * 1024 * 1024
 """That of 1,000 events a second, three emissions of 350 bytes each, for a minute."""
+PUBLISH_SECONDS = 15.0
+"""Longer than Redis takes to answer, or to be given up: what is not published by then never is."""
 MAX_HELD = 2000
 """Broadcasts that wait while this node reads what it missed; beyond it they are read again instead."""
 
@@ -64,7 +66,7 @@ class Deliveries:
 
     `now` returns seconds. Between `pause` and `resume` nothing gets older. What came before `forgot_until` may be
     remembered no more. `kept` bounds what this node keeps of its own emissions, to tell them to others until
-    these have them.
+    these have them; what has yet to be published is kept besides, though not between `pause` and `resume`.
     """
 
     def __init__(
@@ -217,5 +219,8 @@ class Deliveries:
         while self._own:
             key, own = next(iter(self._own.items()))
             if self.kept_bytes <= self.kept.bytes and age - own.since < self.kept.seconds:
+                return
+            # Others soon know its id, and would never have the rest.
+            if own.publish and self._paused is None and self._now() - own.at < PUBLISH_SECONDS:
                 return
             self._forget(key)

@@ -106,7 +106,10 @@ class Follower:
     async def catch_up(self) -> None:
         """Hear of all that was put before this call; raises `StoreFailed` while the store is away."""
         while True:
-            page = await self._records.since(self._serial)
+            asked = self._serial
+            page = await self._records.since(asked)
+            if self._serial < asked:  # another reading has begun again meanwhile: this page leaves out what is new
+                continue
             # A serial that is smaller: a replica took over that had not got all, or a disk had not.
             went_back = page.epoch == self._epoch and not page.more and page.serial < self._serial
             if (page.epoch == self._epoch or self._epoch is None) and not went_back:

@@ -98,7 +98,7 @@ def read_news(message: bytes) -> list[News]:
         raise RemoteProtocolError(f"news of {len(message)} bytes")
     try:
         news = _decoder.decode(message)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteProtocolError(f"these are no news: {error}") from None
     for one in news:
         if not all(0 < len(name) <= MAX_ID_CHARS for name in (one.user, *one.came, *one.gone)):

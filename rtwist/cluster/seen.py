@@ -87,7 +87,7 @@ class SharedWindow(Window):
     def _heard(self, key: str, value: bytes) -> None:
         try:
             event_id = json.loads(key)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if isinstance(event_id, str):
             super().add(event_id, self._now())

@@ -193,7 +193,7 @@ def _read(value: bytes, kind: type[Any], unreadable: Tally) -> Any:
     try:
         if len(value) <= MAX_RECORD_BYTES:
             return msgspec.json.decode(value, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     unreadable.add(kind.__name__, 0.0)
     return None

@@ -51,6 +51,15 @@ class TestWithoutTrouble:
         assert all_heard(clients) == [[]] * 3
         assert [node.hearing.late for node in nodes] == [0, 0, 0]
 
+    @pytest.mark.parametrize("kept", [KeptLimits(bytes=1), KeptLimits(seconds=0.001, bytes=1)])
+    def test_what_is_too_large_to_be_kept_is_published_all_the_same(self, start: Start, kept: KeptLimits) -> None:
+        nodes = start(kept)
+        client = Client(nodes[1], "a", "b")
+        assert nodes[0].take(event(1, "a", "b"), event(2, "b"))
+        assert nodes[0].take(event(3, "a"))
+        assert client.heard() == [1, 1, 2, 3]
+        assert nodes[0].deliveries.kept_bytes < 1000, "what is published goes with the next"
+
     def test_a_second_emission_of_an_event_is_another(self, start: Start) -> None:
         nodes = start()
         both, one = Client(nodes[1], "a", "b"), Client(nodes[1], "b")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtwist.cluster.deliveries import Deliveries, Entry, KeptLimits, Sent
+from rtwist.cluster.deliveries import PUBLISH_SECONDS, Deliveries, Entry, KeptLimits, Sent
 from rtwist.cluster.eventlog import LATE_SECONDS, PUT_BYTES, READ_BYTES, READ_EVENTS, EventLog, LogPage, NodeLog
 from rtwist.cluster.messages import MAX_MARK_KEY, MAX_MARK_NUMBER, Flags, flag_fields, flags_of
 from rtwist.socketio.mark import Mark
@@ -170,6 +170,20 @@ class TestWhatANodeKeeps:
         now[0] = 10.0
         kept.sent(Mark("3", 0), "news", b"x", taken=True)
         assert kept.kept_bytes == 1
+
+    def test_what_is_yet_to_be_published_is_kept_besides_but_not_for_long(self) -> None:
+        now = [0.0]
+        kept = Deliveries(lambda: now[0], kept=KeptLimits(seconds=10, bytes=15))
+        for number in range(3):
+            kept.sent(Mark(str(number), 0), "news", b"x" * 10, taken=False)
+        assert kept.kept_bytes == 30
+        now[0] = PUBLISH_SECONDS
+        kept.sent(Mark("3", 0), "news", b"x" * 10, taken=False)
+        assert kept.kept_bytes == 10, "whoever was to publish it has failed"
+        kept.pause()
+        for number in range(4, 6):
+            kept.sent(Mark(str(number), 0), "news", b"x" * 10, taken=False)
+        assert kept.kept_bytes == 10
 
     def test_an_event_that_comes_again_takes_the_place_of_the_first(self) -> None:
         kept = Deliveries(lambda: 0.0)

@@ -179,6 +179,22 @@ class TestAFollower:
             arrived.callback(None)
         assert node.heard == [("a", b"1")]
 
+    def test_two_readings_at_a_time_of_a_store_that_lost_everything_leave_nothing_out(self, stores: Stores) -> None:
+        records = stores.records()
+        late = LateRecords(records)
+        node = Node(late)
+        put(records, *((str(number), b"1") for number in range(5)))
+        node.follower.catch_up_soon()
+        late.waiting.pop().callback(None)
+        assert len(node.heard) == 5
+        stores.lose()
+        put(records, ("a", b"1"), ("b", b"2"))
+        for _ in range(2):  # the connection is back, and the bus tells of what others put
+            node.follower.catch_up_soon()
+        while late.waiting:
+            late.waiting.pop(0).callback(None)
+        assert node.heard[5:] == [("a", b"1"), ("b", b"2")]
+
     def test_all_hear_everything_in_one_order(self, stores: Stores) -> None:
         records = stores.records()
         one, other = Node(records), Node(records)

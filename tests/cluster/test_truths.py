@@ -91,8 +91,12 @@ class TestRevocations:
         assert {revoke.user_id for revoke in other.dismissed} == {"u1", "u2"}
 
     @pytest.mark.parametrize(
-        "value", [b"", b"{}", b'{"before":"x"}', b'{"before":1,"user":""}', b'{"before":1,"user":5}', b"\xff"]
-    )
+        "value",
+        [
+            b"", b"{}", b'{"before":"x"}', b'{"before":1,"user":""}', b'{"before":1,"user":5}', b"\xff",
+            b'{"x":' + b"[" * 200_000,
+        ],
+    )  # fmt: skip
     def test_what_is_none_is_counted(self, stores: Stores, value: bytes) -> None:
         records = stores.records()
         node = Revoker(records)
@@ -194,6 +198,14 @@ class TestSeenIds:
         for each in ids:
             window.add(each, stores.clock.seconds())
         window.commit(stores.clock.seconds())
+
+    @pytest.mark.parametrize("key", ["", "{", "5", "[" * 200_000])
+    def test_what_is_no_id_is_passed_over(self, stores: Stores, key: str) -> None:
+        records = stores.records()
+        result(records.put([(key, b""), ('"e1"', b"")]))
+        window = self.window(stores, records)
+        result(window.follower.catch_up())
+        assert window.holds("e1", stores.clock.seconds())
 
     def test_the_next_consumer_knows_what_the_last_one_has_seen(self, stores: Stores) -> None:
         records = stores.records(idle=IDLE_SECONDS)
