@@ -39,6 +39,7 @@ async def test_commands_and_their_answers(redis_server: Server) -> None:
 @ensureDeferred
 async def test_a_script_is_run_whether_redis_has_it_or_not(redis_server: Server) -> None:
     async with connected(redis_server.url) as redis:
+        redis_server.cli("CONFIG", "RESETSTAT")
         for _ in range(2):
             await redis.call("SCRIPT", "FLUSH")
             for _ in range(2):
