@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from rtwist.auth.revocation import Revocations, RevokedTokens
 from rtwist.authorities import read_authorities
 from rtwist.cluster.adapter import ClusterAdapter
+from rtwist.cluster.agreement import Agreement
 from rtwist.cluster.classic.adapter import NODE_BYTES, ClassicAdapter
 from rtwist.cluster.deliveries import Deliveries, KeptLimits
 from rtwist.cluster.directory import BEATS_PER_LEASE, Directory, directory_limits
@@ -52,6 +53,8 @@ from rtwist.trouble import Trouble
 
 FOLLOW_SECONDS = 2.5
 """From one look at what other nodes have put to the next, in case the message that tells of it was lost."""
+PROTOCOL_LEASES = 3
+"""For which it is remembered how nodes spoke: restarted with another setting, all complain so long."""
 _EFFECTS = RecordLimits(size=10_000, seconds=600.0)
 _MONTH = 30 * 86_400.0
 
@@ -116,6 +119,10 @@ class Nodes(MultiService):
         self._directory: Directory | None = None
         self._forwarder: Forwarder | None = None
         self._hearing: Hearing | None = None
+        protocol = f"--cluster {settings.protocol} --cluster-key {settings.key}"
+        lease = PROTOCOL_LEASES * settings.lease
+        self._agreement = Agreement(self._redis, f"{settings.prefix}:adapter", protocol, lease)
+        self._every(settings.lease / 2, self._look_at_protocol)
         self._told = Trouble()
         self._why = ""
         self._every(FOLLOW_SECONDS, self._look)
@@ -146,6 +153,8 @@ class Nodes(MultiService):
             for name, count in adapter.counts.items():
                 counts[f"unreadable_{name}"] = counts.get(f"unreadable_{name}", 0) + count
         found = {"node": self.node, **self._bus.counts, **counts}
+        if self._agreement.other is not None:
+            found |= {"disagreement": f"others speak {self._agreement.other}"}
         if self._hearing is not None:
             found |= {"late": self._hearing.late, "gaps": self._hearing.gaps}
         if self._directory is not None and self._forwarder is not None:
@@ -228,6 +237,11 @@ class Nodes(MultiService):
             trust=None if path is None else read_authorities(path),
         )
         return self._forwarder
+
+    def _look_at_protocol(self) -> None:
+        if self._redis.connected:
+            look = self._agreement.look(self._reactor.seconds())
+            self._tasks.start("comparing the protocols of the nodes", look)
 
     def startService(self) -> None:
         """Connect, and stay in touch."""

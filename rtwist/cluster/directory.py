@@ -14,6 +14,7 @@ from rtwist.engineio.nodes import Address
 from rtwist.engineio.tally import Tally
 from rtwist.errors import StoreFailed
 from rtwist.tasks import Tasks
+from rtwist.trouble import Trouble
 
 BEATS_PER_LEASE: Final = 4
 """So that a node is not taken for gone when one of them is late."""
@@ -52,6 +53,8 @@ class Directory:
         self._table = NodeTable(mark, LEASES * lease, 2 * lease / BEATS_PER_LEASE)
         self._follower = Follower(records, tasks, self._heard, mine=lambda: [self._own], max_waiting=1)
         self._looking: IDelayedCall | None = None
+        self._twins: set[str] = set()
+        self._told = Trouble()
 
     def __len__(self) -> int:
         return len(self._table)
@@ -90,5 +93,18 @@ class Directory:
         self._table.listened(self._clock.seconds())
 
     def _heard(self, mark: str, value: bytes) -> None:
+        if value == self._own[1] and mark != self.mark:
+            self._heard_of_twin(mark)
         if not self._table.heard(mark, value) and self.unreadable.add("nodes", self._clock.seconds()):
             self._log.warn("what is said of where a node is cannot be read: {value!r}", value=value[:100])
+
+    def _heard_of_twin(self, mark: str) -> None:
+        """Another node has this one's address: this one before a restart, unless it says so again."""
+        if mark in self._twins and self._told.is_news(mark, self._clock.seconds()):
+            self._log.error(
+                "another node says that it is at {address}, too: requests for its sessions come here and fail; "
+                "give each host an --advertise of its own",
+                address=self._own[1].decode(),
+            )
+        if len(self._twins) < MAX_NODES:
+            self._twins.add(mark)

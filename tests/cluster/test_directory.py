@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
+from twisted.logger import Logger
 
 from rtwist.cluster.directory import BEATS_PER_LEASE, LEASES, LOOK_SECONDS, Directory, directory_limits
 from rtwist.cluster.nodetable import MAX_NODES, NodeTable
@@ -94,6 +98,18 @@ class TestTheDirectory:
         assert world.two.find("mark-1") == Address("10.0.0.1", 8009)
         assert world.one.find("mark-1") is None
         assert world.one.find("mark-3") is None
+
+    def test_two_with_one_address_are_told_of(self, stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+        told: list[Any] = []
+        monkeypatch.setattr(Directory, "_log", Logger(observer=told.append))
+        world = World(stores)
+        world.directory("mark-0", ONE).beat()  # of the same node, before a restart
+        world.pass_(LEASE, world.one, world.two)
+        assert told == []
+        twin = world.directory("mark-3", ONE)
+        world.pass_(LEASE, world.one, twin)
+        assert {event["address"] for event in told} == {ONE}
+        assert len(told) == 2, "each of them, once"
 
     def test_who_says_nothing_any_more_has_gone_soon(self, stores: Stores) -> None:
         world = World(stores)
