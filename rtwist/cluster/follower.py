@@ -108,7 +108,7 @@ class Follower:
         while True:
             asked = self._serial
             page = await self._records.since(asked)
-            if self._serial < asked:  # another reading has begun again meanwhile: this page leaves out what is new
+            if self._serial < asked:  # another reading began again: here, what is new is left out
                 continue
             # A serial that is smaller: a replica took over that had not got all, or a disk had not.
             went_back = page.epoch == self._epoch and not page.more and page.serial < self._serial

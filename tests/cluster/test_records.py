@@ -179,7 +179,7 @@ class TestAFollower:
             arrived.callback(None)
         assert node.heard == [("a", b"1")]
 
-    def test_two_readings_at_a_time_of_a_store_that_lost_everything_leave_nothing_out(self, stores: Stores) -> None:
+    def test_two_readings_at_a_time_of_a_store_that_lost_all_leave_nothing_out(self, stores: Stores) -> None:
         records = stores.records()
         late = LateRecords(records)
         node = Node(late)
