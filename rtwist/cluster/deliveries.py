@@ -194,14 +194,6 @@ class Deliveries:
             if own is not None:
                 own.publish = False
 
-    def doubt(self, seconds: float) -> list[str]:
-        """Have all of the last `seconds` published again; their keys."""
-        since = self._now() - seconds
-        keys = [key for key, own in self._own.items() if own.at >= since]
-        for key in keys:
-            self._own[key].publish = True
-        return keys
-
     # Within
 
     def _forget_mark(self, key: str) -> None:

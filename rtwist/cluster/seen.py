@@ -14,8 +14,6 @@ from rtwist.cluster.records import Records
 from rtwist.intake.window import DEFAULT_SECONDS, DEFAULT_SIZE, Window, key_of
 from rtwist.tasks import Tasks
 
-DOUBTFUL_SECONDS = 15.0
-"""Longer than a connection to Redis takes to be found dead."""
 IDLE_SECONDS = 10.0
 """For `RecordLimits.idle`: ids do not age while nothing is handled, as when the broker is away."""
 
@@ -76,13 +74,10 @@ class SharedWindow(Window):
                 self._deliveries.published(keys)
         return failure
 
-    def publish_again(self) -> Deferred[None] | None:
-        """Have published again what may not have been; fires when that is certain. None when it is not kept."""
-        if self._deliveries is None:
-            return None
-        for key in self._deliveries.doubt(DOUBTFUL_SECONDS):
-            self.follower.put(key, b"")
-        return self.follower.settled()
+    @property
+    def publishes(self) -> bool:
+        """Whether the emissions of events go out with their ids: where an id is certain, they are."""
+        return self._deliveries is not None
 
     def _heard(self, key: str, value: bytes) -> None:
         try:

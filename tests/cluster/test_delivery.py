@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from twisted.logger import capturedLogs
 
 from rtwist.cluster import deliveries as limits
 from rtwist.cluster.classic.adapter import ClassicAdapter
-from rtwist.cluster.deliveries import KeptLimits
+from rtwist.cluster.deliveries import Entry, KeptLimits
 from rtwist.cluster.hearing import MORE_SECONDS
 from rtwist.cluster.outage import WhileAway
 from rtwist.cluster.sharded.adapter import ShardedAdapter
@@ -265,6 +265,25 @@ class TestRedelivery:
         stores.deliver()
         assert said == ["certain"]
         assert all_heard(clients) == [[1]] * 3
+
+    def test_what_the_bus_drops_of_others_has_no_event_put_again(
+        self, start: Start, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        nodes = start()
+        client = Client(nodes[1])
+        for number in range(5):
+            assert nodes[0].take(event(number))
+        puts: list[int] = []
+        put = nodes[0].reach._log.put_events
+
+        async def counted(entries: Sequence[Entry]) -> None:
+            puts.append(len(entries))
+            await put(entries)
+
+        monkeypatch.setattr(nodes[0].reach, "put_events", counted, raising=False)
+        monkeypatch.setattr(nodes[0].bus, "settled", lambda since: fail(BusError("too much waits")))
+        assert nodes[0].take(event(5))
+        assert (puts, client.heard()) == ([1], [0, 1, 2, 3, 4, 5])
 
     def test_an_emission_that_redis_refused_is_published_again(
         self, start: Start, stores: Stores, monkeypatch: pytest.MonkeyPatch

@@ -13,7 +13,7 @@ from twisted.logger import capturedLogs
 
 from rtwist.errors import BusCut, RedisLost
 from rtwist.redis.bus import RedisBus
-from rtwist.redis.client import Redis
+from rtwist.redis.client import Redis, RedisOptions
 from tests.redis.ends import connected, gate_to, started, until
 from tests.support.certificates import Authority
 from tests.support.redis import Redis as Server
@@ -72,10 +72,12 @@ async def test_redis_is_killed_and_comes_back(sharded: bool) -> None:
 @pytest.mark.parametrize("which", ["commands", "subscriber"])
 @ensureDeferred
 async def test_one_connection_is_killed_at_redis(redis_server: Server, which: str) -> None:
-    async with connected(redis_server.url) as redis:
+    name = f"rtwist-{which}"
+    await until(lambda: not redis_server.clients(name))  # what an earlier test had is gone
+    async with connected(redis_server.url, options=RedisOptions()) as redis:
         bus, heard = hears(redis)
         await goes_on(redis, bus, heard)
-        (client,) = redis_server.clients(f"rtwist-{which}")
+        (client,) = redis_server.clients(name)
         link: Any = getattr(redis, which)
         redis_server.cli("CLIENT", "KILL", "ID", client["id"])
         await until(lambda: link.made == 2)
