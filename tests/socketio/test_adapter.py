@@ -73,9 +73,7 @@ class Remembering(Adapter):
         self.asked.append(("fetch", selection))
         return ["somebody"]
 
-    def broadcast(
-        self, packet: Packet, selection: Selection, if_behind: Any = None, mark: Any = None
-    ) -> int:
+    def broadcast(self, packet: Packet, selection: Selection, if_behind: Any = None, mark: Any = None) -> int:
         self.asked.append(("broadcast", selection))
         return 0
 
