@@ -198,7 +198,7 @@ class Nodes(MultiService):
         owned = self._records("owners", RecordLimits(config.max_orders, _MONTH))
         here = _memory(config)
         self._revocations = SharedRevocations(revoked, tasks, here[0], now=time.time)
-        self._owners = SharedOwners(owned, tasks, here[1])
+        self._owners = SharedOwners(owned, tasks, here[1], now=time.time)
         self._follow("revocations", self._revocations.follower)
         self._follow("owners", self._owners.follower)
         return Truths(self._revocations, self._owners, self._make_presence(io))

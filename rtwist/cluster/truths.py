@@ -6,10 +6,11 @@ Each keeps a copy in memory that answers at once, and a `Follower` of the shared
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Meta, Struct
 
 from rtwist.auth.identity import MAX_ROLES, MAX_SHOPS, Identity
 from rtwist.auth.revocation import RevokedTokens
@@ -24,6 +25,7 @@ from rtwist.tasks import Tasks
 
 MAX_RECORD_BYTES = 1_000_000
 """Far more than a user with `MAX_SHOPS` shops takes."""
+_MOST_VERSION = 2**53 - 1
 _encode = msgspec.json.encode
 
 
@@ -67,14 +69,16 @@ class SharedRevocations:
 class SharedOwners:
     """An `OwnerStore` of all nodes: `local` is this node's copy, and answers.
 
-    `changed` lets the sockets of this node follow what other nodes have learnt.
+    `changed` lets the sockets of this node follow what other nodes have learnt. `now` returns the seconds since
+    1970. A node that was cut off may say of an order what others have replaced since: they say theirs again.
     """
 
-    def __init__(self, records: Records, tasks: Tasks, local: OrderBook) -> None:
+    def __init__(self, records: Records, tasks: Tasks, local: OrderBook, *, now: Callable[[], float]) -> None:
         self.unreadable = Tally()
         self.changed: Callable[[OwnersChanged], object] = lambda _: None
         self.follower = Follower(records, tasks, self._heard, mine=self._mine)
         self._local = local
+        self._now = now
 
     def recall(self, order_id: str) -> Owners:
         """See `OwnerStore`."""
@@ -82,23 +86,26 @@ class SharedOwners:
 
     def remember(self, order_id: str, owners: Owners) -> None:
         """See `OwnerStore`; the other nodes hear of it."""
+        # Greater than that of an order forgotten here, and greater than the known one by whatever clock.
+        version = max(int(self._now() * 1000), self._local.recall(order_id).version + 1)
+        owners = replace(owners, version=min(version, _MOST_VERSION))
         self._local.remember(order_id, owners)
-        self.follower.put(order_id, _encode(_Owned(owners.user, owners.company, owners.shop)))
+        self.follower.put(order_id, _owned(owners))
 
     def _heard(self, key: str, value: bytes) -> None:
         found = _read(value, _Owned, self.unreadable)
         if found is None:
             return
-        owners = Owners(found.user, found.company, found.shop)
-        if self._local.recall(key) != owners:
-            self._local.remember(key, owners)
+        owners, known = Owners(found.user, found.company, found.shop, found.version), self._local.recall(key)
+        if owners.version < known.version:
+            self.follower.put(key, _owned(known))
+            return
+        self._local.remember(key, owners)
+        if owners != known:
             self.changed(OwnersChanged(key, owners))
 
     def _mine(self) -> Iterable[tuple[str, bytes]]:
-        return [
-            (order_id, _encode(_Owned(owners.user, owners.company, owners.shop)))
-            for order_id, owners in self._local.items()
-        ]
+        return [(order_id, _owned(owners)) for order_id, owners in self._local.items()]
 
 
 class SharedEffects:
@@ -155,6 +162,7 @@ class _Owned(Struct, frozen=True, omit_defaults=True):
     user: str | None = None
     company: str | None = None
     shop: str | None = None
+    version: Annotated[int, Meta(ge=0, le=_MOST_VERSION)] = 0
 
     def __post_init__(self) -> None:
         _check(self.user, self.company, self.shop)
@@ -179,6 +187,10 @@ def _check(*ids: str | None) -> None:
     for one in ids:
         if one is not None and plain_text(one) != one:
             raise ValueError("an id that is none")
+
+
+def _owned(owners: Owners) -> bytes:
+    return _encode(_Owned(owners.user, owners.company, owners.shop, owners.version))
 
 
 def _written(revoke: Revoke) -> tuple[str, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from rtwist.domain.event import DomainEvent
@@ -15,11 +15,15 @@ DEFAULT_MAX_ORDERS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """The ids of an order's customer, company and shop; None for what is not known."""
+    """The ids of an order's customer, company and shop; None for what is not known.
+
+    Of what nodes say of one order the greatest `version` counts.
+    """
 
     user: str | None = None
     company: str | None = None
     shop: str | None = None
+    version: int = field(default=0, compare=False)
 
     @property
     def known(self) -> bool:

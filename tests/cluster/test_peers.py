@@ -31,7 +31,7 @@ EVENT = {"id": "e1", "type": "order.created", "data": {"orderId": "o1", "userId"
 class Node:
     def __init__(self, ids: Records, owners: Records, choice: WhileAway = WhileAway.HOLD) -> None:
         self.house = House([], ping_interval=1e8)
-        self.owners = SharedOwners(owners, Tasks(), OrderBook())
+        self.owners = SharedOwners(owners, Tasks(), OrderBook(), now=time.time)
         window = SharedWindow(ids, Tasks(), time.time)
         self.outage = Outage(choice)
         for turn in (Turn.FOUND, Turn.CAUGHT_UP):

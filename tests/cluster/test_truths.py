@@ -107,8 +107,8 @@ class TestRevocations:
 
 
 class Owning(SharedOwners):
-    def __init__(self, records: Records) -> None:
-        super().__init__(records, Tasks(), OrderBook(100))
+    def __init__(self, records: Records, size: int = 100) -> None:
+        super().__init__(records, Tasks(), OrderBook(size), now=lambda: NOW)
         self.told: list[OwnersChanged] = []
         self.changed = self.told.append
 
@@ -134,6 +134,56 @@ class TestOwners:
         other.remember("o1", Owners("u2"))
         follow(one, other)
         assert one.recall("o1") == other.recall("o1") == Owners("u2")
+
+    def test_who_was_cut_off_does_not_take_back_what_others_have_learnt(self, stores: Stores) -> None:
+        """Neither with what it could not put, nor with what it puts again after a loss."""
+        records = stores.records()
+        one, other = Owning(records), Owning(records)
+        one.remember("o1", Owners("u1"))
+        follow(one, other)
+        stores.away = True
+        one.remember("o2", Owners("u1"))
+        stores.away = False
+        other.remember("o2", Owners("u1"))  # its event has come again, there
+        for order in ("o1", "o2"):
+            other.remember(order, Owners("u2"))
+        stores.lose()
+        follow(other)
+        other.remember("o1", Owners("u3"))
+        one.follower.flush()
+        for _ in range(2):
+            follow(one, other)
+        later = Owning(records)
+        follow(later)
+        for node in (one, other, later):
+            assert (node.recall("o1"), node.recall("o2")) == (Owners("u3"), Owners("u2"))
+        assert [change.owners for change in one.told] == [Owners("u3"), Owners("u2")]
+        assert [change.owners for change in other.told] == [Owners("u1")]
+
+    def test_one_forgotten_here_is_learnt_anew(self, stores: Stores) -> None:
+        records = stores.records()
+        one, other = Owning(records, size=1), Owning(records)
+        for order, user in (("o1", "u1"), ("o2", "u1"), ("o1", "u2")):
+            one.remember(order, Owners(user))
+            follow(other)
+        assert other.recall("o1") == Owners("u2")
+
+    @pytest.mark.parametrize("version", [-1, 2**53, "true", "1.5"])
+    def test_a_version_that_is_none(self, stores: Stores, version: object) -> None:
+        records = stores.records()
+        node = Owning(records)
+        result(records.put([("o1", f'{{"user":"u1","version":{version}}}'.encode())]))
+        follow(node)
+        assert node.told == []
+
+    def test_the_greatest_version_is_not_the_last_word(self, stores: Stores) -> None:
+        records = stores.records()
+        node, other = Owning(records), Owning(records)
+        result(records.put([("o1", f'{{"user":"u1","version":{2**53 - 1}}}'.encode())]))
+        follow(node, other)
+        node.remember("o1", Owners("u2"))
+        follow(node, other)
+        assert node.recall("o1") == other.recall("o1") == Owners("u2")
 
     def test_what_is_none_is_left_out(self, stores: Stores) -> None:
         records = stores.records()
