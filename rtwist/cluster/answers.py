@@ -130,8 +130,8 @@ class FarAcks:
     def close(self) -> None:
         """Nobody will answer any more."""
         owed, self._owed = self._owed, 0
-        for _ in range(owed):
-            self._ack.far_lost()
+        if owed:
+            self._ack.far_lost(owed)
         self.lost()
 
     def _check(self) -> None:

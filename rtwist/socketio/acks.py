@@ -153,8 +153,9 @@ class BroadcastAck:
         """One of these has nothing to answer."""
         self._one_less()
 
-    def far_lost(self) -> None:
-        """One of these will not answer."""
+    def far_lost(self, number: int = 1) -> None:
+        """So many of these, at least one, will not answer."""
+        self._open -= number - 1
         self._lost()
 
     def sent(self) -> Deferred[list[Any]]:

@@ -12,6 +12,7 @@ from twisted.logger import capturedLogs
 
 from rtwist.cluster.adapter import ClusterAdapter
 from rtwist.cluster.answers import NodesTimeout
+from rtwist.cluster.messages import ClientCount
 from rtwist.cluster.mode import Mode
 from rtwist.cluster.remote import RemoteSocket
 from rtwist.cluster.sharded.adapter import ShardedAdapter
@@ -249,6 +250,17 @@ class TestWaiting:
         cluster.houses[0].io.close()
         cluster.houses[1].io.close()
         assert [type(one) for one in found] == [CancelledError]
+        assert [type(one) for one in acked] == [AckLost]
+
+    def test_nor_for_more_clients_than_there_can_be(self, cluster: Cluster, party: Party) -> None:
+        cluster.buses[2].silent = True
+        acked = outcome(cluster.houses[1].io.root.to("nobody").emit_with_ack("q"))
+        cluster.settle()
+        adapter = cluster.adapter(1)
+        (request_id,) = adapter._far_acks
+        for _ in range(2):
+            adapter.heard(lambda: ClientCount(request_id, 2**53 - 1))
+        cluster.houses[1].io.close()
         assert [type(one) for one in acked] == [AckLost]
 
     def test_a_node_that_left_is_not_waited_for(self, cluster: Cluster, party: Party) -> None:
