@@ -55,7 +55,8 @@ FOLLOW_SECONDS = 2.5
 """From one look at what other nodes have put to the next, in case the message that tells of it was lost."""
 PROTOCOL_LEASES = 3
 """For which it is remembered how nodes spoke: restarted with another setting, all complain so long."""
-_EFFECTS = RecordLimits(size=10_000, seconds=600.0)
+_EFFECTS = RecordLimits(size=10_000, seconds=86_400.0)
+"""A node that was cut off for longer, or from more, has its clients keep the places of their tokens."""
 _MONTH = 30 * 86_400.0
 
 
@@ -207,7 +208,14 @@ class Nodes(MultiService):
         """What the intake shares with the other nodes; `truths` comes before."""
         self._revocations.dismiss = gateway.accounts.dismiss_all_revoked
         self._owners.changed = gateway.accounts.apply
-        effects = SharedEffects(self._records("effects", _EFFECTS), self._tasks, gateway.accounts, node=self.node)
+        effects = SharedEffects(
+            self._records("effects", _EFFECTS),
+            self._tasks,
+            gateway.accounts,
+            node=self.node,
+            kept=_EFFECTS,
+            now=time.time,
+        )
         self._follow("effects", effects.follower)
         window = self._make_window(io, config)
         followers = (self._revocations.follower, self._owners.follower)

@@ -5,6 +5,7 @@ Each keeps a copy in memory that answers at once, and a `Follower` of the shared
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from msgspec import UNSET, Meta, Struct
 from rtwist.auth.identity import MAX_ROLES, MAX_SHOPS, Identity
 from rtwist.auth.revocation import RevokedTokens
 from rtwist.cluster.follower import Follower
-from rtwist.cluster.records import Records
+from rtwist.cluster.records import RecordLimits, Records
 from rtwist.domain.emission import Disconnect, Effect, Reassign, Revoke
 from rtwist.domain.ids import plain_text
 from rtwist.domain.owners import OrderBook, Owners, OwnersChanged
@@ -26,6 +27,8 @@ from rtwist.tasks import Tasks
 MAX_RECORD_BYTES = 1_000_000
 """Far more than a user with `MAX_SHOPS` shops takes."""
 _MOST_VERSION = 2**53 - 1
+_DRIFT_SECONDS = 60.0
+"""How far the clock of one node may be behind that of another."""
 _encode = msgspec.json.encode
 
 
@@ -109,43 +112,77 @@ class SharedOwners:
 
 
 class SharedEffects:
-    """A `LiveSockets` of all nodes: what an event does to a user's sockets is done by every node to its own.
+    """A `LiveSockets` of all nodes: what an event does to a user's sockets every node does to its own, once.
 
     `local` does it here. `node` names this process as no other. A node that starts later has no sockets that an
-    earlier effect could be about: it begins with those that come. What `Revoke` and `OwnersChanged` are about is
-    shared by `SharedRevocations` and `SharedOwners`.
+    earlier effect could be about: it begins with those that come. When the store has lost effects, whoever knows
+    them puts them again for the nodes that were cut off: `kept` says how many and for how long, as for `records`.
+    `now` returns the seconds since 1970. What `Revoke` and `OwnersChanged` are about is shared by
+    `SharedRevocations` and `SharedOwners`.
     """
 
-    def __init__(self, records: Records, tasks: Tasks, local: LiveSockets, *, node: str) -> None:
+    def __init__(
+        self,
+        records: Records,
+        tasks: Tasks,
+        local: LiveSockets,
+        *,
+        node: str,
+        kept: RecordLimits,
+        now: Callable[[], float],
+    ) -> None:
         self.unreadable = Tally()
         # Nobody is to be disconnected before the emissions of the same event are out.
-        self.follower = Follower(records, tasks, self._heard, begin_now=True, waits=True)
+        self.follower = Follower(records, tasks, self._heard, mine=self._mine, begin_now=True, waits=True)
         self._local = local
         self._node = node
+        self._kept = kept
+        self._now = now
         self._number = 0
+        self._began = now()
+        self._known: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
 
     def apply(self, effect: Effect | OwnersChanged) -> None:
         """Do it to the sockets of this node at once, and have the others do it to theirs."""
         self._local.apply(effect)
+        now = self._now()
         if isinstance(effect, Disconnect):
-            self._put(_Effect(effect.user_id, disconnect=True))
+            self._put(_Effect(effect.user_id, disconnect=True, put=now))
         elif isinstance(effect, Reassign):
-            self._put(_Effect(effect.user_id, False, effect.company_id, effect.shop_ids, effect.roles, effect.at))
+            self._put(
+                _Effect(effect.user_id, False, effect.company_id, effect.shop_ids, effect.roles, effect.at, now)
+            )
 
     def _put(self, effect: _Effect) -> None:
         self._number += 1
-        self.follower.put(f"{self._node}.{self._number}", _encode(effect))
+        key, value = f"{self._node}.{self._number}", _encode(effect)
+        self._know(key, value)
+        self.follower.put(key, value)
 
     def _heard(self, key: str, value: bytes) -> None:
-        if key.rpartition(".")[0] == self._node:
+        if key in self._known or key.rpartition(".")[0] == self._node:
             return
         found = _read(value, _Effect, self.unreadable)
         if found is None:
+            return
+        self._know(key, value)
+        if found.put < self._began - _DRIFT_SECONDS:
             return
         if found.disconnect:
             self._local.apply(Disconnect(found.user))
         else:
             self._local.apply(Reassign(found.user, found.company, found.shops, found.roles, found.at))
+
+    def _know(self, key: str, value: bytes) -> None:
+        now = self._now()
+        self._known[key] = now, value
+        while (
+            len(self._known) > self._kept.size or next(iter(self._known.values()))[0] <= now - self._kept.seconds
+        ):
+            self._known.popitem(last=False)
+
+    def _mine(self) -> Iterable[tuple[str, bytes]]:
+        return [(key, value) for key, (_, value) in self._known.items()]
 
 
 class _Revocation(Struct, frozen=True, omit_defaults=True):
@@ -175,6 +212,7 @@ class _Effect(Struct, frozen=True, omit_defaults=True):
     shops: tuple[str, ...] | msgspec.UnsetType = UNSET
     roles: tuple[str, ...] | msgspec.UnsetType = UNSET
     at: float | None = None
+    put: float = 0.0
 
     def __post_init__(self) -> None:
         shops, roles = (() if names is UNSET else names for names in (self.shops, self.roles))

@@ -9,7 +9,7 @@ import pytest
 
 from rtwist.auth.identity import Identity
 from rtwist.auth.revocation import RevokedTokens
-from rtwist.cluster.records import Records
+from rtwist.cluster.records import RecordLimits, Records
 from rtwist.cluster.seen import IDLE_SECONDS, SharedWindow
 from rtwist.cluster.truths import SharedEffects, SharedOwners, SharedRevocations
 from rtwist.domain.emission import Disconnect, Reassign, Revoke
@@ -199,6 +199,11 @@ class Sockets:
         self.apply = self.applied.append
 
 
+def effecting(stores: Stores, records: Records, node: str, sockets: Sockets, size: int = 100) -> SharedEffects:
+    kept = RecordLimits(size, 600)
+    return SharedEffects(records, Tasks(), sockets, node=node, kept=kept, now=stores.clock.seconds)
+
+
 class TestEffects:
     @pytest.mark.parametrize(
         "effect",
@@ -211,7 +216,7 @@ class TestEffects:
     def test_every_node_does_it_once(self, stores: Stores, effect: Any) -> None:
         records = stores.records()
         sockets = [Sockets() for _ in range(3)]
-        nodes = [SharedEffects(records, Tasks(), one, node=f"n.{i}") for i, one in enumerate(sockets)]
+        nodes = [effecting(stores, records, f"n.{i}", one) for i, one in enumerate(sockets)]
         follow(*nodes)
         nodes[0].apply(effect)
         nodes[0].follower.flush()
@@ -221,11 +226,11 @@ class TestEffects:
 
     def test_a_node_that_starts_later_has_no_such_sockets(self, stores: Stores) -> None:
         records = stores.records()
-        earlier = SharedEffects(records, Tasks(), Sockets(), node="a")
+        earlier = effecting(stores, records, "a", Sockets())
         earlier.apply(Disconnect("u1"))
         earlier.follower.flush()
         sockets = Sockets()
-        later = SharedEffects(records, Tasks(), sockets, node="b")
+        later = effecting(stores, records, "b", sockets)
         follow(later)
         assert sockets.applied == []
 
@@ -233,11 +238,52 @@ class TestEffects:
     def test_what_is_none_is_left_out(self, stores: Stores, value: bytes) -> None:
         records = stores.records()
         sockets = Sockets()
-        node = SharedEffects(records, Tasks(), sockets, node="a")
+        node = effecting(stores, records, "a", sockets)
         follow(node)
         result(records.put([("b.1", value)]))
         follow(node)
         assert sockets.applied == []
+
+    def test_who_was_cut_off_hears_of_them_although_the_store_has_lost_them(self, stores: Stores) -> None:
+        """Even if the node they are of has gone; who did them does not do them again, nor who came after them."""
+        records = stores.records()
+        sockets = [Sockets() for _ in range(4)]
+        one, two, cut = (effecting(stores, records, name, sockets[i]) for i, name in enumerate("abc"))
+        follow(one, two, cut)
+        one.apply(Disconnect("u1"))
+        one.follower.flush()
+        follow(two)
+        stores.clock.advance(100)
+        stores.lose()
+        later = effecting(stores, records, "d", sockets[3])
+        follow(later, two)
+        two.follower.flush()
+        follow(cut, later)
+        assert [len(each.applied) for each in sockets] == [1, 1, 1, 0]
+
+    def test_a_store_that_fell_back_has_nothing_done_again(self, stores: Stores) -> None:
+        records = stores.records()
+        sockets = [Sockets(), Sockets()]
+        one, other = (effecting(stores, records, name, each) for name, each in zip("ab", sockets, strict=True))
+        follow(one, other)
+        for user in ("u1", "u2"):
+            one.apply(Disconnect(user))
+        one.follower.flush()
+        follow(one, other)
+        # A reading that says less than one before.
+        other.follower._serial += 1
+        follow(other)
+        assert [len(each.applied) for each in sockets] == [2, 2]
+
+    def test_no_more_are_known_than_are_kept(self, stores: Stores) -> None:
+        records = stores.records()
+        node = effecting(stores, records, "a", Sockets(), size=3)
+        for number in range(5):
+            node.apply(Disconnect(f"u{number}"))
+        assert [key for key, _ in node._mine()] == ["a.3", "a.4", "a.5"]
+        stores.clock.advance(600)
+        node.apply(Disconnect("u"))
+        assert [key for key, _ in node._mine()] == ["a.6"]
 
 
 class TestSeenIds:
