@@ -21,9 +21,9 @@ class Follower:
 
     `heard` is called with each key and value, in the order they were put, once for each put that is not followed
     by another of the same key; not for keys that this node is about to put itself, whose value counts. After the
-    store has lost everything, what `mine` gives is put again. `begin_now` leaves out what was put before the
-    first reading. While the store is away at most `max_waiting` records wait; the oldest go first, `dropped`
-    counts them. With `waits` a put waits for the next call of `flush`, `settled` or `catch_up_soon`.
+    store has lost everything, what `mine` gives is put again. While the store is away at most `max_waiting`
+    records wait; the oldest go first, `dropped` counts them. With `waits` a put waits for the next call of
+    `flush`, `settled` or `catch_up_soon`.
     """
 
     def __init__(
@@ -33,7 +33,6 @@ class Follower:
         heard: Callable[[str, bytes], None],
         *,
         mine: Callable[[], Iterable[tuple[str, bytes]]] = lambda: (),
-        begin_now: bool = False,
         max_waiting: int = DEFAULT_MAX_WAITING,
         waits: bool = False,
     ) -> None:
@@ -44,7 +43,7 @@ class Follower:
         self._heard = heard
         self._mine = mine
         self._max_waiting = max_waiting
-        self._serial = -1 if begin_now else 0
+        self._serial = 0
         self._epoch: str | None = None
         self._number = 0
         self._active = False

@@ -44,7 +44,7 @@ class Records(Protocol):
         """Put values under their keys; returns once that is certain, raises `StoreFailed` when it is not."""
 
     async def since(self, serial: int) -> Page:
-        """What changed after `serial`; 0 for all there is, -1 for nothing but where to read on."""
+        """What changed after `serial`; 0 for all there is."""
 
 
 class RecordLimits(NamedTuple):
@@ -99,8 +99,6 @@ class MemoryRecords:
 
     async def since(self, serial: int) -> Page:
         """See `Records`."""
-        if serial < 0:
-            return Page(self._epoch, self._serial, (), more=False)
         found = [record for _, record in self._records.values() if record.serial > serial]
         more = len(found) > DEFAULT_PAGE
         page = found[:DEFAULT_PAGE]

@@ -61,7 +61,6 @@ _SINCE = Script(
     + """
 local latest = tonumber(redis.call('HGET', KEYS[1] .. 'state', 'serial') or 0)
 local serial, most = tonumber(ARGV[3]), tonumber(ARGV[4])
-if serial < 0 then return {epoch, latest, {}} end
 local found = redis.call(
   'ZRANGEBYSCORE', KEYS[1] .. 'serials', '(' .. ARGV[3], '+inf', 'WITHSCORES', 'LIMIT', 0, most + 1)
 local records = {}

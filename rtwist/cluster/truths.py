@@ -27,7 +27,7 @@ from rtwist.tasks import Tasks
 MAX_RECORD_BYTES = 1_000_000
 """Far more than a user with `MAX_SHOPS` shops takes."""
 _MOST_VERSION = 2**53 - 1
-_DRIFT_SECONDS = 60.0
+_DRIFT_SECONDS = 5.0
 """How far the clock of one node may be behind that of another."""
 _encode = msgspec.json.encode
 
@@ -115,10 +115,9 @@ class SharedEffects:
     """A `LiveSockets` of all nodes: what an event does to a user's sockets every node does to its own, once.
 
     `local` does it here. `node` names this process as no other. A node that starts later has no sockets that an
-    earlier effect could be about: it begins with those that come. When the store has lost effects, whoever knows
-    them puts them again for the nodes that were cut off: `kept` says how many and for how long, as for `records`.
-    `now` returns the seconds since 1970. What `Revoke` and `OwnersChanged` are about is shared by
-    `SharedRevocations` and `SharedOwners`.
+    earlier effect could be about. When the store has lost effects, whoever knows them puts them again for the
+    nodes that were cut off: `kept` says how many and for how long, as for `records`. `now` returns the seconds
+    since 1970. What `Revoke` and `OwnersChanged` are about is shared by `SharedRevocations` and `SharedOwners`.
     """
 
     def __init__(
@@ -133,7 +132,7 @@ class SharedEffects:
     ) -> None:
         self.unreadable = Tally()
         # Nobody is to be disconnected before the emissions of the same event are out.
-        self.follower = Follower(records, tasks, self._heard, mine=self._mine, begin_now=True, waits=True)
+        self.follower = Follower(records, tasks, self._heard, mine=self._mine, waits=True)
         self._local = local
         self._node = node
         self._kept = kept

@@ -229,10 +229,21 @@ class TestEffects:
         earlier = effecting(stores, records, "a", Sockets())
         earlier.apply(Disconnect("u1"))
         earlier.follower.flush()
+        stores.clock.advance(10)
         sockets = Sockets()
         later = effecting(stores, records, "b", sockets)
         follow(later)
         assert sockets.applied == []
+
+    def test_one_that_starts_cut_off_may_have_them(self, stores: Stores) -> None:
+        records = stores.records()
+        sockets = Sockets()
+        earlier, later = effecting(stores, records, "a", Sockets()), effecting(stores, records, "b", sockets)
+        stores.clock.advance(10)
+        earlier.apply(Disconnect("u1"))
+        earlier.follower.flush()
+        follow(later)
+        assert sockets.applied == [Disconnect("u1")]
 
     @pytest.mark.parametrize("value", [b"", b"{}", b'{"user":"u","shops":["\\n"]}', b'{"user":"u","at":"x"}'])
     def test_what_is_none_is_left_out(self, stores: Stores, value: bytes) -> None:
