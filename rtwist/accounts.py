@@ -74,6 +74,12 @@ class Accounts:
             self._log.info("{effect}: nobody is connected with those tokens", effect=quoted(str(effect)))
         return count
 
+    async def revoke_everywhere(self, effect: Revoke) -> int:
+        """The same; returns once the other nodes can know, too, and raises `StoreFailed` if that takes longer."""
+        count = self.revoke(effect)
+        await self._revocations.settled()
+        return count
+
     def dismiss_all_revoked(self, effect: Revoke) -> int:
         """Disconnect the sockets whose tokens `effect` calls back; returns how many there were."""
         user_id = effect.user_id

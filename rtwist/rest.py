@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -94,9 +94,9 @@ class Cluster(Protocol):
 class Rest:
     """The routes over a Socket.IO server and an intake.
 
-    `revoke` calls tokens back and returns how many sockets it has disconnected; `users` tells who is connected,
-    by default to this node; `now` returns the seconds since 1970; `drain_rate` is how many clients a second a
-    rebalance sends away, None for all at once. `cluster` are the other nodes, if there are any.
+    `revoke` calls tokens back at all nodes and tells how many sockets this one has disconnected; `users` tells
+    who is connected, by default to this node; `now` returns the seconds since 1970; `drain_rate` is how many
+    clients a second a rebalance sends away, None for all at once. `cluster` are the other nodes, if any.
     """
 
     _app = Klein()
@@ -109,7 +109,7 @@ class Rest:
         access: Access,
         *,
         now: Callable[[], float],
-        revoke: Callable[[Revoke], int],
+        revoke: Callable[[Revoke], Awaitable[int]],
         max_depth: int = 64,
         max_room_name: int = DEFAULT_MAX_ROOM_NAME,
         broker: Broker | None = None,
@@ -225,7 +225,12 @@ class Rest:
     async def revoke(self, request: IRequest) -> bytes:
         """Call tokens back: those of a user or a company, one by its id, or all."""
         await self._access.check(request, status_route=False)
-        return self._data(request, {"disconnected": self._revoke(read_revocation(self._body(request)))})
+        asked = read_revocation(self._body(request))
+        try:
+            return self._data(request, {"disconnected": await self._revoke(asked)})
+        except StoreFailed as error:
+            text = f"called back at this node; the others follow when Redis is back, or try again: {error}"
+            raise Refused("unavailable", text) from None
 
     @_app.route("/rebalance", methods=["POST"], strict_slashes=False)
     async def rebalance(self, request: IRequest) -> bytes:

@@ -164,7 +164,7 @@ def _rest(
         intake,
         access,
         now=time.time,
-        revoke=gateway.accounts.revoke,
+        revoke=gateway.accounts.revoke_everywhere,
         max_depth=config.socketio.max_depth,
         max_room_name=config.max_room_name,
         broker=broker,

@@ -27,7 +27,7 @@ _USAGE = (
 class Revocations(Protocol):
     """The memory of what was called back.
 
-    Neither method waits for anything: a store shared between nodes answers from its local copy.
+    Neither `add` nor `cover` waits for anything: a store shared between nodes answers from its local copy.
     """
 
     def add(self, revoke: Revoke, now: float) -> bool:
@@ -38,6 +38,9 @@ class Revocations(Protocol):
 
     def cover(self, identity: Identity, now: float) -> bool:
         """Whether the token of `identity` was called back."""
+
+    async def settled(self) -> None:
+        """Return once all nodes can know what was added; raises `StoreFailed` when they can not yet."""
 
 
 class RevokedTokens:
@@ -82,6 +85,9 @@ class RevokedTokens:
             if found is not None and now < found[1] and _is_meant(whom[2], found[0] + self._leeway, identity):
                 return True
         return False
+
+    async def settled(self) -> None:
+        """See `Revocations`: there are no other nodes."""
 
     def _forget(self, now: float) -> None:
         while self._until:

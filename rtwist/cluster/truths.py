@@ -57,6 +57,10 @@ class SharedRevocations:
         """See `Revocations`."""
         return self._local.cover(identity, now)
 
+    async def settled(self) -> None:
+        """See `Revocations`."""
+        await self.follower.settled()
+
     def _heard(self, key: str, value: bytes) -> None:
         revoke = _read(value, _Revocation, self.unreadable)
         if revoke is None:

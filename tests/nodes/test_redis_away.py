@@ -76,6 +76,23 @@ def test_one_that_stands_still_counts_as_away(rabbitmq: RabbitMQ, redis: Redis) 
         assert [client.next_event().data["orderId"] for client in clients] == ["o1", "o1"]
 
 
+def test_a_revocation_is_confirmed_when_all_nodes_can_know(rabbitmq: RabbitMQ, redis: Redis) -> None:
+    with ExitStack() as stack:
+        both = nodes(rabbitmq, redis, stack)
+        clients = [one.join("u1") for one in both]
+        redis.kill()
+        for one in both:
+            until(lambda one=one: state(one) == (503, "held", "connecting"), says=lambda one=one: state(one))
+        status, code, message = refused(both[0].service.post("/revoke", {"user": "u1"}))
+        assert (status, code) == (503, "unavailable")
+        assert message.startswith("called back at this node; ")
+        assert "auth:revoked" in clients[0].rest()[-2]
+        redis.start()
+        assert "auth:revoked" in clients[1].rest()[-2]
+        answer = both[0].service.post("/revoke", {"user": "u1"})
+        assert answer.status == 200, answer
+
+
 def test_with_local_a_node_serves_its_own_clients_meanwhile(rabbitmq: RabbitMQ, redis: Redis) -> None:
     with ExitStack() as stack:
         both = nodes(rabbitmq, redis, stack, "--redis-away", "local")

@@ -81,7 +81,7 @@ def main() -> None:
     io.on("connection", lambda socket: socket.on_any(answer))
     gateway = Gateway(io, verifier=verifier, owners=orders, now=time.time)
     intake = Intake(io, Router(BUILT_IN, orders), now=time.time, live=gateway.accounts)
-    rest = Rest(io, intake, Access(verifier, API_KEY), now=time.time, revoke=gateway.accounts.revoke)
+    rest = Rest(io, intake, Access(verifier, API_KEY), now=time.time, revoke=gateway.accounts.revoke_everywhere)
     serverFromString(reactor, "tcp:0:interface=127.0.0.1").listen(io.site(rest.resource()))
     cast(Any, reactor).run()
 

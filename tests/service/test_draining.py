@@ -6,7 +6,7 @@ import time
 
 import pytest
 from treq.testing import StubTreq
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -29,7 +29,11 @@ def rest() -> Rest:
     io = Server(Clock())
     access = Access(TokenVerifier(SharedSecrets(SECRET), now=time.time))
     return Rest(
-        io, Intake(io, Router(BUILT_IN, OrderBook()), now=time.time), access, now=time.time, revoke=lambda _: 0
+        io,
+        Intake(io, Router(BUILT_IN, OrderBook()), now=time.time),
+        access,
+        now=time.time,
+        revoke=lambda _: succeed(0),
     )
 
 
