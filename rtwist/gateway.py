@@ -26,7 +26,7 @@ from rtwist.presence import LocalPresence, Presence
 from rtwist.quoting import listed, quoted
 from rtwist.requests import DEFAULT_MAX_ROOM_NAME, DEFAULT_MAX_ROOMS, Requests
 from rtwist.socketio import ConnectionRefused, ConnectLater, Server, Socket
-from rtwist.socketio.server import SHUTTING_DOWN
+from rtwist.socketio.server import SENT_AWAY, SHUTTING_DOWN
 
 _BEARER = "bearer "
 
@@ -158,8 +158,8 @@ class Gateway:
             socket=socket.id,
             reason=f"{reason} ({socket.remark})" if slow else reason,
         )
-        if reason == SHUTTING_DOWN:
-            self._presence.sent_away(identity)
+        if reason == SHUTTING_DOWN or socket.remark == SENT_AWAY:
+            self._presence.sent_away(identity, stopping=reason == SHUTTING_DOWN)
         else:
             self._presence.disconnected(identity)
 

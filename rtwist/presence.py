@@ -24,8 +24,8 @@ class Presence(Protocol):
     def disconnected(self, identity: Identity) -> None:
         """A socket of that identity has left its rooms."""
 
-    def sent_away(self, identity: Identity) -> None:
-        """The same, but this process stops, and its clients are to come back to another one."""
+    def sent_away(self, identity: Identity, *, stopping: bool) -> None:
+        """The same, but the client is to come back to another process, for this one is full, or `stopping`."""
 
     def moved(self, user_id: str, former: Iterable[str | None], present: Iterable[str | None]) -> None:
         """The companies of the user's live sockets have changed."""
@@ -54,8 +54,10 @@ class LocalPresence:
         others = [other.data["identity"] for other in sockets_of(self._io, identity.user_id)]
         self._tell("presence:offline", identity.user_id, _audience(identity.company_id, others))
 
-    def sent_away(self, identity: Identity) -> None:
-        """All of this node leave: nobody has to hear of each."""
+    def sent_away(self, identity: Identity, *, stopping: bool) -> None:
+        """When all of this node leave, nobody has to hear of each."""
+        if not stopping:
+            self.disconnected(identity)
 
     def moved(self, user_id: str, former: Iterable[str | None], present: Iterable[str | None]) -> None:
         """The companies of the user's live sockets have changed; to super admins that is neither."""

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from rtwist.engineio.reasons import FORCED_CLOSE
 from rtwist.errors import Refused
 from rtwist.socketio import Server
 from rtwist.socketio.client import Client
@@ -121,6 +122,9 @@ class Rebalancing:
     async def _run(self, clients: Sequence[Client]) -> None:
         self._log.info("{clients} clients are sent away, asked for over REST", clients=len(clients))
         try:
-            await shed(self._io.clock, clients, Client.close, rate=self.rate, within=math.inf)
+            await shed(self._io.clock, clients, self._send_away, rate=self.rate, within=math.inf)
         finally:
             self._under_way = False
+
+    def _send_away(self, client: Client) -> None:
+        self._io.send_away(client, FORCED_CLOSE)

@@ -62,7 +62,7 @@ class ClusterPresence:
         """A socket of that identity has left its rooms."""
         self._look(identity.user_id)
 
-    def sent_away(self, identity: Identity) -> None:
+    def sent_away(self, identity: Identity, *, stopping: bool) -> None:
         """A socket was sent to another node: its user has gone when that is not reached in `RETURN_SECONDS`."""
         self._away.append((self._io.clock.seconds() + RETURN_SECONDS, identity.user_id))
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 SHUTTING_DOWN = "server shutting down"
+SENT_AWAY = "sent away"
 """The reason of disconnections when the server closes."""
 
 
@@ -110,10 +111,14 @@ class Server:
         """Let nobody connect any more; who is in stays, and the port is the caller's to close."""
         self.engine.admit_no_more()
 
-    def send_away(self, client: Client) -> None:
-        """End one connection as `close` ends all, but only once what waits for the client has gone out."""
+    def send_away(self, client: Client, reason: str = SHUTTING_DOWN) -> None:
+        """End one connection as `close` ends all, but only once what waits for the client has gone out.
+
+        The `remark` of its sockets is then `SENT_AWAY`.
+        """
         for socket in client.sockets:
-            socket.closed(SHUTTING_DOWN)
+            socket.remark = SENT_AWAY
+            socket.closed(reason)
         client.close()
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from tests.intake.brokered import Brokered, order, until
 from tests.nodes.conftest import joined, node
 from tests.nodes.test_one_service import mark, told, users
 from tests.service.peers import fresh, token
+from tests.service.servers import granted
 from tests.service.test_deploys import departures
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.redis import Redis
@@ -66,6 +67,18 @@ def test_users_of_a_node_that_stops_go_unless_they_have_come_back(two: Two) -> N
     assert watcher.wait_for_presence() == ("offline", "u2")
     assert users(two[0]) == ["boss", "u1"]
     two[1].service.close_clients()
+
+
+def test_users_that_a_node_sends_away_to_others_have_not_gone(two: Two) -> None:
+    watcher = two[0].service.join("boss", "c1")
+    clients = [two[1].service.join(user, "c1") for user in ("u1", "u2")]
+    assert {watcher.wait_for_presence() for _ in range(2)} == {("online", "u1"), ("online", "u2")}
+    assert granted(two[1].service.post("/rebalance", {"share": 1})) == {"leaving": 2}
+    for client in clients:
+        client.rest()
+    two[0].service.join("u1", "c1")
+    assert watcher.wait_for_presence() == ("offline", "u2")
+    assert users(two[0]) == ["boss", "u1"]
 
 
 def test_after_sighup_a_node_belongs_to_the_cluster_as_before(two: Two) -> None:
