@@ -117,8 +117,9 @@ class RedisLog(RedisRecords):
         """See `EventLog`."""
         flat: list[str | bytes | float] = []
         for entry in entries:
-            flat += (entry.key.encode(), int(entry.waited * 1000), int(entry.publish), len(entry.messages))
-            for sent in entry.messages:
+            key, messages, waited, publish = entry
+            flat += (key, int(waited * 1000), int(publish), len(messages))
+            for sent in messages:
                 flat += sent
         kept = self._kept
         bounds = (int(LATE_SECONDS * 1000), kept.bytes, int(kept.seconds * 1000))

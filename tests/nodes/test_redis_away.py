@@ -90,7 +90,8 @@ def test_with_local_a_node_serves_its_own_clients_meanwhile(rabbitmq: RabbitMQ, 
         for one in both:
             joined(one)
         both[0].publish(orders(2))
-        until(lambda: all("o2" in [one.data["orderId"] for one in client.events()] for client in clients))
+        for client in clients:
+            until(lambda client=client: "o2" in [one.data["orderId"] for one in client.events()])
 
 
 def test_a_node_that_starts_without_redis_listens_and_is_not_ready(rabbitmq: RabbitMQ, redis: Redis) -> None:
