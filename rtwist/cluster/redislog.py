@@ -124,7 +124,8 @@ class RedisLog(RedisRecords):
         kept = self._kept
         bounds = (int(LATE_SECONDS * 1000), kept.bytes, int(kept.seconds * 1000))
         if entries:
-            await _PUT.run(self._redis, self._key, *self._put_common(), self.late_channel, *bounds, *flat)
+            common = self._put_common()
+            await _PUT.run(self._redis, self._key, *common, self.late_channel, *bounds, *flat, at_once=True)
 
     async def read(self, serial: int) -> LogPage:
         """See `EventLog`."""
