@@ -90,12 +90,14 @@ class Link(Generic[Made]):
 
     async def _keep(self, run: int) -> None:
         attempt = 0
-        # Not every Deferred passes a cancellation on as one.
-        while run == self._run:
+        while True:
             wire = await self._next(run)
-            attempt = 0 if wire is not None else attempt + 1
-            if wire is not None:
-                self._gone(await wire.when_lost())
+            reason = None if wire is None else await wire.when_lost()
+            if run != self._run:  # not every Deferred passes a cancellation on as one
+                return
+            attempt = attempt + 1 if reason is None else 0
+            if reason is not None:
+                self._gone(reason)
             await deferLater(self._reactor, self._pause(attempt))
 
     async def _next(self, run: int) -> Made | None:
@@ -109,8 +111,10 @@ class Link(Generic[Made]):
             if run == self._run:
                 self._failed(error)
         else:
-            self._ready(wire)
-            return wire
+            if run == self._run:
+                self._ready(wire)
+                return wire
+            wire.fail(RedisLost("this side closed the connection"))
         return None
 
     async def _entered(self) -> Made:

@@ -18,7 +18,7 @@ from rtwist.errors import BusCut, RedisLost
 from rtwist.redis.address import read_url
 from rtwist.redis.bus import RedisBus
 from rtwist.redis.client import Redis, RedisOptions
-from tests.redis.ends import connected, gate_to, reactor, started, until
+from tests.redis.ends import connected, gate_to, started, until
 from tests.support.certificates import Authority
 from tests.support.redis import Redis as Server
 from tests.support.redis import SentinelSet
