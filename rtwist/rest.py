@@ -205,6 +205,8 @@ class Rest:
         """Emit one event to a user, company, shop, role, room, or to all."""
         await self._access.check(request, status_route=False)
         kind, name, event, data = _emission(self._body(request), self.max_room_name)
+        if self._cluster is not None and not self._cluster.serves:
+            raise Refused("unavailable", "clients of other nodes cannot be reached at the moment; try again")
         try:
             if kind == "all":
                 receivers = broadcast_to_all(self._io, event, data)

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from rtwist.cluster.scripts import ask
+from rtwist.cluster.scripts import Redis, ask
 from rtwist.errors import StoreFailed
 from rtwist.trouble import Trouble
-
-
-class Redis(Protocol):
-    """See `rtwist.cluster.scripts.Redis`."""
-
-    def call(self, *args: Any) -> Deferred[Any]:
-        """Send one command."""
 
 
 class Agreement:

@@ -30,11 +30,8 @@ class KeptLimits(NamedTuple):
     bytes: int = DEFAULT_KEPT_BYTES
 
 
-class Sent(NamedTuple):
-    """A message as it was, or should have been, published."""
-
-    channel: str
-    message: bytes
+Sent = tuple[str, bytes]
+"""A channel, and a message as it was, or should have been, published there."""
 
 
 class Entry(NamedTuple):
@@ -49,16 +46,11 @@ class Entry(NamedTuple):
     publish: bool = False
 
 
-class _Own:
-    __slots__ = ("at", "last", "messages", "publish", "since", "size")
-
-    def __init__(self, at: float, since: float) -> None:
-        self.at = at
-        self.since = since
-        self.last = -1
-        self.messages: list[Sent] = []
-        self.publish = False
-        self.size = 0
+# Plain tuples of what holds nothing: there are many, and the garbage collector looks at no such.
+_Known = tuple[float, int, float]
+"""The age at which the event came, its numbers as bits, and when it came."""
+_Own = tuple[float, float, int, int, tuple[Sent, ...]]
+"""When the first was published, at which age, the last number, how many bytes, and what."""
 
 
 class Deliveries:
@@ -84,8 +76,11 @@ class Deliveries:
         self._now = now
         self._seconds = seconds
         self._events = events
-        self._known: OrderedDict[str, tuple[float, int, float]] = OrderedDict()
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._marks_expire = -math.inf
         self._own: OrderedDict[str, _Own] = OrderedDict()
+        self._own_expire = -math.inf
+        self._unpublished: set[str] = set()
         self._held: deque[Callable[[], object]] | None = None
         self._paused: float | None = None
         self._left_out = 0.0
@@ -102,14 +97,17 @@ class Deliveries:
 
     def add(self, mark: Mark) -> None:
         """The sockets of this node have it."""
-        age = self._age()
-        added, numbers, since = self._known.get(mark.key, (age, 0, self._now()))
-        if age - added >= self._seconds:
-            self._forget_mark(mark.key)
-            added, numbers, since = age, 0, self._now()
-        self._known[mark.key] = added, numbers | 1 << mark.number, since
-        while len(self._known) > self._events or age - next(iter(self._known.values()))[0] >= self._seconds:
-            self._forget_mark(next(iter(self._known)))
+        key, number = mark
+        now = self._now()
+        age = (now if self._paused is None else self._paused) - self._left_out
+        known = self._known.get(key)
+        if known is not None and age - known[0] >= self._seconds:
+            self._forget_mark(key)
+            known = None
+        added, numbers, since = known or (age, 0, now)
+        self._known[key] = added, numbers | 1 << number, since
+        if age >= self._marks_expire or len(self._known) > self._events:
+            self._forget_marks(age)
 
     def pause(self) -> None:
         """This node is cut off: nothing gets older."""
@@ -162,57 +160,58 @@ class Deliveries:
     def sent(self, mark: Mark, channel: str, message: bytes, *, taken: bool) -> None:
         """Keep what was published; unless it was `taken` over, it is still to be."""
         key, number = mark
+        now = self._now()
+        age = (now if self._paused is None else self._paused) - self._left_out
         own = self._own.get(key)
-        if own is None or number <= own.last:  # the event came again
-            if own is not None:
-                self._forget(key)
-            now = self._now()
-            age = (now if self._paused is None else self._paused) - self._left_out
-            own = self._own[key] = _Own(now, age)
-            self._drop_own(age)
-        size = len(message)
-        own.last = number
-        own.messages.append(Sent(channel, message))
-        own.size += size
+        if own is not None and number <= own[2]:  # the event came again
+            self._forget(key)
+            own = None
+        at, since, _, size, messages = own or (now, age, -1, 0, ())
+        self._own[key] = at, since, number, size + len(message), (*messages, (channel, message))
         if not taken:
-            own.publish = True
-        self.kept_bytes += size
-        if self.kept_bytes > self.kept.bytes:
-            self._drop_own(own.since)
+            self._unpublished.add(key)
+        self.kept_bytes += len(message)
+        if age >= self._own_expire or self.kept_bytes > self.kept.bytes:
+            self._drop_own(age)
 
     def entry(self, key: str) -> Entry:
         """The event of that key as others are to know it; without messages that are kept no more."""
         own = self._own.get(key)
         if own is None:
             return Entry(key)
-        return Entry(key, tuple(own.messages), max(self._now() - own.at, 0.0), own.publish)
+        return Entry(key, own[4], max(self._now() - own[0], 0.0), key in self._unpublished)
 
     def published(self, keys: Iterable[str]) -> None:
         """Nothing of these is to be published any more, or it is by whoever gets the event next."""
-        for key in keys:
-            own = self._own.get(key)
-            if own is not None:
-                own.publish = False
+        self._unpublished.difference_update(keys)
 
     # Within
 
     def _forget_mark(self, key: str) -> None:
         self.forgot_until = max(self.forgot_until, self._known.pop(key)[2])
 
+    def _forget_marks(self, age: float) -> None:
+        while self._known:
+            key, (added, _, _) = next(iter(self._known.items()))
+            self._marks_expire = added + self._seconds
+            if len(self._known) <= self._events and age - added < self._seconds:
+                return
+            self._forget_mark(key)
+
     def _forget(self, key: str) -> None:
-        own = self._own.pop(key, None)
-        if own is not None:
-            self.kept_bytes -= own.size
+        self.kept_bytes -= self._own.pop(key)[3]
+        self._unpublished.discard(key)
 
     def _age(self) -> float:
         return (self._now() if self._paused is None else self._paused) - self._left_out
 
     def _drop_own(self, age: float) -> None:
         while self._own:
-            key, own = next(iter(self._own.items()))
-            if self.kept_bytes <= self.kept.bytes and age - own.since < self.kept.seconds:
+            key, (at, since, _, _, _) = next(iter(self._own.items()))
+            self._own_expire = since + self.kept.seconds
+            if self.kept_bytes <= self.kept.bytes and age - since < self.kept.seconds:
                 return
             # Others soon know its id, and would never have the rest.
-            if own.publish and self._paused is None and self._now() - own.at < PUBLISH_SECONDS:
+            if key in self._unpublished and self._paused is None and self._now() - at < PUBLISH_SECONDS:
                 return
             self._forget(key)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from rtwist.cluster.bus import Bus
-from rtwist.cluster.deliveries import Deliveries, Entry, KeptLimits
+from rtwist.cluster.deliveries import Deliveries, Entry, KeptLimits, Sent
 from rtwist.cluster.records import MemoryRecords, Page, RecordLimits
 
 LATE_SECONDS = 5.0
@@ -72,7 +72,7 @@ class NodeLog:
         """See `Records`; the values do not count."""
         for entries in self._parts(records):
             await self._log.put_events(entries)
-            self._deliveries.published(entry.key for entry in entries)
+            self._deliveries.published([entry.key for entry in entries])
 
     async def since(self, serial: int) -> Page:
         """See `Records`."""
@@ -83,7 +83,7 @@ class NodeLog:
         size = 0
         for key, _ in records:
             entry = self._deliveries.entry(key)
-            here = sum(len(sent.message) for sent in entry.messages)
+            here = _size(entry.messages)
             if part and size + here > PUT_BYTES:
                 yield part
                 part, size = [], 0
@@ -113,7 +113,7 @@ class MemoryLog(MemoryRecords):
         super().lose()
         self._blanked = 0
         self._bytes = 0
-        self._bodies: OrderedDict[int, tuple[float, float, tuple[bytes, ...], bool]] = OrderedDict()
+        self._bodies: OrderedDict[int, tuple[float, float, tuple[Sent, ...], bool]] = OrderedDict()
 
     async def put_events(self, entries: Sequence[Entry]) -> None:
         """See `EventLog`."""
@@ -123,16 +123,15 @@ class MemoryLog(MemoryRecords):
             if entry.waited > LATE_SECONDS:
                 late = late or bool(entry.messages)
             elif entry.publish:
-                for sent in entry.messages:
-                    self._bus.publish(*sent)
+                for channel, message in entry.messages:
+                    self._bus.publish(channel, message)
         await self.put([(entry.key, b"") for entry in entries])
         first = self._serial - len(entries) + 1
         for serial, entry in enumerate(entries, first):
             if entry.messages:
-                messages = tuple(sent.message for sent in entry.messages)
                 live = entry.publish and entry.waited <= LATE_SECONDS
-                self._bodies[serial] = (self._age, self._now() - entry.waited, messages, live)
-                self._bytes += _size(messages)
+                self._bodies[serial] = (self._age, self._now() - entry.waited, entry.messages, live)
+                self._bytes += _size(entry.messages)
         self._blank()
         if late:
             self._bus.publish(self.late_channel, b"%d" % self._serial)
@@ -147,7 +146,8 @@ class MemoryLog(MemoryRecords):
         for number in range(serial + 1, last + 1):
             if number in self._bodies:
                 _, at, messages, live = self._bodies[number]
-                found.append(Logged(max(self._now() - at, 0.0), messages, live))
+                said = [message for _, message in messages]
+                found.append(Logged(max(self._now() - at, 0.0), said, live))
                 size += _size(messages)
                 if size >= READ_BYTES:
                     last = number
@@ -168,5 +168,8 @@ class MemoryLog(MemoryRecords):
             self._blanked = serial
 
 
-def _size(messages: Sequence[bytes]) -> int:
-    return sum(map(len, messages))
+def _size(messages: Iterable[Sent]) -> int:
+    size = 0
+    for _, message in messages:
+        size += len(message)
+    return size

@@ -165,7 +165,7 @@ class Follower:
                 self._active = False
                 self._unsettle(error)
                 return
-            done = max(number for number, _ in self._sending.values())
+            done, _ = next(reversed(self._sending.values()))
             self._sending.clear()
             self._settle(done if self._waiting else self._number)
             self._take()  # what was put just now, too

@@ -65,7 +65,10 @@ class AllNodes:
         records = [self._window.settled(), *(one.settled() for one in self._followers)]
         # Most have nothing to wait for, and each that is gathered costs as much as a message.
         open_ones = [part for part in records if not part.called or isinstance(part.result, Failure)]
-        known = gatherResults(open_ones, consumeErrors=True).addErrback(_first) if open_ones else succeed([])
+        if len(open_ones) == 1:
+            known: Deferred[Any] = open_ones[0]
+        else:
+            known = gatherResults(open_ones, consumeErrors=True).addErrback(_first)
         if not all(one.is_settled for one in self._behind):
             known.addCallback(lambda _: self._settle_behind())
         if published.called and not isinstance(published.result, Failure):

@@ -117,13 +117,15 @@ class RedisLog(RedisRecords):
         """See `EventLog`."""
         flat: list[str | bytes | float] = []
         for entry in entries:
-            flat += (entry.key.encode(), int(entry.waited * 1000), int(entry.publish), len(entry.messages))
-            for sent in entry.messages:
+            key, messages, waited, publish = entry
+            flat += (key, int(waited * 1000), int(publish), len(messages))
+            for sent in messages:
                 flat += sent
         kept = self._kept
         bounds = (int(LATE_SECONDS * 1000), kept.bytes, int(kept.seconds * 1000))
         if entries:
-            await _PUT.run(self._redis, self._key, *self._put_common(), self.late_channel, *bounds, *flat)
+            common = self._put_common()
+            await _PUT.run(self._redis, self._key, *common, self.late_channel, *bounds, *flat, at_once=True)
 
     async def read(self, serial: int) -> LogPage:
         """See `EventLog`."""

@@ -211,12 +211,8 @@ class Intake:
 
     def _emit(self, emission: Emission, mark: Mark | None) -> Emitted:
         root, rooms = self._io.root, emission.rooms
-        if mark is not None:
-            receivers = root.to(rooms).marked(mark).emit(emission.event, emission.data)
-        elif emission.everyone:
-            receivers = root.emit(emission.event, emission.data)
-        elif root.adapter.reaches(rooms):
-            receivers = root.emit_to(rooms, emission.event, emission.data)
+        if mark is not None or emission.everyone or root.adapter.reaches(rooms):
+            receivers = root.emit_to(rooms, emission.event, emission.data, mark)
         else:
             receivers = 0
         if self._log_payloads:

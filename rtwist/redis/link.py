@@ -63,6 +63,7 @@ class Link(Generic[Made]):
         self._changed = changed
         self._pause = pauses()
         self._told = Trouble()
+        self._run = 0
         self._keeping: Deferred[Any] | None = None
 
     @property
@@ -73,11 +74,13 @@ class Link(Generic[Made]):
     def start(self) -> None:
         """Connect, and keep connected."""
         self.trouble = "the first attempt is under way"
-        self._keeping = Deferred.fromCoroutine(self._keep())
+        self._run += 1
+        self._keeping = Deferred.fromCoroutine(self._keep(self._run))
         self._keeping.addErrback(self._ended)
 
     def stop(self) -> None:
         """Close the connection, if there is one, and make no other."""
+        self._run += 1
         keeping, self._keeping = self._keeping, None
         if keeping is not None:
             keeping.cancel()
@@ -85,16 +88,19 @@ class Link(Generic[Made]):
         if wire is not None:
             wire.fail(RedisLost("this side closed the connection"))
 
-    async def _keep(self) -> None:
+    async def _keep(self, run: int) -> None:
         attempt = 0
         while True:
-            wire = await self._next()
-            attempt = 0 if wire is not None else attempt + 1
-            if wire is not None:
-                self._gone(await wire.when_lost())
+            wire = await self._next(run)
+            reason = None if wire is None else await wire.when_lost()
+            if run != self._run:  # not every Deferred passes a cancellation on as one
+                return
+            attempt = attempt + 1 if reason is None else 0
+            if reason is not None:
+                self._gone(reason)
             await deferLater(self._reactor, self._pause(attempt))
 
-    async def _next(self) -> Made | None:
+    async def _next(self, run: int) -> Made | None:
         try:
             wire = await Deferred.fromCoroutine(self._entered()).addTimeout(2 * self._timeout, self._reactor)
         except CancelledError:
@@ -102,10 +108,13 @@ class Link(Generic[Made]):
         except DeadlinePassed:
             self._failed(RedisTimeout(f"{self._ways.address} did not let us in within {2 * self._timeout:g} s"))
         except Exception as error:
-            self._failed(error)
+            if run == self._run:
+                self._failed(error)
         else:
-            self._ready(wire)
-            return wire
+            if run == self._run:
+                self._ready(wire)
+                return wire
+            wire.fail(RedisLost("this side closed the connection"))
         return None
 
     async def _entered(self) -> Made:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import optionsForClientTLS, platformTrust
@@ -73,6 +75,8 @@ class Ways:
             host, port = sentinels[self._next % len(sentinels)]
             try:
                 return await self._ask(host, port, name)
+            except CancelledError:
+                raise
             except Exception as error:
                 trouble = error if isinstance(error, RedisError) else _at(host, port, error)
                 self._next += 1
@@ -95,7 +99,10 @@ class Ways:
     async def _connected(self, make: MakeWire[Made], host: str, port: int, path: str | None = None) -> Made:
         where = path or host_and_port(host, port)
         made = make(where, host)
-        await self._endpoint(host, port, path).connect(_Maker(lambda: made))
+        try:
+            await self._endpoint(host, port, path).connect(_Maker(lambda: made))
+        except ConnectingCancelledError as error:  # what endpoints make of it, as if something had failed
+            raise CancelledError from error
         return made
 
     def _endpoint(self, host: str, port: int, path: str | None) -> IStreamClientEndpoint:

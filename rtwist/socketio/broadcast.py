@@ -9,7 +9,6 @@ from rtwist.engineio.outbox import DROP, IfBehind, Latest
 from rtwist.socketio.acks import BroadcastAck
 from rtwist.socketio.adapter import Selection
 from rtwist.socketio.behind import latest
-from rtwist.socketio.mark import Mark
 from rtwist.socketio.packet import Packet, PacketType, event_data
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ _EVERYBODY = Selection()
 class BroadcastOperator:
     """A selection of sockets of one namespace; each method returns a new, narrower or wider one."""
 
-    __slots__ = ("_if_behind", "_mark", "_namespace", "_timeout", "selection")
+    __slots__ = ("_if_behind", "_namespace", "_timeout", "selection")
 
     def __init__(
         self,
@@ -38,7 +37,6 @@ class BroadcastOperator:
         self.selection = selection
         self._if_behind = if_behind
         self._timeout = timeout
-        self._mark: Mark | None = None
 
     def to(self, room: RoomNames) -> BroadcastOperator:
         """Also the sockets in `room`, a name or several; each socket is meant once however many it is in."""
@@ -68,12 +66,6 @@ class BroadcastOperator:
         """Of what waits for a socket, keep only the last of this event with this `key`."""
         return self._treating(Latest(key))
 
-    def marked(self, mark: Mark) -> BroadcastOperator:
-        """The emission goes by this name among nodes, which is told to the next `emit` only."""
-        operator = self._meaning(self.selection)
-        operator._mark = mark
-        return operator
-
     def timeout(self, seconds: float) -> BroadcastOperator:
         """How long `emit_with_ack` waits."""
         return BroadcastOperator(self._namespace, self.selection, self._if_behind, seconds)
@@ -95,7 +87,7 @@ class BroadcastOperator:
             if_behind = namespace.behind.of(namespace.name, event, args)
         elif isinstance(if_behind, Latest):
             if_behind = latest(namespace.name, event, if_behind.key)
-        return namespace.adapter.broadcast(packet, self.selection, if_behind, self._mark)
+        return namespace.adapter.broadcast(packet, self.selection, if_behind)
 
     def emit_with_ack(self, event: str, *args: Any) -> Deferred[list[Any]]:
         """Send `event`; fires with the first argument of each acknowledgement once all have come.

@@ -15,6 +15,7 @@ from rtwist.socketio.adapter import Adapter, Selection
 from rtwist.socketio.behind import BehindRules
 from rtwist.socketio.broadcast import BroadcastOperator, RoomNames, names
 from rtwist.socketio.events import Handlers, Subscribable
+from rtwist.socketio.mark import Mark
 from rtwist.socketio.packet import RESERVED_SERVER_EVENTS, Packet, PacketType, event_data
 from rtwist.socketio.socket import Handshake, Socket
 from rtwist.tasks import Tasks
@@ -80,10 +81,14 @@ class Namespace(Subscribable):
         """The sockets in `room`, a name or several."""
         return BroadcastOperator(self, Selection(names(room)))
 
-    def emit_to(self, rooms: tuple[str, ...], event: str, data: Any) -> int:
-        """The same as `to(rooms).emit(event, data)`, for those who have no use for an operator."""
+    def emit_to(self, rooms: tuple[str, ...], event: str, data: Any, mark: Mark | None = None) -> int:
+        """The same as `to(rooms).emit(event, data)`, for those who have no use for an operator.
+
+        The emission goes by the name `mark` among nodes.
+        """
         packet = Packet(PacketType.EVENT, self.name, event_data(event, (data,)))
-        return self.adapter.broadcast(packet, Selection(rooms), self.behind.of(self.name, event, (data,)))
+        if_behind = self.behind.of(self.name, event, (data,))
+        return self.adapter.broadcast(packet, Selection(rooms), if_behind, mark)
 
     def in_(self, room: RoomNames) -> BroadcastOperator:
         """The same as `to`."""

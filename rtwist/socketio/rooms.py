@@ -87,6 +87,8 @@ class Rooms(Generic[Member]):
         names = tuple(rooms)
         if not names:
             return tuple(self._rooms)
+        if len(names) == 1:
+            return tuple(self._in(names[0]))
         found = [members for members in map(self._in, names) if members]
         if len(found) == 1:
             return tuple(found[0])

@@ -39,6 +39,9 @@ class DirectRedis:
             return fail(answer)
         return succeed(answer)
 
+    def flush(self) -> None:
+        """All has been sent."""
+
     def subscribe(self) -> None:
         """From now on this connection only hears."""
         self.call("PSUBSCRIBE", "*")

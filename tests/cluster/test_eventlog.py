@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtwist.cluster.deliveries import PUBLISH_SECONDS, Deliveries, Entry, KeptLimits, Sent
+from rtwist.cluster.deliveries import PUBLISH_SECONDS, Deliveries, Entry, KeptLimits
 from rtwist.cluster.eventlog import LATE_SECONDS, PUT_BYTES, READ_BYTES, READ_EVENTS, EventLog, LogPage, NodeLog
 from rtwist.cluster.messages import MAX_MARK_KEY, MAX_MARK_NUMBER, Flags, flag_fields, flags_of
 from rtwist.socketio.mark import Mark
@@ -14,7 +14,7 @@ from tests.cluster.stores import CHANNEL, Stores, result
 
 
 def entry(key: str, *messages: bytes, waited: float = 0.0, publish: bool = False) -> Entry:
-    return Entry(key, tuple(Sent("news", message) for message in messages), waited, publish)
+    return Entry(key, tuple(("news", message) for message in messages), waited, publish)
 
 
 def put(log: EventLog, *entries: Entry) -> None:
@@ -189,9 +189,9 @@ class TestWhatANodeKeeps:
         kept = Deliveries(lambda: 0.0)
         kept.sent(Mark("a", 0), "news", b"one", taken=True)
         kept.sent(Mark("a", 1), "news", b"two", taken=True)
-        assert kept.entry("a") == Entry("a", (Sent("news", b"one"), Sent("news", b"two")))
+        assert kept.entry("a") == Entry("a", (("news", b"one"), ("news", b"two")))
         kept.sent(Mark("a", 0), "news", b"again", taken=False)
-        assert kept.entry("a") == Entry("a", (Sent("news", b"again"),), 0.0, publish=True)
+        assert kept.entry("a") == Entry("a", (("news", b"again"),), 0.0, publish=True)
         assert kept.kept_bytes == 5
         kept.published(["a", "b"])
         assert not kept.entry("a").publish

@@ -54,11 +54,15 @@ def test_events_stay_in_rabbitmq_until_all_nodes_can_hear_of_them(rabbitmq: Rabb
             both[0].publish(orders(number))
         until(lambda: both[0].queued() == 3)
         assert refused(both[0].service.post("/events", orders(9)))[:2] == (503, "unavailable")
+        emission = {"to": {"user": "u1"}, "event": "news", "data": 1}
+        assert refused(both[0].service.post("/emit", emission))[:2] == (503, "unavailable")
         redis.start()
         for client in clients:
             assert [client.next_event().data["orderId"] for _ in range(3)] == ["o0", "o1", "o2"]
         for one in both:
             until(lambda one=one: state(one) == (200, "connected", "connected"), says=lambda one=one: state(one))
+        assert both[0].service.post("/emit", emission).status == 200
+        assert [client.next_event().name for client in clients] == ["news", "news"]
         both[0].publish(orders(4))
         assert [client.next_event().data["orderId"] for client in clients] == ["o4", "o4"]
 
@@ -107,7 +111,8 @@ def test_with_local_a_node_serves_its_own_clients_meanwhile(rabbitmq: RabbitMQ, 
         for one in both:
             joined(one)
         both[0].publish(orders(2))
-        until(lambda: all("o2" in [one.data["orderId"] for one in client.events()] for client in clients))
+        for client in clients:
+            until(lambda client=client: "o2" in [one.data["orderId"] for one in client.events()])
 
 
 def test_a_node_that_starts_without_redis_listens_and_is_not_ready(rabbitmq: RabbitMQ, redis: Redis) -> None:

@@ -72,7 +72,8 @@ def test_a_worker_that_is_killed_is_started_again(running: Brokered) -> None:
 
 def test_a_fault_that_every_worker_has_ends_it_with_their_status(redis_server: Redis) -> None:
     # Only a worker finds out: the parent reads no keys.
-    env = {**KEYS, "REDIS_URL": redis_server.url, "RTWIST_REDIS_CA_FILE": __file__}
+    url = redis_server.url.replace("redis:", "rediss:", 1)
+    env = {**KEYS, "REDIS_URL": url, "RTWIST_REDIS_CA_FILE": __file__}
     program = twistd("--listen", "tcp:0:interface=127.0.0.1", "--workers", "2", env=env)
     assert program.wait() == 1
     assert sum("certificate" in line for line in program.output) >= 1, program.output

@@ -7,10 +7,12 @@ import time
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.defer import gatherResults
+from twisted.internet.testing import MemoryReactorClock
 
 from rtwist.errors import BusFull, RedisLost, RedisReplyError
+from rtwist.redis.address import read_url
 from rtwist.redis.bus import RedisBus
-from rtwist.redis.client import CHANNEL, RedisOptions
+from rtwist.redis.client import CHANNEL, Redis, RedisOptions
 from rtwist.redis.wire import WireOptions
 from tests.cluster.stores import DirectRedis
 from tests.redis.ends import connected
@@ -149,3 +151,18 @@ async def test_many_subscriptions_at_once_are_all_brought_to_a_new_connection(re
         await redis.publish("room1999", b"")
         await redis.subscribed()
         assert heard == ["room0", "room1999"]
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://127.0.0.1:1", "redis+sentinel://127.0.0.1:1,127.0.0.1:2/service", "unix:///nowhere"]
+)
+def test_who_is_stopped_while_it_connects_does_not_try_again(url: str) -> None:
+    reactor = MemoryReactorClock()
+    redis = Redis(reactor, read_url(url))
+    redis.startService()
+    tried = [*reactor.tcpClients, *reactor.unixClients]
+    assert len(tried) == 2
+    redis.stopService()
+    reactor.advance(60.0)
+    assert [*reactor.tcpClients, *reactor.unixClients] == tried
+    assert redis.state == "connecting: stopped"

@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 from pytest_twisted import ensureDeferred
+from twisted.internet import reactor as installed
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
+from zope.interface import directlyProvides, providedBy
 
 from rtwist.errors import BusCut, RedisLost
+from rtwist.redis.address import read_url
 from rtwist.redis.bus import RedisBus
 from rtwist.redis.client import Redis, RedisOptions
 from tests.redis.ends import connected, gate_to, started, until
@@ -242,3 +246,34 @@ async def test_a_server_that_is_not_the_master_is_not_believed_to_be_it() -> Non
             await until(lambda: "knows no service 'other'" in redis.state)
     finally:
         sentinels.stop()
+
+
+class OnAClock:
+    """The reactor, but that only the test moves its clock on."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.callLater = self.clock.callLater
+        self.seconds = self.clock.seconds
+        directlyProvides(self, providedBy(installed))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(installed, name)
+
+
+@ensureDeferred
+async def test_who_is_stopped_the_moment_it_is_connected_does_not_come_back(redis_server: Server) -> None:
+    stopped: Any = OnAClock()
+    redis = Redis(stopped, read_url(redis_server.url))
+    ended: list[bool] = []
+
+    def stop(connected: bool) -> None:
+        ended.append(connected)
+        if connected:
+            redis.stopService()
+
+    redis.watch(stop)
+    redis.startService()
+    await until(lambda: ended == [True, False])
+    assert redis.state == "connecting: stopped"
+    assert stopped.clock.getDelayedCalls() == [], "nothing is to be tried again"
