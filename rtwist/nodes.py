@@ -352,8 +352,6 @@ class Nodes(MultiService):
     def _redis_changed(self, connected: bool) -> None:
         if connected:
             self._outage.turn(Turn.FOUND)
-            if self._hearing is not None:
-                self._hearing.found()
             if self._directory is not None:
                 self._directory.beat()
             self._tasks.start("catching up with the other nodes", self._catch_up())
@@ -369,6 +367,8 @@ class Nodes(MultiService):
             for follower in self._followers:
                 await follower.catch_up()
                 follower.flush()
+            if self._hearing is not None and self._redis.connected:  # now who may not hear it any more is gone
+                await self._hearing.found()
         except StoreFailed as error:
             self._why = str(error)
             if self._told.is_news(self._why, self._reactor.seconds()):

@@ -35,7 +35,8 @@ class Hearing:
     """Sees to it that this node's sockets get what was published while it was cut off from Redis, once.
 
     `clock` gives seconds that never jump, `now` those since 1970; `ids` follows the ids of the same `log`.
-    `lost` and `found` say when the connection goes and comes; between `start` and `stop` it looks regularly how
+    `lost` and `found` say when the connection goes and comes, the latter once this node knows what the others
+    have learnt meanwhile of who may hear what; between `start` and `stop` it looks regularly how
     far everything has been heard. `late` counts the messages delivered late, `gaps` how often something was
     kept no more.
     """
@@ -76,6 +77,7 @@ class Hearing:
         self._more_until = 0.0
         self._beating = LoopingCall(self.beat)
         self._beating.clock = clock
+        deliveries.hold_back()
         bus.subscribe(log.late_channel, lambda _, message: self._heard_of_late())
 
     # What others call
@@ -96,16 +98,20 @@ class Hearing:
         self._deliveries.pause()
         if self._epoch is not None:
             self._behind = True
-            self._deliveries.hold_back()
+        self._deliveries.hold_back()
 
-    def found(self) -> None:
-        """The connection is there; what was missed comes now."""
+    async def found(self) -> None:
+        """The connection is there; returns once what was missed has come, or is left to the next beat."""
         self._connected = True
         self._told_gap = False
         self._deliveries.resume()
         # What this node put before, and the store lost, is what others may have missed.
         self._ids.catch_up_soon()
-        self.beat()
+        if self._busy:
+            self._again = True
+        else:
+            self._busy = True
+            await self._look()
 
     def beat(self) -> None:
         """Look how far everything has been heard, or read what was not; once at a time."""
@@ -141,6 +147,8 @@ class Hearing:
         page = await self._events.read(-1)
         if self._epoch is None:  # what was published earlier is not for the sockets of this node
             self._epoch, self._serial, self._sure_at = page.epoch, page.serial, began
+            self.gaps += self._deliveries.overflowed
+            self._deliveries.let_go()
         if self._epoch != page.epoch:  # what this node put is lost, and may be what others missed
             self._ids.catch_up_soon()
         await self._bus.synced()

@@ -85,7 +85,10 @@ class Reach:
 
 
 class Node:
-    """One node; `make` makes its adapter, `kept` bounds what it keeps, `log` is that of all."""
+    """One node; `make` makes its adapter, `kept` bounds what it keeps, `log` is that of all.
+
+    Unless it is `found` it does not know yet who may hear what.
+    """
 
     def __init__(
         self,
@@ -96,6 +99,7 @@ class Node:
         *,
         kept: KeptLimits | None = None,
         choice: WhileAway = WhileAway.HOLD,
+        found: bool = True,
     ) -> None:
         self.stores = stores
         self.bus = stores.new_bus()
@@ -116,7 +120,8 @@ class Node:
         self.outage = Outage(choice)
         peers = AllNodes(self.outage, self.window, [], Published(self.bus))
         self.intake = Intake(self.house.io, ToRooms(), now=self.now, window=self.window, peers=peers)
-        self.found()
+        if found:
+            self.found()
 
     def now(self) -> float:
         """Seconds since 1970."""
@@ -148,7 +153,7 @@ class Node:
         """The node notices that."""
         self.outage.turn(Turn.FOUND)
         self.outage.turn(Turn.CAUGHT_UP)
-        self.hearing.found()
+        self.tasks.start("catching up", self.hearing.found())
         self.stores.deliver()
 
     def leave(self) -> None:

@@ -85,6 +85,20 @@ class TestWithoutTrouble:
         pass_time(stores, [one, late], 20)
         assert (client.heard(), newcomer.heard()) == ([1], [])
 
+    @pytest.mark.parametrize(("count", "gaps"), [(2, 0), (limits.MAX_HELD + 2, 1)])
+    def test_a_node_that_starts_delivers_nothing_before_it_knows_who_may_hear_it(
+        self, start: Start, stores: Stores, count: int, gaps: int
+    ) -> None:
+        one = start(number=1)[0]
+        late = Node(stores, type(one.adapter), one.reach._log, 9, found=False)
+        newcomer = Client(late)
+        for first in range(0, count, 500):
+            assert one.take(*[event(number) for number in range(first, min(first + 500, count))])
+        assert newcomer.heard() == []
+        late.found()
+        assert newcomer.heard() == [count - 2, count - 1]
+        assert late.hearing.gaps == gaps
+
 
 class TestANodeThatWasCutOff:
     @pytest.mark.parametrize("noticed", [True, False])

@@ -118,7 +118,7 @@ class Node:
     def _changed(self, connected: bool) -> None:
         if connected:
             self.outage.turn(Turn.FOUND)
-            self.hearing.found()
+            self.tasks.start("catching up", self.hearing.found())
             self.outage.turn(Turn.CAUGHT_UP)
         else:
             self.outage.turn(Turn.LOST)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Protocol
 
 import pytest
 
@@ -12,7 +13,13 @@ from tests.support.rabbitmq import RabbitMQ
 from tests.support.redis import Redis
 
 
-def node(rabbitmq: RabbitMQ, redis: Redis, names: Names, *options: str, database: int = 0) -> Brokered:
+class HasUrl(Protocol):
+    """A Redis, or a way to one."""
+
+    url: str
+
+
+def node(rabbitmq: RabbitMQ, redis: HasUrl, names: Names, *options: str, database: int = 0) -> Brokered:
     """A node of the cluster of `names`, to be started."""
     env = {
         "REDIS_URL": f"{redis.url}/{database}",

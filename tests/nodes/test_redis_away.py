@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 from tests.intake.brokered import Brokered, Names, order, until
 from tests.nodes.conftest import joined, node
 from tests.service.servers import refused
+from tests.support.proxy import Proxy
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.redis import Redis
 
@@ -95,6 +99,63 @@ def test_a_revocation_is_confirmed_when_all_nodes_can_know(rabbitmq: RabbitMQ, r
         assert "auth:revoked" in clients[1].rest()[-2]
         answer = both[0].service.post("/revoke", {"user": "u1"})
         assert answer.status == 200, answer
+
+
+class Cable:
+    """The way of one node to Redis, on a thread of its own."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._proxy = Proxy(redis.port)
+        self.url = f"redis://127.0.0.1:{self._proxy.port}"
+        self._thread = threading.Thread(target=self._loop.run_forever)
+
+    def __enter__(self) -> Cable:
+        self._thread.start()
+        self.plug()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.pull()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def plug(self) -> None:
+        self._run(self._proxy.accept())
+
+    def pull(self) -> None:
+        self._run(self._pulled())
+
+    async def _pulled(self) -> None:
+        self._proxy.refuse()
+        self._proxy.cut()
+
+    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=20)
+
+
+def test_who_was_called_back_while_a_node_was_cut_off_gets_nothing_late(rabbitmq: RabbitMQ, redis: Redis) -> None:
+    names = Names()
+    with ExitStack() as stack:
+        cable = stack.enter_context(Cable(redis))
+        near, far = node(rabbitmq, redis, names, *QUICK), node(rabbitmq, cable, names, *QUICK)
+        for one in (near, far):
+            stack.enter_context(one)
+            joined(one)
+        revoked = far.join("u1")
+        cable.pull()
+        until(lambda: state(far) == (503, "held", "connecting"), says=lambda: state(far))
+        until(lambda: state(near) == (200, "connected", "connected"), says=lambda: state(near))
+        near.publish(orders(1))
+        until(lambda: near.counts()["delivered"] == 1, says=near.counts)
+        assert near.service.post("/revoke", {"user": "u1"}).status == 200
+        near.publish(orders(2))
+        until(lambda: near.counts()["delivered"] == 2, says=near.counts)
+        cable.plug()
+        told = revoked.rest()
+        assert "auth:revoked" in told[-2]
+        assert [text for text in told if "order:" in text] == []
 
 
 def test_with_local_a_node_serves_its_own_clients_meanwhile(rabbitmq: RabbitMQ, redis: Redis) -> None:
