@@ -38,8 +38,18 @@ local function is_calm()
   return now < tonumber(redis.call('GET', root .. 'calm') or 0)
 end
 
+-- What makes no sense counts as nothing: it must not keep others from being placed.
+local function read(packed)
+  local fine, found = pcall(cjson.decode, packed or '[]')
+  local companies = {}
+  for _, company in ipairs(fine and type(found) == 'table' and found or {}) do
+    if type(company) == 'string' then table.insert(companies, company) end
+  end
+  return companies
+end
+
 local function told_of(user)
-  return cjson.decode(redis.call('HGET', root .. 'told', user) or '[]')
+  return read(redis.call('HGET', root .. 'told', user))
 end
 
 local function unseat(node, user)
@@ -54,7 +64,7 @@ local function settle(user, calm)
   end
   local present, told, came, gone, all = {}, {}, {}, {}, {}
   for _, packed in ipairs(redis.call('HVALS', root .. 'user:' .. user)) do
-    for _, company in ipairs(cjson.decode(packed)) do present[company] = true end
+    for _, company in ipairs(read(packed)) do present[company] = true end
   end
   for _, company in ipairs(told_of(user)) do
     told[company] = true
@@ -118,8 +128,8 @@ for index = 6, #ARGV, 3 do
   local user, companies, before = ARGV[index], ARGV[index + 1], ARGV[index + 2]
   if before ~= '[]' then
     local told = {}
-    for _, packed in ipairs({before, redis.call('HGET', root .. 'told', user) or '[]'}) do
-      for _, company in ipairs(cjson.decode(packed)) do told[company] = true end
+    for _, companies in ipairs({read(before), told_of(user)}) do
+      for _, company in ipairs(companies) do told[company] = true end
     end
     local all = {}
     for company in pairs(told) do table.insert(all, company) end
@@ -227,7 +237,7 @@ class RedisRoll:
         cursor = b"0"
         while True:
             cursor, users = await ask(self._redis, "SSCAN", f"{self._key}users", cursor, "COUNT", 1000)
-            found.update(user.decode() for user in users)
+            found.update(user.decode(errors="replace") for user in users)
             if int(cursor) == 0:
                 return found
 

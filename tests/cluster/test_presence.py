@@ -11,7 +11,7 @@ from rtwist.cluster.roll import SWEEP_USERS, News, Seat, read_news
 from rtwist.domain.emission import Reassign
 from rtwist.errors import Refused, RemoteProtocolError
 from tests.cluster.nodes import Node
-from tests.cluster.stores import Stores, result
+from tests.cluster.stores import DirectRedis, Stores, result
 
 LEASE = 10.0
 
@@ -311,3 +311,23 @@ class TestNews:
         assert read_news(b'[{"user":"u","came":["c"],"first":true,"last":false,"at":1.5}]') == [
             News("u", ("c",), first=True, at=1.5)
         ]
+
+
+@pytest.mark.parametrize("written", [b"", b"{", b"7", b'{"a":1}', b"[[]]", b'["c1",7,null,{}]', b"[" * 2000])
+def test_what_nobody_can_have_written_to_redis_harms_no_other_user(redis_port: int, written: bytes) -> None:
+    redis, subscriber = DirectRedis(redis_port), DirectRedis(redis_port)
+    subscriber.subscribe()
+    stores = Stores(redis, subscriber)
+    stores.lose()
+    roll = stores.roll()
+    result(roll.enter("a", ""))
+    for where, field in (("user:u1", "b"), ("user:u1", "x"), ("told", "u1")):
+        redis.call("HSET", f"{{roll}}:{where}", field, written)
+    redis.call("SADD", "{roll}:users", b"\xff")
+    for companies in ({"c2"}, None):
+        assert result(roll.place("a", [Seat(user, companies) for user in ("u1", "u2")]))
+    news = [each for _, message in subscriber.heard() for each in read_news(message) if each.user == "u2"]
+    assert [(each.came, each.gone) for each in news] == [(("c2",), ()), ((), ("c2",))]
+    assert "u2" not in result(roll.users())
+    redis.close()
+    subscriber.close()
