@@ -97,6 +97,7 @@ class Listening(Service):
                 "in front listen there, or use --workers 1"
             )
         port.stopReading()
+        keep_for_others(port)
         return int(port.fileno())
 
     def stopService(self) -> Deferred[None]:
@@ -114,6 +115,11 @@ class Listening(Service):
         # Whoever hands a socket over, and whoever writes backlog=, has chosen.
         if listening is not None and not self._text.startswith("systemd:") and "backlog=" not in self._text:
             listening.listen(BACKLOG)
+
+
+def keep_for_others(port: Any) -> None:
+    """Have `port` close only its own descriptor: Twisted shuts the socket down, for all who have it."""
+    port._shouldShutdown = False
 
 
 def _about_text(text: str, error: Exception) -> str:

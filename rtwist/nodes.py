@@ -147,6 +147,19 @@ class Nodes(MultiService):
         """Whether this node takes part in the service, as the operator wants it."""
         return self._outage.consumes
 
+    @property
+    def position(self) -> int:
+        """How much has been published."""
+        return self._bus.position
+
+    async def settled(self, since: int) -> None:
+        """Return once Redis has what was published since then, at once where nobody is to wait for Redis.
+
+        Raises `BusError` when it may not have it.
+        """
+        if self._outage.waits_for_redis:
+            await self._bus.settled(since)
+
     def as_dict(self) -> dict[str, Any]:
         """What /ready says of the cluster."""
         counts: dict[str, int] = {}

@@ -87,6 +87,13 @@ class Cluster(Protocol):
     def serves(self) -> bool:
         """Whether this node takes part in the service."""
 
+    @property
+    def position(self) -> int:
+        """How much has been emitted to the other nodes."""
+
+    async def settled(self, since: int) -> None:
+        """Return once Redis has what was emitted since that position; raises `BusError` when it may not."""
+
     def as_dict(self) -> dict[str, Any]:
         """This node's name, and counts."""
 
@@ -205,8 +212,10 @@ class Rest:
         """Emit one event to a user, company, shop, role, room, or to all."""
         await self._access.check(request, status_route=False)
         kind, name, event, data = _emission(self._body(request), self.max_room_name)
-        if self._cluster is not None and not self._cluster.serves:
+        cluster = self._cluster
+        if cluster is not None and not cluster.serves:
             raise Refused("unavailable", "clients of other nodes cannot be reached at the moment; try again")
+        since = 0 if cluster is None else cluster.position
         try:
             if kind == "all":
                 receivers = broadcast_to_all(self._io, event, data)
@@ -221,6 +230,13 @@ class Rest:
             name=quoted(name),
             receivers=receivers,
         )
+        try:
+            if cluster is not None:
+                await cluster.settled(since)
+        except BusError as error:
+            raise Refused(
+                "unavailable", f"clients of this node have it, those of others may not: {error}"
+            ) from None
         return self._data(request, {"receivers": receivers})
 
     @_app.route("/revoke", methods=["POST"], strict_slashes=False)

@@ -12,8 +12,8 @@ from rtwist.trouble import Trouble
 class Agreement:
     """That all nodes below `name` at one Redis speak `protocol`, any text; `lease` is in seconds.
 
-    Somebody must call `look` a few times in a lease. Who came first is right; who speaks otherwise says so in its
-    log, and in `other`, as long as the others are there.
+    Somebody must call `look` a few times in a lease. Who hears of others that speak otherwise says so in its log,
+    and in `other`, as long as they are there.
     """
 
     _log = Logger()
@@ -22,6 +22,7 @@ class Agreement:
         self.other: str | None = None
         self._redis = redis
         self._key = f"{{{name}}}:protocol"
+        self._dissent = f"{self._key}:other"
         self._protocol = protocol
         self._milliseconds = int(lease * 1000)
         self._told = Trouble()
@@ -32,13 +33,17 @@ class Agreement:
             bounds = ("PX", self._milliseconds)
             await ask(self._redis, "SET", self._key, self._protocol, "NX", *bounds)
             found = (await ask(self._redis, "GET", self._key) or b"").decode(errors="replace")
-            if found in ("", self._protocol):
-                await ask(self._redis, "SET", self._key, self._protocol, *bounds)
-                self.other = None
-                self._told.over()
-                return
+            agrees = found in ("", self._protocol)
+            # Who came first has the one key, and finds who speaks otherwise in the other.
+            await ask(self._redis, "SET", self._key if agrees else self._dissent, self._protocol, *bounds)
+            if agrees:
+                found = (await ask(self._redis, "GET", self._dissent) or b"").decode(errors="replace")
         except StoreFailed:
             return  # whoever keeps the connection has said so
+        if found in ("", self._protocol):
+            self.other = None
+            self._told.over()
+            return
         self.other = found[:200]
         if self._told.is_news(self.other, now):
             self._log.error(

@@ -50,6 +50,7 @@ Message = Callable[[list[Any]], None]
 _PUSHES = frozenset((b"message", b"pmessage", b"smessage"))
 _UNASKED = frozenset((b"unsubscribe", b"punsubscribe", b"sunsubscribe"))
 _WHAT_LOGINS_ARE_TOLD = ("WRONGPASS", "NOAUTH", "NOPERM", "DENIED", "LOADING")
+_NO_PASSWORD = "without any password configured"  # noqa: S105 - what Redis says when it has none
 
 
 class Waiter(Protocol):
@@ -159,7 +160,7 @@ class Wire(txredisapi.HiredisProtocol):  # type: ignore[misc]  # txredisapi carr
         except RedisReplyError as error:
             refusal = error
         # Redis repeats the arguments of what it does not understand, for AUTH a password; so not "from" it.
-        told = args[0] != "AUTH" or refusal.code in _WHAT_LOGINS_ARE_TOLD
+        told = args[0] != "AUTH" or refusal.code in _WHAT_LOGINS_ARE_TOLD or _NO_PASSWORD in refusal.text
         text = f"{args[0]!s} at {self.where}: {refusal if told else refusal.code}"
         raise (RedisLost if refusal.code == "LOADING" else RedisRefused)(text)
 

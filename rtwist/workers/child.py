@@ -18,6 +18,8 @@ from twisted.internet.stdio import StandardIO
 from twisted.python.compat import iterbytes
 from twisted.python.failure import Failure
 
+from rtwist.listening import keep_for_others
+
 ENVIRONMENT: Final = "INTERNAL_RTWIST_WORKER"
 """Names the variable in which the parent tells a worker what it is."""
 
@@ -88,6 +90,7 @@ class Inherited(Service):
         super().startService()
         with socket.socket(fileno=self._descriptor) as listening:
             self._port = self._reactor.adoptStreamPort(listening.fileno(), listening.family, self._factory)
+            keep_for_others(self._port)
 
     def stopService(self) -> Deferred[Any]:
         """Accept no more; the other workers go on."""

@@ -14,9 +14,7 @@ from tests.support.redis import Redis as Server
 
 
 @ensureDeferred
-async def test_who_comes_later_and_speaks_otherwise_says_so(
-    redis_server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_all_say_that_others_speak_otherwise(redis_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Any] = []
     monkeypatch.setattr(Agreement, "_log", Logger(observer=told.append))
     async with connected(redis_server.url) as redis:
@@ -26,9 +24,10 @@ async def test_who_comes_later_and_speaks_otherwise_says_so(
         for _ in range(2):
             for one in (first, same, other):
                 await one.look(0.0)
-        assert (first.other, same.other, other.other) == (None, None, "classic")
-        assert [(event["own"], event["other"]) for event in told] == [("sharded", "classic")]
-        await redis.call("DEL", "{test-agreement}:protocol")
+        assert (first.other, same.other, other.other) == ("sharded", "sharded", "classic")
+        own = [(event["own"], event["other"]) for event in told]
+        assert sorted(own) == [("classic", "sharded")] * 2 + [("sharded", "classic")]
+        await redis.call("DEL", "{test-agreement}:protocol", "{test-agreement}:protocol:other")
         await other.look(1.0)
         assert other.other is None, "the others have gone"
 

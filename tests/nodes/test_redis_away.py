@@ -76,6 +76,11 @@ def test_one_that_stands_still_counts_as_away(rabbitmq: RabbitMQ, redis: Redis) 
         both = nodes(rabbitmq, redis, stack)
         clients = [one.join("u1") for one in both]
         redis.signal(signal.SIGSTOP)
+        emission = {"to": {"user": "u1"}, "event": "news", "data": 1}
+        status, code, message = refused(both[0].service.post("/emit", emission))
+        assert (status, code) == (503, "unavailable"), "while it has not been noticed yet"
+        assert message.startswith("clients of this node have it, those of others may not: ")
+        assert clients[0].next_event().name == "news"
         for one in both:
             until(lambda one=one: state(one)[:2] == (503, "held"), says=lambda one=one: state(one))
         both[0].publish(orders(1))

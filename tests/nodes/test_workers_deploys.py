@@ -97,6 +97,24 @@ class TestSighup:
         assert running.service.open().connect(token("u1")) is None
 
 
+def test_while_drain_delay_lasts_everybody_is_served(
+    rabbitmq: RabbitMQ, redis_server: Redis, settings: Path
+) -> None:
+    options = ("--drain-delay", "60", "--drain-timeout", "600", "--env-file", str(settings))
+    service = node(rabbitmq, redis_server, Names(), "--workers", str(WORKERS), *options)
+    with service:
+        joined(service)
+        service.program.process.send_signal(signal.SIGTERM)
+        until(lambda: said(service, "stopping: ") == WORKERS)
+        until(lambda: any("[worker" not in line and "Closed)" in line for line in service.program.output))
+        for _ in range(4):
+            ready = service.service.request("GET", "/ready")
+            assert (ready.status, ready.json()["status"]) == (503, "DRAINING")
+            assert service.service.request("GET", POLLING, ()).status == 200
+        service.program.process.send_signal(signal.SIGTERM)
+        assert service.program.wait() == 0
+
+
 POLLING = "/socket.io/?EIO=4&transport=polling"
 
 

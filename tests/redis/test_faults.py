@@ -138,6 +138,12 @@ async def test_a_login_that_is_refused_is_told_without_the_password(login: str, 
 
 
 @ensureDeferred
+async def test_a_password_for_a_server_that_has_none_is_told_in_its_words(redis_server: Server) -> None:
+    async with started(redis_server.url.replace("://", f"://:{PASSWORD}@")) as redis:
+        await until(lambda: "without any password configured" in redis.commands.trouble)
+
+
+@ensureDeferred
 async def test_a_server_that_does_not_know_auth_does_not_get_the_password_into_the_log() -> None:
     with Server({"rename-command": "AUTH XAUTH"}) as server, capturedLogs() as events:
         async with started(f"redis://{PASSWORD}u:{PASSWORD}@127.0.0.1:{server.port}") as redis:
